@@ -1,0 +1,144 @@
+"""tnhop: finite-size physics of open quantum Hopfield networks."""
+
+from importlib.metadata import version
+
+from tnhop.couplings import (
+    energy,
+    hebb,
+    local_fields,
+    pattern_couplings,
+    power_law,
+    pseudo_inverse,
+)
+from tnhop.interop import to_qutip
+from tnhop.model import Model, Site, modes, spins
+from tnhop.models import (
+    ALL_MODELS,
+    bloch_solution,
+    damped_mode,
+    damped_mode_solution,
+    dense_hopfield,
+    dephased_ising_solution,
+    dicke,
+    eliminated_dicke,
+    hebbian_ising,
+    independent_spins,
+    long_range_ising,
+    multimode_dicke,
+    open_hopfield,
+)
+from tnhop.observables import Functional, Observable
+from tnhop.patterns import (
+    biased_patterns,
+    correlated_patterns,
+    corrupt,
+    orthogonal_patterns,
+    overlaps,
+    pattern_classes,
+    patterns_from_images,
+    random_patterns,
+)
+from tnhop.problem import ConvergenceError, Cost, Problem, Snapshot, TruncationWarning
+from tnhop.rates import (
+    ChebyshevRate,
+    ConstantRate,
+    DenseGlauberRate,
+    GlauberRate,
+    Rate,
+    ScaledRate,
+    SqrtRate,
+)
+from tnhop.representations.sparse import DenseState
+from tnhop.result import Comparison, ErrorBudget, Result, Spectrum, SteadyState, load
+from tnhop.solvers import ALL_METHODS, Exact, MeanField
+from tnhop.states import ProductState, pattern_state, product_state
+from tnhop.terms import (
+    FieldJump,
+    Jump,
+    Operator,
+    Term,
+    create,
+    destroy,
+    identity,
+    number,
+    sigma,
+)
+from tnhop.verbs import compare, estimate, evolve, liouvillian_spectrum, steady_state
+
+__version__ = version("tnhop")
+
+__all__ = [
+    "ALL_METHODS",
+    "ALL_MODELS",
+    "ChebyshevRate",
+    "Comparison",
+    "ConstantRate",
+    "ConvergenceError",
+    "Cost",
+    "DenseGlauberRate",
+    "DenseState",
+    "ErrorBudget",
+    "Exact",
+    "FieldJump",
+    "Functional",
+    "GlauberRate",
+    "Jump",
+    "MeanField",
+    "Model",
+    "Observable",
+    "Operator",
+    "Problem",
+    "ProductState",
+    "Rate",
+    "Result",
+    "ScaledRate",
+    "Site",
+    "Snapshot",
+    "Spectrum",
+    "SqrtRate",
+    "SteadyState",
+    "Term",
+    "TruncationWarning",
+    "biased_patterns",
+    "bloch_solution",
+    "compare",
+    "correlated_patterns",
+    "corrupt",
+    "create",
+    "damped_mode",
+    "damped_mode_solution",
+    "dense_hopfield",
+    "dephased_ising_solution",
+    "destroy",
+    "dicke",
+    "eliminated_dicke",
+    "energy",
+    "estimate",
+    "evolve",
+    "hebb",
+    "hebbian_ising",
+    "identity",
+    "independent_spins",
+    "liouvillian_spectrum",
+    "load",
+    "local_fields",
+    "long_range_ising",
+    "modes",
+    "multimode_dicke",
+    "number",
+    "open_hopfield",
+    "orthogonal_patterns",
+    "overlaps",
+    "pattern_classes",
+    "pattern_couplings",
+    "pattern_state",
+    "patterns_from_images",
+    "power_law",
+    "product_state",
+    "pseudo_inverse",
+    "random_patterns",
+    "sigma",
+    "spins",
+    "steady_state",
+    "to_qutip",
+]

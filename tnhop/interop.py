@@ -1,0 +1,89 @@
+"""Exchange with QuTiP."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tnhop._checks import fail, wrong_type
+from tnhop.model import Model
+from tnhop.representations.sparse import (
+    DenseState,
+    jump_matrix,
+    operator_matrix,
+    product_matrix,
+    unpack,
+)
+from tnhop.states import ProductState
+
+__all__ = ["to_qutip"]
+
+_LARGEST = 2**12
+
+
+def to_qutip(item: Model | ProductState | DenseState, *, model: Model | None = None) -> Any:
+    """Convert a Model to ``(H, c_ops)``, or a state to a density matrix, as QuTiP objects.
+
+    Parameters
+    ----------
+    item : Model, ProductState or DenseState
+        What to convert.
+    model : Model, optional
+        The model of a ProductState with modes, for their numbers of Fock levels.
+
+    Returns
+    -------
+    tuple of (Qobj, list of Qobj), or Qobj
+        Site 0 is the first tensor factor in both packages; QuTiP stacks columns where it
+        vectorises.
+
+    Raises
+    ------
+    ImportError
+        If QuTiP is not installed.
+    ValueError
+        If the Hilbert space has more than 4096 dimensions.
+
+    Examples
+    --------
+    >>> import tnhop as th
+    >>> H, c_ops = th.to_qutip(th.open_hopfield([[1, -1, 1]], beta=2.0, Omega=0.4))
+    >>> H.shape, len(c_ops)
+    ((8, 8), 6)
+    """
+    qutip = _qutip()
+    if isinstance(item, Model):
+        _check_size(item.hilbert_dim)
+        space = [list(item.dims)] * 2
+        H = qutip.Qobj(operator_matrix(item.dims, item.hamiltonian), dims=space)
+        return H, [qutip.Qobj(jump_matrix(item.dims, jump), dims=space) for jump in item.jumps]
+    if isinstance(item, ProductState):
+        if len(item.alpha) and model is None:
+            raise fail("model", "be given for a state with modes", "it is missing")
+        dims = model.dims if model is not None else (2,) * len(item.bloch)
+        _check_size(_product(dims))
+        return qutip.Qobj(unpack(product_matrix(item, dims)), dims=[list(dims)] * 2)
+    if isinstance(item, DenseState):
+        return qutip.Qobj(item.rho, dims=[list(item.dims)] * 2)
+    raise wrong_type("item", "be a Model or a state", item)
+
+
+def _qutip() -> Any:
+    try:
+        import qutip
+    except ImportError as error:
+        message = "Function `to_qutip` needs QuTiP. Install it with `pip install tnhop[qutip]`."
+        raise ImportError(message) from error
+    return qutip
+
+
+def _product(dims: tuple[int, ...]) -> int:
+    total = 1
+    for dim in dims:
+        total *= dim
+    return total
+
+
+def _check_size(dim: int) -> None:
+    if dim > _LARGEST:
+        found = f"it has {dim}"
+        raise fail("item", f"have at most {_LARGEST} Hilbert space dimensions", found)

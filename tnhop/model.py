@@ -1,0 +1,310 @@
+"""Model: a list of symbolic terms over named sites. It holds no matrix and no basis."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tnhop._checks import fail, integer, one_of, wrong_type
+from tnhop._codec import digest, register
+from tnhop.observables import Observable, select_observables, standard_observables
+from tnhop.operators import SPIN_OPERATORS, bloch_components, kind_of
+from tnhop.patterns import check_patterns
+from tnhop.terms import FieldJump, Jump, Operator, Term, as_operator
+
+__all__ = ["Model", "Recipe", "Site", "modes", "spins"]
+
+
+@register
+@dataclass(frozen=True)
+class Site:
+    """A spin 1/2 or a mode.
+
+    Parameters
+    ----------
+    kind : str
+        ``"spin"`` or ``"mode"``.
+    dim : int
+        Dimension of the local space: 2, or the number of kept Fock levels.
+    name : str
+        Label in tables and plots.
+    """
+
+    kind: str
+    dim: int
+    name: str
+
+    def __post_init__(self) -> None:
+        one_of(self.kind, "kind", ["spin", "mode"])
+        minimum, maximum = (2, 2) if self.kind == "spin" else (2, None)
+        integer(
+            self.dim, "fock_dim" if self.kind == "mode" else "dim", minimum=minimum, maximum=maximum
+        )
+
+
+def spins(n_spins: int) -> tuple[Site, ...]:
+    """Return `n_spins` spin sites.
+
+    Parameters
+    ----------
+    n_spins : int
+        Number of spins.
+    """
+    return tuple(
+        Site("spin", 2, f"spin {k}") for k in range(integer(n_spins, "n_spins", minimum=0))
+    )
+
+
+def modes(n_modes: int, *, fock_dim: int | Sequence[int]) -> tuple[Site, ...]:
+    """Return `n_modes` mode sites.
+
+    Parameters
+    ----------
+    n_modes : int
+        Number of modes.
+    fock_dim : int or sequence of int
+        Number of kept Fock levels, at least 2, of all modes or of each.
+    """
+    n_modes = integer(n_modes, "n_modes", minimum=0)
+    dims = [fock_dim] * n_modes if isinstance(fock_dim, int | np.integer) else list(fock_dim)
+    if len(dims) != n_modes:
+        raise fail("fock_dim", f"be one number or {n_modes} numbers", f"it has {len(dims)}")
+    return tuple(
+        Site("mode", integer(dim, "fock_dim", minimum=2), f"mode {k}") for k, dim in enumerate(dims)
+    )
+
+
+@register
+@dataclass(frozen=True)
+class Recipe:
+    """How a model was made: provenance only, the terms are the truth.
+
+    Parameters
+    ----------
+    function : str
+        Name of the model function.
+    arguments : tuple of (str, object)
+        Its arguments.
+    """
+
+    function: str
+    arguments: tuple[tuple[str, Any], ...] = ()
+
+
+@register
+@dataclass(frozen=True, eq=False)
+class Model:
+    r"""Open quantum system :math:`\dot\rho = -i[H,\rho] + \sum_L D[L]\rho`, Eq. (9) of physics.md.
+
+    Parameters
+    ----------
+    sites : sequence of Site
+        ``th.spins(n)``, followed by ``th.modes(m, fock_dim=...)``. Spins come first.
+    hamiltonian : Operator
+        Hermitian sum of terms (hbar = 1).
+    jumps : iterable of Jump or FieldJump
+        Jump operators, rates inside.
+    observables : iterable of Observable, optional
+        Default set of `evolve`; by default the standard one.
+    patterns : array_like, shape (n_patterns, n_spins), optional
+        Patterns that define the overlaps m_x, m_y, m_z.
+    recipe : Recipe, optional
+        Provenance.
+
+    Raises
+    ------
+    ValueError
+        If a term acts on a missing site or the wrong kind of site, or the Hamiltonian is not
+        Hermitian.
+
+    Examples
+    --------
+    >>> from tnhop import sigma
+    >>> model = Model(spins(2), 0.5 * sigma("x")(0), [Jump(sigma("-")(1))])
+    >>> model.n_sites, model.hilbert_dim
+    (2, 4)
+    """
+
+    sites: tuple[Site, ...]
+    hamiltonian: Operator
+    jumps: tuple[Jump | FieldJump, ...] = ()
+    observables: tuple[Observable, ...] | None = None
+    patterns: NDArray[np.int8] | None = None
+    recipe: Recipe | None = None
+
+    def __post_init__(self) -> None:
+        put = lambda name, value: object.__setattr__(self, name, value)  # noqa: E731
+        put("sites", _check_sites(self.sites))
+        put("hamiltonian", self._check_hamiltonian())
+        put("jumps", self._check_jumps(self.jumps))
+        if self.patterns is not None:
+            put("patterns", check_patterns(self.patterns, "patterns"))
+            if self.patterns.shape[1] != self.n_spins:
+                found = f"has shape {self.patterns.shape}"
+                raise fail("patterns", f"have shape (n_patterns, {self.n_spins})", found)
+            self.patterns.setflags(write=False)
+        default = self._standard[1]
+        chosen = default if self.observables is None else self.observables
+        put("observables", self.select(tuple(chosen)) if chosen else ())
+
+    def _check_hamiltonian(self) -> Operator:
+        if not isinstance(self.hamiltonian, Operator | Term | int | float):
+            raise wrong_type("hamiltonian", "be an Operator", self.hamiltonian)
+        H = as_operator(self.hamiltonian)
+        self._check_operator(H, "hamiltonian")
+        odd = (H - H.dag()).terms
+        if odd and _not_hermitian(H):
+            found = f"the term on {odd[0].factors} has no Hermitian partner"
+            raise fail("hamiltonian", "be Hermitian", found)
+        return H
+
+    def _check_jumps(self, jumps: Iterable[Jump | FieldJump]) -> tuple[Jump | FieldJump, ...]:
+        checked = tuple([jumps] if isinstance(jumps, Jump | FieldJump) else jumps)
+        for k, jump in enumerate(checked):
+            if isinstance(jump, Jump):
+                self._check_operator(jump.operator, f"jumps[{k}]")
+            elif isinstance(jump, FieldJump):
+                self._check_field_jump(jump, f"jumps[{k}]")
+            else:
+                raise wrong_type(f"jumps[{k}]", "be a Jump or a FieldJump", jump)
+        return checked
+
+    def _check_operator(self, operator: Operator, name: str) -> None:
+        for term in operator.terms:
+            for site, local in term.factors:
+                if site >= self.n_sites:
+                    found = f"it acts on site {site}"
+                    raise fail(name, f"act on the {self.n_sites} sites of the model", found)
+                if kind_of(local) != self.sites[site].kind:
+                    found = f"'{local}' acts on site {site}, a {self.sites[site].kind}"
+                    raise fail(name, "use operators of the right kind", found)
+
+    def _check_field_jump(self, jump: FieldJump, name: str) -> None:
+        if jump.fields.shape[1] != self.n_sites:
+            found = f"has shape {jump.fields.shape}"
+            raise fail(f"{name}.fields", f"have shape (n_fields, {self.n_sites})", found)
+        for site in jump.sites:
+            if self.sites[site].kind != "spin":
+                raise fail(f"{name}.fields", "sum over spins", f"site {site} is a mode")
+
+    @property
+    def n_sites(self) -> int:
+        """Number of sites."""
+        return len(self.sites)
+
+    @cached_property
+    def spins(self) -> tuple[int, ...]:
+        """Positions of the spins."""
+        return tuple(k for k, site in enumerate(self.sites) if site.kind == "spin")
+
+    @cached_property
+    def modes(self) -> tuple[int, ...]:
+        """Positions of the modes."""
+        return tuple(k for k, site in enumerate(self.sites) if site.kind == "mode")
+
+    @property
+    def n_spins(self) -> int:
+        """Number of spins."""
+        return len(self.spins)
+
+    @property
+    def n_modes(self) -> int:
+        """Number of modes."""
+        return len(self.modes)
+
+    @property
+    def dims(self) -> tuple[int, ...]:
+        """Local dimensions, site by site."""
+        return tuple(site.dim for site in self.sites)
+
+    @property
+    def hilbert_dim(self) -> int:
+        """Dimension of the Hilbert space, an exact integer."""
+        product = 1
+        for dim in self.dims:
+            product *= dim
+        return product
+
+    @cached_property
+    def _standard(self) -> tuple[Any, tuple[str, ...]]:
+        return standard_observables(self.spins, self.modes, self.patterns, self.hamiltonian)
+
+    def select(self, observables: Any = None) -> tuple[Observable, ...]:
+        """Resolve names and Observables; None stands for the model's own set.
+
+        Parameters
+        ----------
+        observables : None, str, Observable or list of those
+            Names may be any of the standard ones.
+        """
+        chosen = select_observables(observables, self.observables or (), self._standard[0])
+        for observable in chosen:
+            for operator in observable.operators:
+                self._check_operator(operator, f"observables['{observable.name}']")
+        return chosen
+
+    @cached_property
+    def digest(self) -> str:
+        """Digest of sites, terms and patterns: the identity of the physics."""
+        return digest((self.sites, self.hamiltonian, self.jumps, self.patterns))
+
+    def __eq__(self, other: object) -> bool:
+        """Compare by terms."""
+        return isinstance(other, Model) and self.digest == other.digest
+
+    def __hash__(self) -> int:
+        """Hash by terms."""
+        return hash(self.digest)
+
+    def __repr__(self) -> str:
+        """Return one line: origin and size."""
+        origin = self.recipe.function if self.recipe else "Model"
+        parts = [f"{self.n_spins} spins"]
+        if self.n_modes:
+            levels = ", ".join(str(self.sites[k].dim) for k in self.modes)
+            parts.append(f"{self.n_modes} modes ({levels} levels)")
+        if self.patterns is not None:
+            parts.append(f"{len(self.patterns)} patterns")
+        parts.append(f"{len(self.hamiltonian.terms)} Hamiltonian terms")
+        parts.append(f"{len(self.jumps)} jumps")
+        return f"<{origin}: {', '.join(parts)}>"
+
+
+def _check_sites(sites: Iterable[Site]) -> tuple[Site, ...]:
+    if isinstance(sites, int):
+        raise wrong_type("sites", "be a sequence of Site", sites, "Use `th.spins(n)`.")
+    checked = tuple(sites)
+    for site in checked:
+        if not isinstance(site, Site):
+            raise wrong_type("sites", "be a sequence of Site", site, "Use `th.spins(n)`.")
+    if not checked:
+        raise fail("sites", "contain at least one site", "it is empty")
+    kinds = [site.kind for site in checked]
+    if kinds != sorted(kinds, reverse=True):
+        raise fail("sites", "list spins before modes", f"the kinds are {kinds}")
+    return checked
+
+
+def _not_hermitian(operator: Operator) -> bool:
+    """Decide in the Pauli basis, because ``+``, ``up``, ``x`` ... are not independent names."""
+    total: dict[tuple[tuple[int, str], ...], complex] = {}
+    for term in (operator - operator.dag()).terms:
+        parts: dict[tuple[tuple[int, str], ...], complex] = {(): term.coefficient}
+        for site, name in term.factors:
+            if name in SPIN_OPERATORS:
+                values = bloch_components(SPIN_OPERATORS[name])
+                local = {axis: value for axis, value in zip("Ixyz", values, strict=True) if value}
+            else:
+                local = {name: 1.0}
+            parts = {
+                (*key, (site, axis)): a * b for key, a in parts.items() for axis, b in local.items()
+            }
+        for key, value in parts.items():
+            short = tuple((site, axis) for site, axis in key if axis != "I")
+            total[short] = total.get(short, 0.0) + value
+    return any(abs(value) > 1e-12 for value in total.values())

@@ -1,0 +1,88 @@
+"""The dense (n-body) open Hopfield network."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from tnhop._checks import integer
+from tnhop.model import Model, spins
+from tnhop.models._parts import recipe, spin_fields
+from tnhop.patterns import check_patterns
+from tnhop.rates import DenseGlauberRate, SqrtRate
+from tnhop.terms import FieldJump
+
+__all__ = ["dense_hopfield"]
+
+
+def dense_hopfield(
+    xi: ArrayLike,
+    *,
+    degree: int,
+    beta: float,
+    Omega: ArrayLike = 0.0,
+    longitudinal: ArrayLike = 0.0,
+) -> Model:
+    r"""Open quantum Hopfield network with n-body energy :math:`E = -\frac{N}{n}\sum_\mu m_\mu^n`.
+
+    The flips of spin k are thermal at its exact local field, half the energy cost of a flip:
+
+    .. math::
+        h_k = \frac{N}{2n} \sum_\mu
+              \left[(m'_\mu + \xi_k^\mu/N)^n - (m'_\mu - \xi_k^\mu/N)^n\right],
+        \qquad m'_\mu = \frac1N \sum_{j \ne k} \xi_j^\mu \sigma^z_j,
+
+    Eqs. (21) and (22) of docs/physics.md, so that detailed balance holds at every N.
+
+    Parameters
+    ----------
+    xi : array_like, shape (n_patterns, n_spins)
+        Stored patterns, entries +1 and -1.
+    degree : int
+        n, at least 2; ``degree=2`` is `open_hopfield`.
+    beta : float
+        Inverse temperature, dimensionless; ``np.inf`` is allowed.
+    Omega : float or array_like, shape (n_spins,)
+        Transverse field, an angular frequency.
+    longitudinal : float or array_like, shape (n_spins,)
+        Longitudinal field of the Hamiltonian, an angular frequency.
+
+    Returns
+    -------
+    Model
+
+    Notes
+    -----
+    For n ≥ 3 the paramagnet is linearly stable at every temperature, Eq. (23) of docs/physics.md.
+
+    References
+    ----------
+    .. [1] D. Krotov, J. J. Hopfield, Advances in Neural Information Processing Systems 29 (2016).
+    .. [2] K. Kimura, K. Kato, arXiv:2411.02883.
+
+    Examples
+    --------
+    >>> dense_hopfield([[1, -1, 1]], degree=3, beta=1.5).n_spins
+    3
+    """
+    patterns = check_patterns(xi)
+    degree = integer(degree, "degree", minimum=2)
+    n_spins = patterns.shape[1]
+    jumps = []
+    for k in range(n_spins):
+        column = tuple(int(entry) for entry in patterns[:, k])
+        overlap = patterns / n_spins
+        own = tuple(overlap[:, k])
+        overlap[:, k] = 0.0
+        for name, sign in (("+", 1), ("-", -1)):
+            rate = DenseGlauberRate(beta, sign, degree, column, 1 / n_spins)
+            jumps.append(FieldJump(k, {name: SqrtRate(rate)}, np.asarray(overlap), self_field=own))
+    arguments = {"xi": patterns, "degree": degree, "beta": beta, "Omega": Omega,
+                 "longitudinal": longitudinal}  # fmt: skip
+    return Model(
+        spins(n_spins),
+        spin_fields(n_spins, Omega=("x", Omega), longitudinal=("z", longitudinal)),
+        tuple(jumps),
+        patterns=patterns,
+        recipe=recipe("dense_hopfield", arguments),
+    )

@@ -1,0 +1,131 @@
+"""The open quantum Hopfield network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from tnhop._checks import wrong_type
+from tnhop.couplings import check_couplings, hebb
+from tnhop.model import Model, spins
+from tnhop.models._parts import recipe, spin_fields
+from tnhop.patterns import check_patterns
+from tnhop.rates import GlauberRate, SqrtRate
+from tnhop.terms import FieldJump
+
+__all__ = ["open_hopfield"]
+
+
+def open_hopfield(
+    xi: ArrayLike,
+    *,
+    beta: float,
+    Omega: ArrayLike = 0.0,
+    longitudinal: ArrayLike = 0.0,
+    couplings: Callable[[NDArray[Any]], NDArray[Any]] | ArrayLike = hebb,
+) -> Model:
+    r"""Open quantum Hopfield network: thermal single-spin flips in a transverse field.
+
+    .. math::
+        \dot\rho = -i[H, \rho] + \sum_{k,\pm} D[L_{k\pm}]\rho, \quad
+        H = \mathtt{Omega} \sum_k \sigma^x_k + \mathtt{longitudinal} \sum_k \sigma^z_k, \quad
+        L_{k\pm} = \sqrt{\frac{e^{\pm\mathtt{beta}\, h_k}}{2\cosh \mathtt{beta}\,
+        h_k}}\;\sigma^\pm_k,
+
+    with :math:`h_k = \sum_{j \ne k} J_{kj} \sigma^z_j`; Eqs. (4), (6), (9), (10) of
+    docs/physics.md.
+
+    Parameters
+    ----------
+    xi : array_like, shape (n_patterns, n_spins)
+        Stored patterns, entries +1 and -1.
+    beta : float
+        Inverse temperature, in units of 1/J; ``np.inf`` gives deterministic flips, with ties
+        decided by rates 1/2.
+    Omega : float or array_like, shape (n_spins,)
+        Transverse field, an angular frequency (hbar = 1; the single-spin rate is 1).
+    longitudinal : float or array_like, shape (n_spins,)
+        Longitudinal field of the Hamiltonian, an angular frequency; the rates do not see it.
+    couplings : callable or array_like, shape (n_spins, n_spins)
+        A function of the patterns (`hebb`, `pseudo_inverse`) or a matrix J with zero diagonal;
+        J_kj is the weight of spin j in the field of spin k.
+
+    Returns
+    -------
+    Model
+        ``n_spins`` spins and ``2 * n_spins`` jumps.
+
+    Raises
+    ------
+    ValueError
+        If `xi` has entries other than +1 and -1, or J has the wrong shape or a diagonal.
+
+    See Also
+    --------
+    evolve, steady_state : the functions that take a Model.
+
+    Notes
+    -----
+    *Limits.* ``Omega = 0``: the diagonal of rho obeys Glauber dynamics and, for symmetric J,
+    relaxes to the Gibbs state. N → ∞: mean field, Eq. (18) of docs/physics.md.
+
+    References
+    ----------
+    .. [1] P. Rotondo et al., J. Phys. A 51, 115301 (2018), arXiv:1701.01727.
+
+    Examples
+    --------
+    >>> model = open_hopfield([[1, 1, -1, -1]], beta=2.0, Omega=0.3)
+    >>> model.n_sites, len(model.jumps)
+    (4, 8)
+    """
+    patterns = check_patterns(xi)
+    n_spins = patterns.shape[1]
+    J = check_couplings(_coupling_matrix(couplings, patterns), n_spins)
+    own = _self_couplings(J, patterns)
+    amplitudes = {"+": SqrtRate(GlauberRate(beta, +1)), "-": SqrtRate(GlauberRate(beta, -1))}
+    jumps = [
+        FieldJump(k, {name: amplitude}, J[k], self_field=own[k])
+        for k in range(n_spins)
+        for name, amplitude in amplitudes.items()
+    ]
+    arguments = {"xi": patterns, "beta": beta, "Omega": Omega, "longitudinal": longitudinal,
+                 "couplings": couplings}  # fmt: skip
+    return Model(
+        spins(n_spins),
+        spin_fields(n_spins, Omega=("x", Omega), longitudinal=("z", longitudinal)),
+        tuple(jumps),
+        patterns=patterns,
+        recipe=recipe("open_hopfield", arguments),
+    )
+
+
+def _coupling_matrix(couplings: Any, patterns: NDArray[np.int8]) -> ArrayLike:
+    if isinstance(couplings, str):
+        remedy = "Write `couplings=th.hebb`, `th.pseudo_inverse` or a matrix."
+        raise wrong_type("couplings", "be a function or a matrix", couplings, remedy)
+    return couplings(patterns) if callable(couplings) else couplings
+
+
+def _self_couplings(J: NDArray[np.float64], xi: NDArray[np.int8]) -> NDArray[np.float64]:
+    """Return the diagonal of J in the thermodynamic limit: that of ξᵀAξ if J = ξᵀAξ off it.
+
+    A is a multiple of 1 (Hebb), or any matrix if J has entries enough to tell; other J have none.
+    """
+    p, n_spins = xi.shape
+    patterns, off = xi.astype(float), ~np.eye(n_spins, dtype=bool)
+    gram = patterns.T @ patterns
+    tolerance = 1e-10 * max(np.abs(J).max(initial=0.0), 1e-300)
+    if gram[off].any():
+        A = np.eye(p) * (J[off] @ gram[off] / (gram[off] @ gram[off]))
+        if np.abs(J - patterns.T @ A @ patterns)[off].max() < tolerance:
+            return np.einsum("ai,ab,bi->i", patterns, A, patterns)
+    if p * p < n_spins * (n_spins - 1) // 2:
+        design = np.einsum("ai,bj->ijab", patterns, patterns).reshape(n_spins, n_spins, p * p)[off]
+        A = np.linalg.lstsq(design, J[off], rcond=None)[0].reshape(p, p)
+        if np.abs(J - patterns.T @ A @ patterns)[off].max() < tolerance:
+            return np.einsum("ai,ab,bi->i", patterns, A, patterns)
+    return np.zeros(n_spins)

@@ -1,0 +1,219 @@
+"""Models with closed-form answers, and those answers: Eqs. (41)-(43) of docs/physics.md."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.linalg import expm
+
+from tnhop._checks import broadcast, increasing_times, integer, real, real_array
+from tnhop.model import Model, modes, spins
+from tnhop.models._parts import mode_rates, recipe, spin_fields, spin_jumps
+from tnhop.terms import Jump, create, destroy, number
+
+__all__ = [
+    "bloch_solution",
+    "damped_mode",
+    "damped_mode_solution",
+    "dephased_ising_solution",
+    "independent_spins",
+]
+
+
+def independent_spins(
+    n_spins: int,
+    *,
+    Omega: ArrayLike = 0.0,
+    longitudinal: ArrayLike = 0.0,
+    decay: ArrayLike = 0.0,
+    pumping: ArrayLike = 0.0,
+    dephasing: ArrayLike = 0.0,
+) -> Model:
+    r"""Driven, damped spins that do not interact: the optical Bloch equations.
+
+    Parameters
+    ----------
+    n_spins : int
+        Number of spins.
+    Omega, longitudinal : float or array_like, shape (n_spins,)
+        Transverse and longitudinal fields, angular frequencies.
+    decay, pumping, dephasing : float or array_like, shape (n_spins,)
+        Rates of the jumps σ⁻, σ⁺ and σᶻ.
+
+    Returns
+    -------
+    Model
+
+    See Also
+    --------
+    bloch_solution : the exact answer.
+
+    Examples
+    --------
+    >>> len(independent_spins(2, Omega=0.3, decay=0.5).jumps)
+    2
+    """
+    size = integer(n_spins, "n_spins", minimum=1)
+    arguments = {"n_spins": size, "Omega": Omega, "longitudinal": longitudinal, "decay": decay,
+                 "pumping": pumping, "dephasing": dephasing}  # fmt: skip
+    return Model(
+        spins(size),
+        spin_fields(size, Omega=("x", Omega), longitudinal=("z", longitudinal)),
+        tuple(spin_jumps(size, decay=decay, pumping=pumping, dephasing=dephasing)),
+        recipe=recipe("independent_spins", arguments),
+    )
+
+
+def bloch_solution(
+    times: ArrayLike,
+    bloch: ArrayLike,
+    *,
+    Omega: float = 0.0,
+    longitudinal: float = 0.0,
+    decay: float = 0.0,
+    pumping: float = 0.0,
+    dephasing: float = 0.0,
+) -> NDArray[np.float64]:
+    """Exact Bloch vector of one driven, damped spin, Eq. (41) of docs/physics.md.
+
+    Parameters
+    ----------
+    times : array_like, shape (n_times,)
+        Output times.
+    bloch : array_like, shape (3,)
+        Bloch vector at time 0.
+    Omega, longitudinal : float
+        Transverse and longitudinal field.
+    decay, pumping, dephasing : float
+        Rates of the jumps σ⁻, σ⁺ and σᶻ.
+
+    Returns
+    -------
+    ndarray, shape (n_times, 3)
+    """
+    b, T1, T2 = 2 * longitudinal, decay + pumping, (decay + pumping) / 2 + 2 * dephasing
+    generator = np.array(
+        [
+            [-T2, -b, 0, 0],
+            [b, -T2, -2 * Omega, 0],
+            [0, 2 * Omega, -T1, pumping - decay],
+            [0, 0, 0, 0],
+        ]
+    )
+    start = np.append(real_array(bloch, "bloch", (3,)), 1.0)
+    return np.array([(expm(generator * t) @ start)[:3] for t in increasing_times(times)])
+
+
+def damped_mode(
+    *,
+    omega: float,
+    drive: float = 0.0,
+    loss: float,
+    gain: float = 0.0,
+    fock_dim: int,
+) -> Model:
+    r"""Driven, lossy, pumped mode :math:`H = \omega a^\dagger a + \mathtt{drive}\,(a + a^\dagger)`.
+
+    Parameters
+    ----------
+    omega, drive : float
+        Frequency and drive, angular frequencies.
+    loss, gain : float
+        Rates of loss and pumping, gain < loss.
+    fock_dim : int
+        Number of kept Fock levels.
+
+    Returns
+    -------
+    Model
+
+    See Also
+    --------
+    damped_mode_solution : the exact answer.
+
+    Examples
+    --------
+    >>> damped_mode(omega=1.0, drive=0.2, loss=0.5, fock_dim=8).dims
+    (8,)
+    """
+    frequency, down, up = (float(value[0]) for value in mode_rates(1, omega, loss, gain))
+    strength = real(drive, "drive")
+    H = frequency * number(0) + strength * (destroy(0) + create(0))
+    pairs = ((down, destroy(0)), (up, create(0)))
+    jumps = tuple(Jump(math.sqrt(rate) * operator) for rate, operator in pairs if rate)
+    arguments = {"omega": omega, "drive": drive, "loss": loss, "gain": gain, "fock_dim": fock_dim}
+    return Model(modes(1, fock_dim=fock_dim), H, jumps, recipe=recipe("damped_mode", arguments))
+
+
+def damped_mode_solution(
+    times: ArrayLike,
+    alpha: complex = 0.0,
+    *,
+    omega: float,
+    drive: float = 0.0,
+    loss: float,
+    gain: float = 0.0,
+) -> dict[str, NDArray[np.complex128]]:
+    """Exact amplitude ⟨a⟩ and occupation ⟨a†a⟩ of the driven mode, Eq. (42) of docs/physics.md.
+
+    Parameters
+    ----------
+    times : array_like, shape (n_times,)
+        Output times.
+    alpha : complex
+        Coherent amplitude at time 0.
+    omega, drive, loss, gain : float
+        As in `damped_mode`.
+
+    Returns
+    -------
+    dict of ndarray, shape (n_times,)
+        ``alpha`` (complex) and ``occupation``.
+    """
+    t = increasing_times(times)
+    s = (loss - gain) / 2 + 1j * omega
+    rest = -1j * drive / s
+    amplitude = rest + (alpha - rest) * np.exp(-s * t)
+    thermal = gain / (loss - gain) * -np.expm1(-(loss - gain) * t) if gain else 0.0 * t
+    return {"alpha": amplitude, "occupation": np.abs(amplitude) ** 2 + thermal}
+
+
+def dephased_ising_solution(
+    times: ArrayLike,
+    couplings: ArrayLike,
+    bloch: ArrayLike,
+    *,
+    dephasing: ArrayLike = 0.0,
+    longitudinal: ArrayLike = 0.0,
+) -> NDArray[np.float64]:
+    r"""Exact Bloch vectors of `long_range_ising` at Omega = 0, Eq. (43) of docs/physics.md.
+
+    Parameters
+    ----------
+    times : array_like, shape (n_times,)
+        Output times.
+    couplings : array_like, shape (n_spins, n_spins)
+        J of :math:`H = -\sum_{i<j} J_{ij}\sigma^z_i\sigma^z_j`.
+    bloch : array_like, shape (n_spins, 3)
+        Bloch vectors of the initial product state.
+    dephasing : float or array_like, shape (n_spins,)
+        Rate of the jump σᶻ.
+    longitudinal : float or array_like, shape (n_spins,)
+        Longitudinal field.
+
+    Returns
+    -------
+    ndarray, shape (n_times, n_spins, 3)
+    """
+    r = real_array(bloch, "bloch", ("n_spins", 3))
+    J = real_array(couplings, "couplings", (len(r), len(r)))
+    t = increasing_times(times)[:, None]
+    rate = 2 * broadcast(dephasing, "dephasing", len(r), "spin")
+    field = 2 * broadcast(longitudinal, "longitudinal", len(r), "spin")
+    angle = 2 * J * t[..., None]
+    factors = np.cos(angle) - 1j * r[:, 2] * np.sin(angle)
+    # sigma^+ = (x + iy)/2 turns as exp(2 i b t) under H = b sigma^z
+    plus = (r[:, 0] + 1j * r[:, 1]) * np.exp((1j * field - rate) * t) * factors.prod(axis=2)
+    return np.stack([plus.real, plus.imag, np.broadcast_to(r[:, 2], plus.shape)], axis=2)

@@ -1,0 +1,212 @@
+"""Observables: labelled sets of operators, or functionals of the state.
+
+An `Observable` carries its weights, dimensions and coordinates, so that no solver and no Result
+needs the patterns to label a curve.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tnhop._checks import fail, one_of, wrong_type
+from tnhop._codec import register
+from tnhop.terms import Operator, Term, as_operator, destroy, number, sigma
+
+__all__ = ["Functional", "Observable", "standard_observables"]
+
+
+@register
+@dataclass(frozen=True)
+class Functional:
+    """A quantity that is not linear in the state: a method of the state and its arguments.
+
+    Parameters
+    ----------
+    name : str
+        ``"purity"``, ``"entropy"``, ``"overlap_distribution"`` or ``"overlap_moments"``.
+    arguments : tuple of (str, object)
+        Keyword arguments of the method.
+    """
+
+    name: str
+    arguments: tuple[tuple[str, Any], ...] = ()
+
+    def __call__(self, state: Any) -> NDArray[Any]:
+        """Evaluate on a state."""
+        return np.asarray(getattr(state, self.name)(**dict(self.arguments)))
+
+
+@register
+@dataclass(frozen=True)
+class Observable:
+    """A named array of expectation values.
+
+    Parameters
+    ----------
+    name : str
+        Name in ``result.expect``.
+    operators : Operator or sequence of Operator
+        The operators in row-major order of `dims`; leave out when `functional` is given.
+    functional : Functional, optional
+        A quantity that is not linear in the state.
+    dims : sequence of str
+        Names of the dimensions after time, such as ``("pattern",)``.
+    coords : mapping of str to sequence
+        Labels along each dimension; by default 0, 1, 2, ... for one dimension.
+
+    Examples
+    --------
+    >>> Observable("zz", sigma("z")(0) * sigma("z")(1)).shape
+    ()
+    >>> Observable("ends", [sigma("x")(0), sigma("x")(3)], dims=["site"]).shape
+    (2,)
+    """
+
+    name: str
+    operators: Any = ()
+    functional: Functional | None = None
+    dims: Any = ()
+    coords: Any = ()
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not self.name.isidentifier():
+            raise fail("name", "be a Python identifier", f"it is {self.name!r}")
+        single = isinstance(self.operators, Operator | Term)
+        given = (self.operators,) if single else tuple(self.operators)
+        if (self.functional is None) == (not given):
+            found = "both are given" if given else "neither is given"
+            raise fail("operators", "be given exactly if `functional` is not", found)
+        if any(not isinstance(item, Operator | Term) for item in given):
+            raise wrong_type("operators", "be Operators", self.operators)
+        dims = (self.dims,) if isinstance(self.dims, str) else tuple(self.dims)
+        if "time" in dims:
+            raise fail("dims", "name the dimensions after time", "it contains 'time'")
+        coords: dict[str, Any] = dict(self.coords)
+        if len(dims) == 1 and not coords and given:
+            coords = {dims[0]: range(len(given))}
+        if set(coords) != set(dims):
+            raise fail("coords", f"label the dimensions {dims}", f"it labels {tuple(coords)}")
+        labels = tuple((dim, tuple(np.asarray(coords[dim]).tolist())) for dim in dims)
+        object.__setattr__(self, "operators", tuple(as_operator(item) for item in given))
+        object.__setattr__(self, "dims", dims)
+        object.__setattr__(self, "coords", labels)
+        if given and int(np.prod(self.shape)) != len(given):
+            found = f"there are {len(given)} operators for the shape {self.shape}"
+            raise fail("operators", "fill the dimensions", found)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of one evaluation, without time."""
+        return tuple(len(labels) for _, labels in self.coords)
+
+    @cached_property
+    def is_complex(self) -> bool:
+        """Whether some operator is not Hermitian."""
+        return any(operator != operator.dag() for operator in self.operators)
+
+
+def _pattern_overlap(xi: NDArray[np.int8], axis: str) -> Observable:
+    """m_axis: overlap Σ_i ξ_i^μ ⟨σ_i⟩ / N of every pattern, Eq. (1) of docs/physics.md."""
+    n_spins = xi.shape[1]
+    operators = tuple(
+        Operator(tuple(Term(row[i] / n_spins, ((i, axis),)) for i in range(n_spins))) for row in xi
+    )
+    return Observable(f"m_{axis}", operators, dims=("pattern",))
+
+
+def _site_spins(axis: str, spins: tuple[int, ...]) -> Observable:
+    operators = [sigma(axis)(site) for site in spins]
+    return Observable(f"sigma_{axis}", operators, dims=("site",), coords={"site": spins})
+
+
+def _two_point(axis: str, n_spins: int) -> Observable:
+    pairs = [sigma(axis)(i) * sigma(axis)(j) for i in range(n_spins) for j in range(n_spins)]
+    sites = tuple(range(n_spins))
+    coords = (("site", sites), ("site_2", sites))
+    return Observable(f"sigma_{axis}{axis}", tuple(pairs), dims=("site", "site_2"), coords=coords)
+
+
+def _overlap_distribution(xi: NDArray[np.int8]) -> Observable:
+    n_patterns, n_spins = xi.shape
+    values = tuple((2 * np.arange(n_spins + 1) / n_spins - 1).round(12).tolist())
+    functional = Functional("overlap_distribution", (("xi", xi),))
+    coords = (("pattern", tuple(range(n_patterns))), ("overlap", values))
+    dims = ("pattern", "overlap")
+    return Observable("overlap_distribution", functional=functional, dims=dims, coords=coords)
+
+
+def _overlap_moments(xi: NDArray[np.int8]) -> Observable:
+    orders = (1, 2, 3, 4)
+    functional = Functional("overlap_moments", (("xi", xi), ("orders", orders)))
+    coords = (("pattern", tuple(range(len(xi)))), ("order", orders))
+    dims = ("pattern", "order")
+    return Observable("overlap_moments", functional=functional, dims=dims, coords=coords)
+
+
+def standard_observables(
+    spins: Sequence[int],
+    modes: Sequence[int],
+    patterns: NDArray[np.int8] | None,
+    hamiltonian: Operator,
+) -> tuple[Mapping[str, Callable[[], Observable]], tuple[str, ...]]:
+    """Return builders of all standard observables of a model, and the names of the default set.
+
+    ``m_x, m_y, m_z`` have dims (pattern,), ``sigma_x, sigma_y, sigma_z`` (site,), ``occupation`` =
+    ⟨a†a⟩ and ``alpha`` = ⟨a⟩ (mode,), neither divided by N; ``trace``, ``purity``, ``energy`` are
+    scalars.
+    """
+    build: dict[str, Callable[[], Observable]] = {}
+    if patterns is not None:
+        for axis in "xyz":
+            build[f"m_{axis}"] = partial(_pattern_overlap, patterns, axis)
+        build["overlap_distribution"] = lambda: _overlap_distribution(patterns)
+        build["overlap_moments"] = lambda: _overlap_moments(patterns)
+    if spins:
+        for axis in "xyz":
+            build[f"sigma_{axis}"] = partial(_site_spins, axis, tuple(spins))
+            build[f"sigma_{axis}{axis}"] = partial(_two_point, axis, len(spins))
+    if modes:
+        build["occupation"] = lambda: Observable(
+            "occupation", tuple(number(site) for site in modes), dims=("mode",)
+        )
+        build["alpha"] = lambda: Observable(
+            "alpha", tuple(destroy(site) for site in modes), dims=("mode",)
+        )
+    build["trace"] = lambda: Observable("trace", Operator((Term(1.0),)))
+    build["purity"] = lambda: Observable("purity", functional=Functional("purity"))
+    build["entropy"] = lambda: Observable("entropy", functional=Functional("entropy"))
+    if hamiltonian.terms:
+        build["energy"] = lambda: Observable("energy", hamiltonian)
+    usual = ("m_x", "m_y", "m_z", "sigma_z", "occupation", "alpha", "trace", "purity", "energy")
+    return build, tuple(name for name in usual if name in build)
+
+
+def select_observables(
+    requested: Any, default: Sequence[Observable], known: Mapping[str, Callable[[], Observable]]
+) -> tuple[Observable, ...]:
+    """Resolve ``None``, a name, an Observable or a list of those; names must not repeat."""
+    if requested is None:
+        return tuple(default)
+    items = [requested] if isinstance(requested, str | Observable) else list(requested)
+    if not items:
+        raise fail("observables", "name at least one observable", "it is empty")
+    own = {observable.name: observable for observable in default}
+    chosen: dict[str, Observable] = {}
+    for item in items:
+        if isinstance(item, Observable):
+            found = item
+        elif isinstance(item, str):
+            name = one_of(item, "observables", sorted({*own, *known}))
+            found = own[name] if name in own else known[name]()
+        else:
+            raise wrong_type("observables", "be names or Observables", item)
+        if found.name in chosen:
+            raise fail("observables", "have distinct names", f"'{found.name}' appears twice")
+        chosen[found.name] = found
+    return tuple(chosen.values())

@@ -1,0 +1,349 @@
+"""Rates and amplitudes: functions of local fields, as immutable named objects.
+
+A rate Γ(h) ≥ 0 enters a jump through its amplitude √Γ(h). Each object maps an array of fields (one
+positional argument per field of the jump) to an array of the same shape.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import expit
+
+from tnhop._checks import fail, integer, real, real_array, signs, wrong_type
+from tnhop._codec import register
+
+__all__ = [
+    "ChebyshevRate",
+    "ConstantRate",
+    "DenseGlauberRate",
+    "GlauberRate",
+    "Rate",
+    "ScaledRate",
+    "SqrtRate",
+    "as_amplitude",
+]
+
+_ZERO_FIELD = 1e-12  # at beta = inf a field below this is a tie: rounding must not decide it
+
+
+class Rate(ABC):
+    """A function of one or several local fields.
+
+    Attributes
+    ----------
+    n_fields : int
+        Number of fields that the function takes; 0 if it ignores them all.
+    smooth : bool
+        False if the function jumps (zero temperature).
+    max_error : float
+        Largest deviation from the function that was asked for, in the units of the function.
+    """
+
+    n_fields: int = 1
+    smooth: bool = True
+    max_error: float = 0.0
+
+    @abstractmethod
+    def __call__(self, *fields: ArrayLike) -> NDArray[Any]:
+        """Evaluate at the fields; every array has the same shape, and so has the result."""
+
+    def thermodynamic(self) -> Rate:
+        """Return the limit of the function for N → ∞."""
+        return self
+
+
+@register
+@dataclass(frozen=True)
+class ConstantRate(Rate):
+    """A rate that does not depend on the field.
+
+    Parameters
+    ----------
+    value : float
+        The rate, per unit time, at least 0.
+    """
+
+    value: float
+    n_fields = 0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "value", real(self.value, "value", minimum=0.0))
+
+    def __call__(self, *fields: ArrayLike) -> NDArray[np.float64]:
+        """Return the constant in the shape of the first field."""
+        return np.full(np.shape(fields[0]), self.value)
+
+
+@register
+@dataclass(frozen=True)
+class GlauberRate(Rate):
+    r"""Glauber rate :math:`\Gamma_\pm(h) = 1/(1 + e^{\mp 2\beta h})`, Eq. (6) of docs/physics.md.
+
+    Parameters
+    ----------
+    beta : float
+        Inverse temperature, at least 0; ``inf`` gives 0, 1/2 and 1 for fields against, zero, along.
+    sign : int
+        +1 for flips up, -1 for flips down.
+
+    Examples
+    --------
+    >>> float(GlauberRate(2.0, +1)(0.0)), float(GlauberRate(float("inf"), -1)(0.3))
+    (0.5, 0.0)
+    """
+
+    beta: float
+    sign: int
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "beta", real(self.beta, "beta", minimum=0.0, infinite=True))
+        if self.sign not in (1, -1):
+            raise fail("sign", "be +1 or -1", f"it is {self.sign}")
+
+    @property
+    def smooth(self) -> bool:  # type: ignore[override]
+        """Whether the temperature is above zero."""
+        return math.isfinite(self.beta)
+
+    def __call__(self, *fields: ArrayLike) -> NDArray[np.float64]:
+        """Evaluate at one field."""
+        h = np.asarray(fields[0], dtype=float)
+        if math.isinf(self.beta):
+            return 0.5 * (1 + self.sign * np.where(np.abs(h) < _ZERO_FIELD, 0.0, np.sign(h)))
+        return expit(self.sign * 2 * self.beta * h)
+
+
+@register
+@dataclass(frozen=True)
+class DenseGlauberRate(Rate):
+    r"""Glauber rate at the local field of the dense (n-body) energy, Eq. (22) of docs/physics.md.
+
+    .. math::
+        h = \frac{1}{2 n s} \sum_\mu \left[(m_\mu + s\,\xi_\mu)^n - (m_\mu - s\,\xi_\mu)^n\right],
+
+    with s = `step` = 1/N; the limit s → 0 is :math:`\sum_\mu \xi_\mu m_\mu^{n-1}`.
+
+    Parameters
+    ----------
+    beta : float
+        Inverse temperature, at least 0; ``inf`` is allowed.
+    sign : int
+        +1 for flips up, -1 for flips down.
+    degree : int
+        n, at least 2; n = 2 is the Hopfield network.
+    column : tuple of int
+        Pattern entries of the spin that flips; its fields are the overlaps of the other spins.
+    step : float
+        Change of an overlap by half a flip, 1/N; 0 for the thermodynamic limit.
+    """
+
+    beta: float
+    sign: int
+    degree: int
+    column: tuple[int, ...]
+    step: float
+
+    def __post_init__(self) -> None:
+        GlauberRate(self.beta, self.sign)
+        integer(self.degree, "degree", minimum=2)
+        real(self.step, "step", minimum=0.0)
+        column = signs(self.column, "column", ("n_patterns",))
+        object.__setattr__(self, "column", tuple(int(entry) for entry in column))
+
+    @property
+    def n_fields(self) -> int:  # type: ignore[override]
+        """One overlap per pattern."""
+        return len(self.column)
+
+    @property
+    def smooth(self) -> bool:  # type: ignore[override]
+        """Whether the temperature is above zero."""
+        return math.isfinite(self.beta)
+
+    def __call__(self, *fields: ArrayLike) -> NDArray[np.float64]:
+        """Evaluate at the overlaps of the other spins."""
+        n, h = self.degree, np.zeros(np.shape(fields[0]))
+        for entry, overlap in zip(self.column, fields, strict=True):
+            m = np.asarray(overlap, dtype=float)
+            # the odd part of the binomial expansion, written out so that step = 0 is its limit
+            for k in range(1, n + 1, 2):
+                h = h + math.comb(n, k) / n * entry * m ** (n - k) * self.step ** (k - 1)
+        return GlauberRate(self.beta, self.sign)(h)
+
+    def thermodynamic(self) -> Rate:
+        """Return the rate at the field Σ ξ mⁿ⁻¹."""
+        return replace(self, step=0.0)
+
+
+@register
+@dataclass(frozen=True)
+class ChebyshevRate(Rate):
+    """A smooth function of one field, stored as a Chebyshev series on ``|h| <= bound``.
+
+    Parameters
+    ----------
+    coefficients : tuple of float
+        Chebyshev coefficients on the scaled field ``h / bound``.
+    bound : float
+        Largest field at which the series may be evaluated.
+    max_error : float
+        Largest deviation from the fitted function, measured between the fitting points.
+    """
+
+    coefficients: tuple[float, ...]
+    bound: float
+    max_error: float = 0.0
+
+    def __call__(self, *fields: ArrayLike) -> NDArray[np.float64]:
+        """Evaluate at one field."""
+        h = np.asarray(fields[0], dtype=float)
+        value = np.polynomial.chebyshev.chebval(h / self.bound, self.coefficients)
+        return np.asarray(value, dtype=float)
+
+    @classmethod
+    def fit(
+        cls,
+        function: Callable[[NDArray[np.float64]], ArrayLike],
+        bound: float,
+        *,
+        tolerance: float = 1e-12,
+        max_degree: int = 256,
+        signed: bool = False,
+        name: str = "function",
+    ) -> ChebyshevRate:
+        """Fit a function of one field and measure the error between the fitting points.
+
+        Parameters
+        ----------
+        function : callable
+            Maps an array of fields to an array of values.
+        bound : float
+            Half-width of the interval of fields, greater than 0.
+        tolerance : float
+            Accepted error relative to the largest value.
+        max_degree : int
+            Largest degree tried; a function that needs more is refused as not smooth.
+        signed : bool
+            Whether negative values are allowed (amplitudes; never rates).
+        name : str
+            Name of the argument in error messages.
+
+        Raises
+        ------
+        ValueError
+            If the function is negative, not finite or not smooth.
+        """
+        bound = real(bound, "bound", above=0.0)
+        probe = bound * np.cos(np.pi * np.arange(1009) / 1008)
+        values = real_array(function(probe), name, (probe.size,))
+        if not signed and values.min() < 0:
+            h = probe[np.argmin(values)]
+            raise fail(name, "be at least 0", f"it is {values.min():g} at the field {h:g}")
+        scale, degree = max(np.abs(values).max(), 1e-300), 8
+        while degree <= max_degree:
+            nodes = np.cos(np.pi * (np.arange(degree + 1) + 0.5) / (degree + 1))
+            samples = np.asarray(function(bound * nodes), dtype=float)
+            series = np.polynomial.chebyshev.chebfit(nodes, samples, degree)
+            error = np.abs(np.polynomial.chebyshev.chebval(probe / bound, series) - values).max()
+            if error <= tolerance * scale:
+                return cls(tuple(map(float, series)), bound, float(error))
+            degree *= 2
+        raise fail(
+            name,
+            "be a smooth function of the field",
+            f"a Chebyshev series of degree {degree // 2} still errs by {error:.1e}",
+            "Give a smooth function, or raise `tolerance` in `ChebyshevRate.fit`.",
+        )
+
+
+@register
+@dataclass(frozen=True)
+class SqrtRate(Rate):
+    """The amplitude √Γ(h) of a rate.
+
+    Parameters
+    ----------
+    rate : Rate
+        The rate Γ, nowhere negative.
+    """
+
+    rate: Rate
+
+    @property
+    def n_fields(self) -> int:  # type: ignore[override]
+        """Number of fields of the rate."""
+        return self.rate.n_fields
+
+    @property
+    def smooth(self) -> bool:  # type: ignore[override]
+        """Whether the rate is smooth."""
+        return self.rate.smooth
+
+    @property
+    def max_error(self) -> float:  # type: ignore[override]
+        """Error of the amplitude, from |√a - √b| <= √|a - b|."""
+        return math.sqrt(self.rate.max_error)
+
+    def __call__(self, *fields: ArrayLike) -> NDArray[np.float64]:
+        """Evaluate the square root; rounding below zero counts as zero."""
+        return np.sqrt(np.maximum(self.rate(*fields), 0.0))
+
+    def thermodynamic(self) -> Rate:
+        """Return the amplitude of the limiting rate."""
+        return SqrtRate(self.rate.thermodynamic())
+
+
+@register
+@dataclass(frozen=True)
+class ScaledRate(Rate):
+    """A constant, possibly negative or complex, times a function of the fields: an amplitude.
+
+    Parameters
+    ----------
+    factor : complex
+        The constant.
+    rate : Rate
+        The function.
+    """
+
+    factor: complex
+    rate: Rate
+
+    @property
+    def n_fields(self) -> int:  # type: ignore[override]
+        """Number of fields of the function."""
+        return self.rate.n_fields
+
+    @property
+    def smooth(self) -> bool:  # type: ignore[override]
+        """Whether the function is smooth."""
+        return self.rate.smooth
+
+    @property
+    def max_error(self) -> float:  # type: ignore[override]
+        """Error of the function times the size of the constant."""
+        return abs(self.factor) * self.rate.max_error
+
+    def __call__(self, *fields: ArrayLike) -> NDArray[Any]:
+        """Evaluate the scaled function."""
+        return self.factor * self.rate(*fields)
+
+    def thermodynamic(self) -> Rate:
+        """Return the scaled limiting function."""
+        return ScaledRate(self.factor, self.rate.thermodynamic())
+
+
+def as_amplitude(value: Any, bound: float, name: str) -> Rate:
+    """Accept a `Rate` object, or fit a plain callable once on ``|h| <= bound``."""
+    if isinstance(value, Rate):
+        return value
+    if callable(value):
+        return ChebyshevRate.fit(value, max(bound, 1e-3), name=name)
+    raise wrong_type(name, "be a Rate object or a callable", value)

@@ -1,0 +1,222 @@
+"""Product states: the initial states of every method, and the states of mean field."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from tnhop._checks import fail, integer, real, real_array, signs, wrong_type
+from tnhop._codec import register
+from tnhop.model import Model
+from tnhop.operators import SPIN_OPERATORS, bloch_components, kind_of, normal_order
+from tnhop.terms import Operator
+
+__all__ = ["ProductState", "pattern_state", "product_state"]
+
+_LOCAL = {name: bloch_components(matrix) for name, matrix in SPIN_OPERATORS.items()}
+
+
+@register
+@dataclass(frozen=True, eq=False)
+class ProductState:
+    r"""Product of single-spin states and coherent states.
+
+    .. math::
+        \rho = \bigotimes_k \tfrac12(1 + \vec r_k \cdot \vec\sigma_k)
+               \otimes \bigotimes_\mu |\alpha_\mu\rangle\langle\alpha_\mu|
+
+    Parameters
+    ----------
+    bloch : ndarray, shape (n_spins, 3)
+        Bloch vectors r = (⟨σˣ⟩, ⟨σʸ⟩, ⟨σᶻ⟩), of length at most 1.
+    alpha : ndarray, shape (n_modes,)
+        Coherent amplitudes ⟨a⟩, complex, not divided by N.
+    """
+
+    bloch: NDArray[np.float64]
+    alpha: NDArray[np.complex128]
+
+    @property
+    def n_sites(self) -> int:
+        """Number of sites."""
+        return len(self.bloch) + len(self.alpha)
+
+    def _factor(self, site: int, name: str) -> complex:
+        if kind_of(name) == "spin":
+            c = _LOCAL[name]
+            return complex(c[0] + c[1:] @ self.bloch[site])
+        alpha = self.alpha[site - len(self.bloch)]
+        word = normal_order(name).items()
+        return complex(sum(c * alpha.conjugate() ** k * alpha**l for (k, l), c in word))
+
+    def expect(self, operators: Sequence[Operator]) -> NDArray[np.complex128]:
+        """Return the expectation values of operators, shape (n_operators,)."""
+        values = np.zeros(len(operators), dtype=complex)
+        for k, operator in enumerate(operators):
+            for term in operator.terms:
+                value = complex(term.coefficient)
+                for site, name in term.factors:
+                    value *= self._factor(site, name)
+                values[k] += value
+        return values
+
+    def purity(self) -> NDArray[np.float64]:
+        """Return tr ρ² = Π (1 + r²)/2."""
+        return np.asarray(np.prod((1 + np.sum(self.bloch**2, axis=1)) / 2))
+
+    def entropy(self) -> NDArray[np.float64]:
+        """Return the von Neumann entropy -tr ρ ln ρ, in nats."""
+        r = np.clip(np.linalg.norm(self.bloch, axis=1), 0.0, 1.0)
+        p = np.stack([1 + r, 1 - r]) / 2
+        return np.asarray(-np.sum(np.where(p > 0, p * np.log(np.where(p > 0, p, 1.0)), 0.0)))
+
+    def overlap_distribution(self, xi: NDArray[np.int8]) -> NDArray[np.float64]:
+        """Return P(m) of σᶻ measurements for every pattern, shape (n_patterns, n_spins + 1)."""
+        rows = []
+        for pattern in xi:
+            p = np.ones(1)
+            for agrees in (1 + pattern * self.bloch[:, 2]) / 2:
+                p = np.append(p * (1 - agrees), 0.0) + np.append(0.0, p * agrees)
+            rows.append(p)
+        return np.array(rows)
+
+    def overlap_moments(self, xi: NDArray[np.int8], orders: Sequence[int]) -> NDArray[np.float64]:
+        """Return ⟨mⁿ⟩ of every pattern, shape (n_patterns, n_orders)."""
+        return moments_of(self.overlap_distribution(xi), orders)
+
+    def to_arrays(self) -> dict[str, NDArray[Any]]:
+        """Return the arrays that define the state."""
+        return {"bloch": self.bloch, "alpha": self.alpha}
+
+    @classmethod
+    def from_arrays(cls, arrays: dict[str, NDArray[Any]]) -> ProductState:
+        """Rebuild the state from `to_arrays`."""
+        return cls(**arrays)
+
+
+def moments_of(distribution: NDArray[np.float64], orders: Sequence[int]) -> NDArray[np.float64]:
+    """Return Σ P(m) mⁿ for distributions on m = -1, -1 + 2/N, ..., 1."""
+    n_spins = distribution.shape[1] - 1
+    m = 2 * np.arange(n_spins + 1) / n_spins - 1
+    return distribution @ m[:, None] ** np.asarray(orders)
+
+
+def product_state(
+    model: Model,
+    *,
+    bloch: ArrayLike | None = None,
+    spins: ArrayLike | None = None,
+    alpha: ArrayLike = 0.0,
+) -> ProductState:
+    """Product state with any Bloch vectors, or with spins along z; modes in coherent states.
+
+    Parameters
+    ----------
+    model : Model
+        The system.
+    bloch : array_like, shape (n_spins, 3)
+        Bloch vectors, of length at most 1; one of shape (3,) serves all spins.
+    spins : array_like, shape (n_spins,)
+        Instead of `bloch`: a configuration of +1 and -1, such as a corrupted pattern.
+    alpha : array_like, shape (n_modes,)
+        Coherent amplitudes (complex); one number serves all modes.
+
+    Returns
+    -------
+    ProductState
+
+    Raises
+    ------
+    ValueError
+        If a Bloch vector is longer than 1, or a coherent state does not fit into `fock_dim` levels.
+
+    Examples
+    --------
+    >>> import tnhop as th
+    >>> model = th.Model(th.spins(2), th.sigma("x")(0))
+    >>> th.product_state(model, bloch=[0.6, 0.0, 0.8]).bloch.shape
+    (2, 3)
+    """
+    if not isinstance(model, Model):
+        raise wrong_type("model", "be a Model", model)
+    if (bloch is None) == (spins is None) and model.n_spins:
+        raise fail("bloch", "be given exactly if `spins` is not",
+                   "neither is given" if bloch is None else "both are given")  # fmt: skip
+    if spins is not None:
+        z = signs(spins, "spins", (model.n_spins,)).astype(float)
+        r = np.stack([0 * z, 0 * z, z], axis=1)
+    else:
+        r = real_array(np.zeros((0, 3)) if bloch is None else bloch, "bloch")
+        r = np.tile(r, (model.n_spins, 1)) if r.shape == (3,) else r
+        if r.shape != (model.n_spins, 3):
+            raise fail("bloch", f"have shape ({model.n_spins}, 3)", f"has shape {r.shape}")
+    length = np.linalg.norm(r, axis=1)
+    if length.size and length.max() > 1 + 1e-12:
+        k = int(np.argmax(length))
+        raise fail("bloch", "have vectors of length at most 1", f"|bloch[{k}]| = {length[k]:.6g}")
+    return ProductState(r, _amplitudes(model, alpha))
+
+
+def _amplitudes(model: Model, alpha: ArrayLike) -> NDArray[np.complex128]:
+    array = np.asarray(alpha)
+    if array.dtype.kind not in "iufc" or not np.all(np.isfinite(array)):
+        raise fail("alpha", "be finite numbers", f"it is {alpha!r}")
+    if array.ndim and array.shape != (model.n_modes,):
+        raise fail("alpha", f"have shape ({model.n_modes},)", f"has shape {array.shape}")
+    values = np.broadcast_to(array, (model.n_modes,)).astype(complex)
+    for k, site in enumerate(model.modes):
+        _, tail = coherent_ket(values[k], model.sites[site].dim)
+        if tail > 1e-3:
+            found = f"alpha[{k}] = {values[k]:.3g} leaves a weight of {tail:.1e} above"
+            raise fail("alpha", f"fit into the {model.sites[site].dim} levels of mode {k}", found,
+                       "Increase `fock_dim`.")  # fmt: skip
+    return values
+
+
+def coherent_ket(alpha: complex, dim: int) -> tuple[NDArray[np.complex128], float]:
+    """Return the normalised truncation of a coherent state and the weight above it."""
+    n = np.arange(1, dim)
+    ket = np.concatenate([[1.0], np.cumprod(alpha / np.sqrt(n))]).astype(complex)
+    weight = float(np.vdot(ket, ket).real) * float(np.exp(-(abs(alpha) ** 2)))
+    return ket / np.linalg.norm(ket), max(0.0, 1 - weight)
+
+
+def pattern_state(
+    model: Model, *, pattern: int = 0, overlap: float = 1.0, alpha: ArrayLike = 0.0
+) -> ProductState:
+    """Product state near a stored pattern: ⟨σᶻ_k⟩ = overlap · ξ_k, modes in coherent states.
+
+    Parameters
+    ----------
+    model : Model
+        A model with patterns.
+    pattern : int
+        Index of the pattern.
+    overlap : float
+        Overlap with it, between -1 and 1; below 1 the spins are mixed, not flipped.
+    alpha : array_like, shape (n_modes,)
+        Coherent amplitudes (complex); one number serves all modes.
+
+    Returns
+    -------
+    ProductState
+
+    Examples
+    --------
+    >>> import tnhop as th
+    >>> model = th.open_hopfield([[1, -1, 1]], beta=2.0)
+    >>> th.pattern_state(model, overlap=0.5).bloch[:, 2].tolist()
+    [0.5, -0.5, 0.5]
+    """
+    if not isinstance(model, Model):
+        raise wrong_type("model", "be a Model", model)
+    if model.patterns is None:
+        raise fail("model", "have patterns", "it has none", "Use `th.product_state`.")
+    pattern = integer(pattern, "pattern", minimum=0, maximum=len(model.patterns) - 1)
+    overlap = real(overlap, "overlap", minimum=-1.0, maximum=1.0)
+    z = overlap * model.patterns[pattern]
+    return product_state(model, bloch=np.stack([0 * z, 0 * z, z], axis=1), alpha=alpha)

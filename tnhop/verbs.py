@@ -1,0 +1,369 @@
+"""The verbs: what a user does with a Model. Only this file knows bars, limits and interrupts."""
+
+from __future__ import annotations
+
+import sys
+import time
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+from tqdm.auto import tqdm
+
+from tnhop._checks import fail, integer, one_of, wrong_type
+from tnhop.model import Model
+from tnhop.problem import Cost, Method, Problem, Snapshot, TruncationWarning
+from tnhop.result import Comparison, ErrorBudget, Result, Spectrum, SteadyState
+from tnhop.solvers import ALL_METHODS
+
+__all__ = ["compare", "estimate", "evolve", "liouvillian_spectrum", "steady_state"]
+
+
+def evolve(
+    model: Model,
+    state: Any,
+    times: ArrayLike,
+    *,
+    observables: Any = None,
+    method: Any = "auto",
+    progress: bool | None = None,
+    max_wall_time: float | None = None,
+    save_states: bool = False,
+    callback: Callable[[Snapshot], None] | None = None,
+    rng: int | None = None,
+) -> Result:
+    r"""Solve :math:`\dot\rho = -i[H,\rho] + \sum_L D[L]\rho` from a state at time 0.
+
+    Parameters
+    ----------
+    model : Model
+        The system.
+    state : State
+        `pattern_state`, `product_state`, or ``previous.final_state`` (a quench is a restart).
+    times : array_like, shape (n_times,)
+        Output times, increasing, starting at 0 or later.
+    observables : None, str, Observable or list of those
+        What to evaluate; by default the model's own set.
+    method : Method or str
+        ``th.Exact(...)``, ``th.MeanField(...)``, or a name for its defaults. ``"auto"`` takes the
+        first method that supports the problem and says which.
+    progress : bool, optional
+        Whether to show a progress bar; by default only on a terminal or in a notebook.
+    max_wall_time : float, optional
+        Stop after so many seconds and return what there is, with a warning.
+    save_states : bool
+        Whether to keep the states at all output times.
+    callback : callable, optional
+        Called with every Snapshot.
+    rng : int, optional
+        Seed of methods that sample.
+
+    Returns
+    -------
+    Result
+
+    Raises
+    ------
+    ValueError
+        If an argument is malformed, or the method cannot solve the problem (with the reason).
+
+    Warns
+    -----
+    TruncationWarning
+        If the run was interrupted or stopped early, or the Fock space is too small.
+
+    Examples
+    --------
+    >>> import tnhop as th
+    >>> model = th.open_hopfield([[1, -1, 1]], beta=2.0, Omega=0.4)
+    >>> result = th.evolve(model, th.pattern_state(model), [0.0, 1.0], method="Exact")
+    >>> result.expect["m_z"].shape
+    (2, 1)
+    """
+    if state is None:
+        raise fail(
+            "state", "be given", "it is None", "Use `th.pattern_state` or `th.product_state`."
+        )
+    problem = Problem(model, state, times, observables, rng, save_states)
+    chosen = _choose(problem, method, "evolve", announce=True)
+    if max_wall_time is not None and not max_wall_time > 0:
+        raise fail("max_wall_time", "be greater than 0", f"it is {max_wall_time}")
+    began = time.perf_counter()
+    record = _Record(problem)
+    bar = _bar(problem, chosen, progress)
+    with bar:
+        for snapshot in _guarded(chosen.evolve(problem), record):
+            record.add(snapshot)
+            bar.n = min(snapshot.time, bar.total)
+            bar.refresh(nolock=True)
+            if callback is not None:
+                callback(snapshot)
+            if max_wall_time is not None and time.perf_counter() - began > max_wall_time:
+                record.stop(f"max_wall_time = {max_wall_time:g} s")
+                break
+    return record.result(chosen, time.perf_counter() - began)
+
+
+class _Record:
+    """Collects snapshots into a Result."""
+
+    def __init__(self, problem: Problem) -> None:
+        self.problem = problem
+        self.snapshots: list[Snapshot] = []
+        self.stats: dict[str, Any] = {}
+        self.final_state: Any = None
+
+    def add(self, snapshot: Snapshot) -> None:
+        """Keep an output; a heartbeat only updates the statistics."""
+        self.stats |= snapshot.stats
+        if snapshot.values:
+            self.snapshots.append(snapshot)
+        if snapshot.state is not None:
+            self.final_state = snapshot.state
+
+    def stop(self, why: str) -> None:
+        """Note that the run ended before its last time, unless it is complete."""
+        wanted = len(np.atleast_1d(self.problem.times))
+        if len(self.snapshots) == wanted:
+            return
+        if not self.snapshots:
+            raise TimeoutError(f"The run was stopped ({why}) before its first output time.")
+        self.stats["stopped"] = why
+        message = f"The run was stopped ({why}) after {len(self.snapshots)} of {wanted} times."
+        warnings.warn(message, TruncationWarning, stacklevel=3)
+
+    def result(self, method: Method, wall_time: float) -> Result:
+        """Assemble the answer and warn about what limits it."""
+        problem, kept = self.problem, self.snapshots
+        expect, errors = {}, {}
+        for o in problem.observables:
+            expect[o.name] = np.array([s.values[o.name] for s in kept])
+            errors[o.name] = {
+                source: np.array([s.errors[o.name][source] for s in kept])
+                for source in kept[-1].errors.get(o.name, {})
+            }
+        tail = self.stats.get("fock_tail", 0.0)
+        if tail > 1e-3:
+            message = (
+                f"A mode reached an occupation of {tail:.1e} in its highest kept level."
+                " Increase `fock_dim`."
+            )
+            warnings.warn(message, TruncationWarning, stacklevel=3)
+        stats = {
+            **self.stats,
+            "wall_time": wall_time,
+            "tnhop": version("tnhop"),
+            "rng": problem.rng,
+        }
+        states = [s.state for s in kept] if problem.save_states else []
+        return Result(
+            np.array([s.time for s in kept]), expect, ErrorBudget(errors), stats, problem.model,
+            method, tuple(problem.observables), self.final_state, states,
+        )  # fmt: skip
+
+
+def _guarded(snapshots: Any, record: _Record) -> Iterator[Snapshot]:
+    """Turn an interrupt into an early end, if there is anything to return."""
+    try:
+        yield from snapshots
+    except KeyboardInterrupt:
+        if not record.snapshots:
+            raise
+        record.stop("interrupted")
+
+
+def _bar(problem: Problem, method: Method, progress: bool | None) -> Any:
+    total = float(np.atleast_1d(problem.times)[-1])
+    layout = "{desc}: {percentage:3.0f}%|{bar}| t = {n:.3g}/{total:.3g} [{elapsed}<{remaining}]"
+    hidden = not sys.stderr.isatty() and not _in_notebook() if progress is None else not progress
+    return tqdm(
+        total=total or 1.0,
+        desc=type(method).__name__,
+        bar_format=layout,
+        disable=hidden,
+        leave=False,
+    )
+
+
+def _in_notebook() -> bool:
+    return "ipykernel" in sys.modules
+
+
+def steady_state(
+    model: Model, *, state: Any = None, observables: Any = None, method: Any = "auto"
+) -> SteadyState:
+    """Stationary state of the generator, with residual, multiplicity and gap.
+
+    Parameters
+    ----------
+    model : Model
+        The system.
+    state : State, optional
+        Initial state; needed only where several stationary states exist, to choose the one it
+        reaches.
+    observables : None, str, Observable or list of those
+        What to evaluate in it.
+    method : Method or str
+        ``th.Exact(...)`` or its name.
+
+    Returns
+    -------
+    SteadyState
+
+    Raises
+    ------
+    ValueError
+        If the stationary state is not unique and no `state` is given.
+
+    Examples
+    --------
+    >>> import tnhop as th
+    >>> model = th.independent_spins(1, decay=0.6, pumping=0.2)
+    >>> round(float(th.steady_state(model).expect["sigma_z"][0]), 9)
+    -0.5
+    """
+    problem = Problem(model, state, [0.0], observables)
+    return _choose(problem, method, "steady_state").steady_state(problem)
+
+
+def liouvillian_spectrum(model: Model, k: int = 6, *, method: Any = "auto") -> Spectrum:
+    """Slowest eigenvalues of the generator, with recomputed residuals.
+
+    Parameters
+    ----------
+    model : Model
+        The system.
+    k : int
+        Number of eigenvalues, by falling real part.
+    method : Method or str
+        ``th.Exact(...)`` or its name.
+
+    Returns
+    -------
+    Spectrum
+
+    Examples
+    --------
+    >>> import tnhop as th
+    >>> spectrum = th.liouvillian_spectrum(th.independent_spins(1, decay=0.6), k=4)
+    >>> spectrum.eigenvalues.real.round(9).tolist()
+    [0.0, -0.3, -0.3, -0.6]
+    """
+    problem = Problem(model, None, [0.0], None)
+    k = integer(k, "k", minimum=1)
+    return _choose(problem, method, "liouvillian_spectrum").liouvillian_spectrum(model, k)
+
+
+def estimate(
+    model: Model, method: Any = "Exact", *, state: Any = None, times: ArrayLike = (0.0, 10.0)
+) -> Cost:
+    """Memory and time that `evolve` would need, predicted without allocating.
+
+    Parameters
+    ----------
+    model : Model
+        The system.
+    method : Method or str
+        The method.
+    state : State, optional
+        Initial state.
+    times : array_like, shape (n_times,)
+        Output times.
+
+    Returns
+    -------
+    Cost
+
+    Examples
+    --------
+    >>> import tnhop as th
+    >>> th.estimate(th.dicke(2, g=0.5, omega=1.0, Omega=0.5, loss=1.0, fock_dim=8)).memory < 1e9
+    True
+    """
+    return resolve_method(method).estimate(Problem(model, state, times, None), "evolve")
+
+
+def compare(
+    model: Model,
+    state: Any,
+    times: ArrayLike,
+    *,
+    methods: Sequence[Any] = ("Exact", "MeanField"),
+    observables: Any = None,
+    progress: bool | None = None,
+) -> Comparison:
+    """Solve one problem by several methods: one table and one figure.
+
+    Parameters
+    ----------
+    model : Model
+        The system.
+    state : State
+        Initial state.
+    times : array_like, shape (n_times,)
+        Output times.
+    methods : sequence of Method or str
+        At least two.
+    observables : None, str, Observable or list of those
+        What to compare.
+    progress : bool, optional
+        As in `evolve`.
+
+    Returns
+    -------
+    Comparison
+
+    Examples
+    --------
+    >>> import tnhop as th
+    >>> model = th.independent_spins(2, Omega=0.4, decay=0.5)
+    >>> both = th.compare(model, th.product_state(model, bloch=[0.6, 0, 0.8]), [0.0, 1.0])
+    >>> len(both.results)
+    2
+    """
+    chosen = [methods] if isinstance(methods, str) else list(methods)
+    if len(chosen) < 2:
+        raise fail("methods", "name at least two methods", f"there are {len(chosen)}")
+    problem = Problem(model, state, times, observables)
+    for method in chosen:
+        _choose(problem, method, "evolve")
+    return Comparison(
+        tuple(
+            evolve(model, state, times, observables=observables, method=m, progress=progress)
+            for m in chosen
+        )
+    )
+
+
+def resolve_method(method: Any) -> Any:
+    """Turn a name into the method with its defaults."""
+    if isinstance(method, str):
+        return ALL_METHODS[one_of(method, "method", [*ALL_METHODS])]()
+    if type(method).__name__ not in ALL_METHODS:
+        remedy = f"Use one of {', '.join(f'th.{name}()' for name in ALL_METHODS)}."
+        raise wrong_type("method", "be a method object or its name", method, remedy)
+    return method
+
+
+def _choose(problem: Problem, method: Any, verb: str, *, announce: bool = False) -> Any:
+    """Return the method (``"auto"``: the first that supports the problem), or say why not."""
+    if method != "auto":
+        chosen = resolve_method(method)
+        reason = chosen.supports(problem, verb)
+        if reason is not None:
+            raise ValueError(reason)
+        return chosen
+    reasons = []
+    for candidate in ALL_METHODS.values():
+        reason = candidate().supports(problem, verb)
+        if reason is None:
+            chosen = candidate()
+            if announce:
+                cost = chosen.estimate(problem, verb)
+                print(f"Method `{candidate.__name__}` chosen: {cost}.", file=sys.stderr)
+            return chosen
+        reasons.append(reason)
+    raise ValueError(" ".join(["No method can solve this problem.", *reasons]))
