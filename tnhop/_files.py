@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from tnhop._checks import fail
 from tnhop._codec import SCHEMA_VERSION, decode, dumps, encode, loads, state_class
+from tnhop.observables import real_parts
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,10 +119,3 @@ def _read_state(path: Path) -> Any:
         elif not name.endswith("_im"):
             arrays[name] = array.values
     return state_class(data.attrs["type"]).from_arrays(arrays)
-
-
-def real_parts(name: str, values: NDArray[Any]) -> list[tuple[str, NDArray[np.float64]]]:
-    """Split a complex array into ``<name>_re`` and ``<name>_im``; files hold real numbers only."""
-    if np.iscomplexobj(values):
-        return [(f"{name}_re", values.real.copy()), (f"{name}_im", values.imag.copy())]
-    return [(name, values)]

@@ -210,3 +210,10 @@ def select_observables(
             raise fail("observables", "have distinct names", f"'{found.name}' appears twice")
         chosen[found.name] = found
     return tuple(chosen.values())
+
+
+def real_parts(name: str, values: NDArray[Any]) -> list[tuple[str, NDArray[np.float64]]]:
+    """Split a complex array into ``<name>_re`` and ``<name>_im``; files hold real numbers only."""
+    if np.iscomplexobj(values):
+        return [(f"{name}_re", values.real.copy()), (f"{name}_im", values.imag.copy())]
+    return [(name, values)]

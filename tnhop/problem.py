@@ -53,9 +53,8 @@ class TruncationWarning(UserWarning):
 class State(Protocol):
     """What a state can do, whatever its representation."""
 
-    @property
-    def n_sites(self) -> int:
-        """Number of sites."""
+    def misfit(self, model: Model) -> str | None:
+        """Return what keeps the state from being one of the model, or None."""
 
     def expect(self, operators: Sequence[Operator]) -> NDArray[Any]:
         """Return expectation values, shape (n_operators,)."""
@@ -142,12 +141,9 @@ class Problem:
         if self.state is not None and not isinstance(self.state, State):
             remedy = "Use `th.pattern_state`, `th.product_state` or `result.final_state`."
             raise wrong_type("state", "be a state", self.state, remedy)
-        if self.state is not None and self.state.n_sites != self.model.n_sites:
-            found = (
-                f"`model` has {self.model.n_sites} sites"
-                f" ({self.model.n_spins} spins, {self.model.n_modes} modes)"
-            )
-            raise fail("state", f"fit the model, it has {self.state.n_sites} sites", found)
+        misfit = None if self.state is None else self.state.misfit(self.model)
+        if misfit:
+            raise fail("state", "fit the model", misfit)
         object.__setattr__(self, "times", increasing_times(self.times))
         object.__setattr__(self, "observables", self.model.select(self.observables))
 
@@ -187,6 +183,7 @@ class Snapshot:
     carry: Any = None
 
 
+@runtime_checkable
 class Method(Protocol):
     """Numerics of one computation, as one immutable object; declared facts are tested."""
 

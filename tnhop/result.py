@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import xarray as xr
 from numpy.typing import NDArray
 
-from tnhop import _files, plot
 from tnhop._checks import one_of
-from tnhop._files import real_parts
 from tnhop.model import Model
-from tnhop.observables import Observable
+from tnhop.observables import Observable, real_parts
+
+if TYPE_CHECKING:  # labels, files and figures are loaded when they are needed
+    import xarray as xr
 
 __all__ = ["Comparison", "ErrorBudget", "Result", "Spectrum", "SteadyState", "load"]
 
@@ -104,6 +104,8 @@ class Result:
 
         Complex observables become ``<name>_re`` and ``<name>_im``.
         """
+        import xarray as xr
+
         data: dict[str, Any] = {}
         coords: dict[str, Any] = {"time": self.times}
         for o in self.observables:
@@ -142,6 +144,8 @@ class Result:
         -------
         matplotlib Axes
         """
+        from tnhop import plot
+
         return plot.draw_evolution([self.to_xarray()], ax=ax, observables=observables)
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> Path:
@@ -159,6 +163,8 @@ class Result:
         FileExistsError
             If the file exists and `overwrite` is False.
         """
+        from tnhop import _files
+
         return _files.write(
             Path(path), self.to_xarray(), overwrite=overwrite, model=self.model,
             method=self.method, observables=self.observables, stats=self.stats,
@@ -322,6 +328,8 @@ class Comparison:
         observables : sequence of str, optional
             Names; by default the overlaps, or whatever there is.
         """
+        from tnhop import plot
+
         data = [result.to_xarray() for result in self.results]
         return plot.draw_evolution(data, ax=ax, observables=observables)
 
@@ -347,6 +355,8 @@ def load(path: str | Path) -> Result:
     FileNotFoundError, ValueError
         If the file is missing, is not a tnhop file, is damaged or has another schema version.
     """
+    from tnhop import _files
+
     content = _files.read(Path(path))
     data, expect, errors = content.data, {}, {}
     for o in content.observables:

@@ -40,10 +40,15 @@ class ProductState:
     bloch: NDArray[np.float64]
     alpha: NDArray[np.complex128]
 
-    @property
-    def n_sites(self) -> int:
-        """Number of sites."""
-        return len(self.bloch) + len(self.alpha)
+    def misfit(self, model: Model) -> str | None:
+        """Return what keeps the state from being one of the model, or None."""
+        have, want = (len(self.bloch), len(self.alpha)), (model.n_spins, model.n_modes)
+        if have == want:
+            return None
+        return (
+            f"it has {have[0]} spins and {have[1]} modes"
+            f" while the model has {want[0]} spins and {want[1]} modes"
+        )
 
     def _factor(self, site: int, name: str) -> complex:
         if kind_of(name) == "spin":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from typing import Any
 
@@ -95,15 +95,20 @@ def evolve(
     record = _Record(problem)
     bar = _bar(problem, chosen, progress)
     with bar:
-        for snapshot in _guarded(chosen.evolve(problem), record):
-            record.add(snapshot)
-            bar.n = min(snapshot.time, bar.total)
-            bar.refresh(nolock=True)
-            if callback is not None:
-                callback(snapshot)
-            if max_wall_time is not None and time.perf_counter() - began > max_wall_time:
-                record.stop(f"max_wall_time = {max_wall_time:g} s")
-                break
+        try:
+            for snapshot in chosen.evolve(problem):
+                record.add(snapshot)
+                bar.n = min(snapshot.time, bar.total)
+                bar.refresh(nolock=True)
+                if callback is not None:
+                    callback(snapshot)
+                if max_wall_time is not None and time.perf_counter() - began > max_wall_time:
+                    record.stop(f"max_wall_time = {max_wall_time:g} s")
+                    break
+        except KeyboardInterrupt:
+            if not record.snapshots:
+                raise
+            record.stop("interrupted")
     return record.result(chosen, time.perf_counter() - began)
 
 
@@ -163,16 +168,6 @@ class _Record:
             np.array([s.time for s in kept]), expect, ErrorBudget(errors), stats, problem.model,
             method, tuple(problem.observables), self.final_state, states,
         )  # fmt: skip
-
-
-def _guarded(snapshots: Any, record: _Record) -> Iterator[Snapshot]:
-    """Turn an interrupt into an early end, if there is anything to return."""
-    try:
-        yield from snapshots
-    except KeyboardInterrupt:
-        if not record.snapshots:
-            raise
-        record.stop("interrupted")
 
 
 def _bar(problem: Problem, method: Method, progress: bool | None) -> Any:
@@ -342,7 +337,7 @@ def resolve_method(method: Any) -> Any:
     """Turn a name into the method with its defaults."""
     if isinstance(method, str):
         return ALL_METHODS[one_of(method, "method", [*ALL_METHODS])]()
-    if type(method).__name__ not in ALL_METHODS:
+    if isinstance(method, type) or not isinstance(method, Method):
         remedy = f"Use one of {', '.join(f'th.{name}()' for name in ALL_METHODS)}."
         raise wrong_type("method", "be a method object or its name", method, remedy)
     return method

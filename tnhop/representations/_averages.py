@@ -30,7 +30,9 @@ def _fit(amplitude: Rate, bound: float) -> tuple[Complex, float]:
         theta = np.pi * np.arange(-n, n + 1) / (_STRETCH * bound)
         at = bound * np.cos(np.pi * (np.arange(6 * n) + 0.5) / (6 * n))
         samples = np.asarray(amplitude(at), dtype=complex)
-        c = np.linalg.lstsq(np.exp(1j * np.outer(at, theta)), samples, rcond=1e-14)[0]
+        c = np.linalg.lstsq(np.exp(1j * np.outer(at, theta)), samples, rcond=1e-13)[0]
+        if not samples.imag.any():
+            c = (c + c[::-1].conj()) / 2  # the real part; rounding alone would spoil the symmetry
         error = float(np.abs(np.exp(1j * np.outer(probe, theta)) @ c - values).max())
         if error < _TOLERANCE or n >= _MOST_HARMONICS:
             return c, error
@@ -55,7 +57,10 @@ class ProductAverage:
         n = max(len(c) // 2 for c, _ in fits)
         series = [np.pad(c, n - len(c) // 2) for c, _ in fits]
         step = np.pi / (_STRETCH * bound)
-        self._angle = step * np.arange(-2 * n, 2 * n + 1)[:, None, None] * fields  # d jump spin
+        # real amplitudes: harmonics -d are the conjugates of d, half of them will do
+        self._real = all(np.isrealobj(amplitude(np.zeros(1))) for amplitude in amplitudes)
+        angle = step * np.arange(0 if self._real else -2 * n, 2 * n + 1)[:, None, None] * fields
+        self._cos, self._sin = np.cos(angle), 1j * np.sin(angle)  # d jump spin
         # series of φ_a*(h) φ_b(h), and of φ_a*(h+J) φ_b(h-J) - ½[φ_a*φ_b(h+J) + φ_a*φ_b(h-J)]
         self._same = np.array([[_product(a, b, 1.0, 1.0) for b in series] for a in series])
         turn = np.exp(1j * step * np.arange(-n, n + 1)[:, None, None] * fields)  # q jump spin
@@ -70,12 +75,15 @@ class ProductAverage:
             ]
         )  # a b d jump spin
 
-    def _factors(self, z: NDArray[np.float64]) -> Complex:
-        return np.cos(self._angle) + 1j * z * np.sin(self._angle)
+        if self._real:
+            half = np.where(np.arange(2 * n + 1) == 0, 1.0, 2.0)
+            self._same = self._same[:, :, 2 * n :] * half
+            self._change = self._change[:, :, 2 * n :] * half[:, None, None]
 
     def products(self, z: NDArray[np.float64]) -> Complex:
         """Return ⟨φ_a* φ_b⟩ for every jump, shape (n_operators, n_operators, n_jumps)."""
-        return np.einsum("abd,dk->abk", self._same, self._factors(z).prod(axis=2))
+        average = np.einsum("abd,dk->abk", self._same, (self._cos + z * self._sin).prod(axis=2))
+        return average.real.astype(complex) if self._real else average
 
     def back_action(
         self, z: NDArray[np.float64], pairs: Complex
@@ -84,13 +92,22 @@ class ProductAverage:
 
         ``pairs[a, b, k]`` is ⟨A†B⟩ of the jumping spin k.
         """
-        factors = self._factors(z)
-        one = np.ones_like(factors[..., :1])
-        before = np.concatenate([one, np.cumprod(factors, axis=2)[..., :-1]], axis=2)
-        after = np.cumprod(factors[..., ::-1], axis=2)[..., ::-1]
-        after = np.concatenate([after[..., 1:], one], axis=2)
-        change = np.einsum("abdki,dki,abk->i", self._change, before * after, pairs)
+        others = _products_of_others(self._cos + z * self._sin)
+        average = np.einsum("abdki,dki->abki", self._change, others, optimize=True)
+        if self._real:
+            average = average.real
+        change = np.einsum("abki,abk->i", average, pairs)
         return -change.real, -change.imag
+
+
+def _products_of_others(factors: Complex) -> Complex:
+    """Return Π_{j≠i} over the last axis, by division where no factor is nearly zero."""
+    if np.abs(factors).min() > 1e-4:
+        return factors.prod(axis=2, keepdims=True) / factors
+    one = np.ones_like(factors[..., :1])
+    before = np.concatenate([one, np.cumprod(factors, axis=2)[..., :-1]], axis=2)
+    after = np.cumprod(factors[..., ::-1], axis=2)[..., ::-1]
+    return before * np.concatenate([after[..., 1:], one], axis=2)
 
 
 def _product(a: Complex, b: Complex, turn_a: Any, turn_b: Any) -> Complex:

@@ -293,7 +293,9 @@ class Lindbladian:
 
 
 def _csr32(matrix: Any) -> sp.csr_array:
-    out = sp.csr_array(matrix, dtype=float, copy=True)  # the imaginary part of a real array is read-only
+    out = sp.csr_array(
+        matrix, dtype=float, copy=True
+    )  # the imaginary part of a real array is read-only
     out.eliminate_zeros()
     out.indices, out.indptr = out.indices.astype(np.int32), out.indptr.astype(np.int32)
     out.data = np.ascontiguousarray(out.data, dtype=float)
@@ -339,10 +341,11 @@ class DenseState:
         """Return the density matrix of a product state."""
         return cls(product_matrix(state, dims), tuple(dims))
 
-    @property
-    def n_sites(self) -> int:
-        """Number of sites."""
-        return len(self.dims)
+    def misfit(self, model: Model) -> str | None:
+        """Return what keeps the state from being one of the model, or None."""
+        if self.dims == model.dims:
+            return None
+        return f"its sites have dimensions {self.dims} while those of the model have {model.dims}"
 
     @property
     def rho(self) -> NDArray[np.complex128]:
