@@ -45,6 +45,9 @@ def write(target: Path, data: xr.Dataset, *, overwrite: bool, state: Any, **desc
     partial = Path(name)
     try:
         _write(partial, data, state, described)
+        umask = os.umask(0)  # a temporary file is private; the result is an ordinary one
+        os.umask(umask)
+        partial.chmod(0o666 & ~umask)
         os.replace(partial, target)
     except BaseException:
         partial.unlink(missing_ok=True)
@@ -80,19 +83,20 @@ def read(source: Path) -> Content:
     if not source.is_file():
         raise FileNotFoundError(f"There is no file '{source}'.")
     try:
-        with xr.open_dataset(source, engine="h5netcdf") as opened:
-            data = opened.load()
-    except (OSError, ValueError, KeyError) as error:
+        with h5py.File(source) as file:
+            schema = file.attrs.get("tnhop_schema")  # netCDF stores numbers as arrays
+    except OSError as error:
         raise fail(
             "path", "be a readable tnhop file", f"'{source}' is not one ({error})"
         ) from error
-    schema = data.attrs.get("tnhop_schema")
     if schema is None:
         raise fail("path", "be a tnhop result", f"'{source}' has no schema version")
-    if int(schema) != SCHEMA_VERSION:
-        found = f"'{source}' has version {int(schema)}"
+    if int(np.ravel(schema)[0]) != SCHEMA_VERSION:
+        found = f"'{source}' has version {int(np.ravel(schema)[0])}"
         raise fail("path", f"have schema version {SCHEMA_VERSION}", found)
     try:
+        with xr.open_dataset(source, engine="h5netcdf") as opened:
+            data = opened.load()
         return Content(
             data,
             loads(str(data["model"].item())),
@@ -101,7 +105,7 @@ def read(source: Path) -> Content:
             decode(json.loads(data.attrs["stats"])),
             _read_state(source),
         )
-    except (KeyError, json.JSONDecodeError) as error:
+    except (KeyError, OSError, json.JSONDecodeError) as error:
         raise fail("path", "be a complete tnhop file", f"'{source}' lacks {error}") from error
 
 

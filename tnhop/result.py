@@ -393,7 +393,7 @@ def _rows(
             f"{dim} {labels[i]}" for (dim, labels), i in zip(o.coords, index, strict=True)
         )
         label = f"{name} [{place}]" if place else name
-        text = f"{flat[k]:+.8f}"
+        text = f"{flat[k] + 0.0:+.8f}".replace("-0.00000000", "+0.00000000")
         if bars is not None:
             text += " ± unknown" if np.isnan(bars[k]) else f" ± {bars[k]:.1e}"
         rows.append((label, text))

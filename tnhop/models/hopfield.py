@@ -111,21 +111,22 @@ def _coupling_matrix(couplings: Any, patterns: NDArray[np.int8]) -> ArrayLike:
 
 
 def _self_couplings(J: NDArray[np.float64], xi: NDArray[np.int8]) -> NDArray[np.float64]:
-    """Return the diagonal of J in the thermodynamic limit: that of ξᵀAξ if J = ξᵀAξ off it.
+    """Return the diagonal D of J in the thermodynamic limit: J + D = ξᵀAξ, if there is one, else 0.
 
-    A is a multiple of 1 (Hebb), or any matrix if J has entries enough to tell; other J have none.
+    Hebb couplings are tried first, because they are recognised even where the patterns span all
+    configurations; otherwise D follows from (1 - P)(J + D) = 0, P the projector on the patterns.
     """
-    p, n_spins = xi.shape
+    n_spins = xi.shape[1]
     patterns, off = xi.astype(float), ~np.eye(n_spins, dtype=bool)
-    gram = patterns.T @ patterns
     tolerance = 1e-10 * max(np.abs(J).max(initial=0.0), 1e-300)
+    gram = patterns.T @ patterns
     if gram[off].any():
-        A = np.eye(p) * (J[off] @ gram[off] / (gram[off] @ gram[off]))
-        if np.abs(J - patterns.T @ A @ patterns)[off].max() < tolerance:
-            return np.einsum("ai,ab,bi->i", patterns, A, patterns)
-    if p * p < n_spins * (n_spins - 1) // 2:
-        design = np.einsum("ai,bj->ijab", patterns, patterns).reshape(n_spins, n_spins, p * p)[off]
-        A = np.linalg.lstsq(design, J[off], rcond=None)[0].reshape(p, p)
-        if np.abs(J - patterns.T @ A @ patterns)[off].max() < tolerance:
-            return np.einsum("ai,ab,bi->i", patterns, A, patterns)
-    return np.zeros(n_spins)
+        scale = J[off] @ gram[off] / (gram[off] @ gram[off])
+        if np.abs(J - scale * gram)[off].max() < tolerance:
+            return scale * np.diagonal(gram)
+    Q = np.eye(n_spins) - np.linalg.pinv(patterns) @ patterns
+    weight = np.diagonal(Q)  # = |Q e_i|²
+    if weight.min() < 1e-8:
+        return np.zeros(n_spins)
+    D = -np.einsum("ij,ij->j", Q, Q @ J) / weight
+    return D if np.abs(Q @ (J + np.diag(D))).max() < tolerance else np.zeros(n_spins)

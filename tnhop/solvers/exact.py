@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from tnhop._checks import real
@@ -43,6 +44,7 @@ Real = NDArray[np.float64]
 # Largest |δ| of a functional per unit of trace-norm error; others are not bounded and count as
 # unknown.
 _FUNCTIONAL_BOUNDS = {"purity": 2.0, "overlap_distribution": 1.0, "overlap_moments": 1.0}
+_MOST_UNDAMPED = 800
 _STATES_MEMORY = 1e8  # bytes spent on states at output times inside one step
 
 
@@ -151,45 +153,53 @@ class Exact:
         """Return the stationary state; if several exist, the one that the initial state reaches."""
         model = problem.model
         L = Lindbladian(model)
-        right = self._slowest(L, 4, self._propagator(L))
-        zero, n_zero = _null_vectors(right, L)
-        stats = {"dimension": _dimension(model), "converged": right.converged}
-        if n_zero == 1:
-            x = zero[:, 0]
-        else:
-            x, n_zero = self._reached(problem, L)
+        right = self._beyond_stationary(L)
+        V, n_zero = _null_vectors(right, L)
+        x = V[:, 0] if n_zero == 1 else self._reached(problem, L, V, len(right.values))
         x = x / np.trace(x.reshape(L.dim, L.dim))
         state = DenseState(x.reshape(L.dim, L.dim), model.dims)
-        rest = right.values[np.abs(right.values) > _zero_tolerance(L)]
-        gap = float(-rest[0].real) if len(rest) else np.nan
         residual = float(np.linalg.norm(L(x)) / np.linalg.norm(x))
         values = {o.name: evaluate(state, o) for o in problem.observables}
+        tolerance = _zero_tolerance(L)
+        moving = right.values[np.abs(right.values) > tolerance]
+        gap = float(-moving[0].real) if len(moving) else np.nan
+        stats = {"dimension": _dimension(model),
+                 "undamped": int(np.sum(moving.real > -tolerance))}  # fmt: skip
         return SteadyState(state, values, residual, gap, n_zero, residual < 1e-8, model, self,
                            tuple(problem.observables), stats)  # fmt: skip
 
-    def _reached(self, problem: Problem, L: Lindbladian) -> tuple[Real, int]:
-        """Project the initial state on the null space, with the left null vectors."""
-        k = 12
+    def _beyond_stationary(self, L: Lindbladian) -> Eigenpairs:
+        """Return enough slow eigenpairs to have seen all that do not decay."""
+        k = 4
         while True:
-            right = self._slowest(L, k, self._propagator(L))
-            left = self._slowest(L.adjoint, k, self._propagator(L.adjoint))
-            V, n_right = _null_vectors(right, L)
-            W, n_left = _null_vectors(left, L)
-            if n_right == n_left and (n_right < k or k >= L.size):
-                break
-            k = min(4 * k, L.size)
-            if k > 800:
+            pairs = self._slowest(L, min(k, L.size), self._propagator(L))
+            if k >= L.size or pairs.values[-1].real < -_zero_tolerance(L):
+                return pairs
+            k *= 4
+            if k > _MOST_UNDAMPED:
                 raise ConvergenceError(
-                    f"The model has more than {max(n_right, n_left)} stationary states"
-                    " or undamped modes. Use `evolve` to a late time instead."
+                    f"The model has more than {k // 4} states or oscillations that never decay."
+                    " Use `evolve` to a late time instead.",
+                    pairs.values,
                 )
+
+    def _reached(self, problem: Problem, L: Lindbladian, V: Real, k: int) -> Real:
+        """Project the initial state on the null space V, with the left null vectors."""
         if problem.state is None:
             raise ValueError(
-                f"Argument `state` must be given, but is missing and the model has {n_right}"
+                f"Argument `state` must be given, but is missing and the model has {V.shape[1]}"
                 " independent stationary states. Give the initial state whose limit is wanted."
             )
+        left = self._slowest(L.adjoint, k, self._propagator(L.adjoint))
+        W, n_left = _null_vectors(left, L)
+        if n_left != V.shape[1]:
+            raise ConvergenceError(
+                f"The generator has {V.shape[1]} right but {n_left} left null vectors found."
+                " Use `evolve` to a late time instead.",
+                left.values,
+            )
         x0 = _packed(problem.state, problem.model)
-        return V @ np.linalg.solve(W.T @ V, W.T @ x0), n_right
+        return V @ np.linalg.solve(W.T @ V, W.T @ x0)
 
     def liouvillian_spectrum(self, model: Model, k: int) -> Spectrum:
         """Return the k eigenvalues of the generator with the largest real parts."""
@@ -232,7 +242,7 @@ class _Run:
         linear = expectation_rows(model.dims, operators)
         tails = top_level_rows(model.dims, model.modes)
         self.n_linear = linear.shape[0]
-        self.rows = _stack(linear, tails)
+        self.rows = sp.csr_array(sp.vstack([linear, tails], format="csr"))
         needs_state = self.keep or any(o.functional for o in self.observables)
         at_most = max(1, int(_STATES_MEMORY // (8 * self.L.size)))
         self.propagator = TaylorPropagator(
@@ -328,12 +338,6 @@ def _norm_bound(model: Model) -> float:
 def _packed(state: Any, model: Model) -> Real:
     dense = DenseState.from_product(state, model.dims) if isinstance(state, ProductState) else state
     return dense.packed.ravel()
-
-
-def _stack(*blocks: Any) -> Any:
-    import scipy.sparse as sp
-
-    return sp.csr_array(sp.vstack(blocks, format="csr"))
 
 
 def _zero_tolerance(L: Lindbladian) -> float:
