@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tnhop._checks import fail, one_of, real, real_array
+from tnhop._checks import fail, integer, one_of, real, real_array
 from tnhop.patterns import check_patterns
 
 __all__ = [
@@ -92,8 +92,7 @@ def power_law(n_spins: int, exponent: float) -> NDArray[np.float64]:
     ndarray, shape (n_spins, n_spins)
     """
     exponent = real(exponent, "exponent", minimum=0.0)
-    if n_spins < 2:
-        raise fail("n_spins", "be at least 2", f"it is {n_spins}")
+    n_spins = integer(n_spins, "n_spins", minimum=2)
     distance = np.abs(np.subtract.outer(np.arange(n_spins), np.arange(n_spins))).astype(float)
     np.fill_diagonal(distance, np.inf)
     J = distance**-exponent if exponent else np.where(np.isinf(distance), 0.0, 1.0)

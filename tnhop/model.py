@@ -71,7 +71,7 @@ def modes(n_modes: int, *, fock_dim: int | Sequence[int]) -> tuple[Site, ...]:
         Number of kept Fock levels, at least 2, of all modes or of each.
     """
     n_modes = integer(n_modes, "n_modes", minimum=0)
-    dims = [fock_dim] * n_modes if isinstance(fock_dim, int | np.integer) else list(fock_dim)
+    dims = list(fock_dim) if isinstance(fock_dim, Sequence | np.ndarray) else [fock_dim] * n_modes
     if len(dims) != n_modes:
         raise fail("fock_dim", f"be one number or {n_modes} numbers", f"it has {len(dims)}")
     return tuple(

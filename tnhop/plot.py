@@ -1,4 +1,4 @@
-"""Figures from labelled datasets: every function takes Datasets and returns Axes; nothing is shown."""
+"""Figures from labelled datasets: functions take Datasets, return Axes or Figures, show nothing."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from tnhop._checks import fail, one_of
@@ -23,9 +24,7 @@ _STYLES = ("-", (0, (5, 2)), (0, (1, 1.5)), (0, (6, 1.5, 1, 1.5)))
 _TIME = r"time $t$  (inverse rates, $\hbar = 1$)"
 _QUANTITIES = {
     **{f"m_{axis}": rf"overlap $m_{axis}$" for axis in "xyz"},
-    **{
-        f"sigma_{axis}": rf"magnetisation $\langle\sigma^{axis}_k\rangle$" for axis in "xyz"
-    },
+    **{f"sigma_{axis}": rf"magnetisation $\langle\sigma^{axis}_k\rangle$" for axis in "xyz"},
     "occupation": r"occupation $\langle a^\dagger a\rangle$",
     "alpha_re": r"Re $\langle a\rangle$",
     "alpha_im": r"Im $\langle a\rangle$",
@@ -44,8 +43,8 @@ def draw_evolution(
     Parameters
     ----------
     datasets : sequence of Dataset
-        From ``result.to_xarray()``; bands show ``<name>_error`` where it is finite, and a dataset without
-        any finite error is labelled "uncontrolled".
+        From ``result.to_xarray()``; bands show ``<name>_error`` where it is finite, and a dataset
+        without any finite error is labelled "uncontrolled".
     ax : matplotlib Axes, optional
         Where to draw; by default a new figure.
     observables : sequence of str, optional
@@ -60,6 +59,14 @@ def draw_evolution(
         import matplotlib.pyplot as plt
 
         _, ax = plt.subplots(layout="constrained")
+    colours = _draw_curves(ax, datasets, names)
+    curves = _legend_entries(colours, several=len(names) > 1)
+    _legend(ax, curves, _method_entries(datasets))
+    return ax
+
+
+def _draw_curves(ax: Axes, datasets: Sequence[xr.Dataset], names: Sequence[str]) -> dict[Any, Any]:
+    """Draw curves, bands and axes; return the colour of every (name, label)."""
     labels = [(name, label) for name in names for label in _curve_labels(datasets[0], name)]
     colours = dict(zip(labels, _colours(len(labels)), strict=True))
     for style, data in zip(_cycle(_STYLES, len(datasets)), datasets, strict=True):
@@ -70,21 +77,27 @@ def draw_evolution(
                 if np.all(np.isfinite(bar)):
                     low, high = curve - bar, curve + bar
                     ax.fill_between(data["time"], low, high, color=colour, alpha=0.25, lw=0)
-    _finish(ax, datasets, names)
-    _legends(ax, datasets, _shortened(colours, several=len(names) > 1))
-    return ax
+    ax.set_xlabel(_TIME)
+    ax.set_ylabel(_QUANTITIES.get(names[0], names[0]) if len(names) == 1 else "expectation value")
+    end = max(float(data["time"][-1]) for data in datasets)
+    start = min(float(data["time"][0]) for data in datasets)
+    if end > start:
+        ax.set_xlim(start, end)
+    if names[0][:2] in {"m_", "si"} or any((data[n] < 0).any() for data in datasets for n in names):
+        ax.axhline(0.0, color="0.6", lw=0.8, zorder=0)
+    ax.spines[["top", "right"]].set_visible(False)
+    return colours
 
 
-def draw_run(
-    datasets: Sequence[xr.Dataset], *, observables: Sequence[str] | None = None
-) -> Figure:
-    """Draw the figure of a run: overlaps, the image on the sites, and occupations, where they exist.
+def draw_run(datasets: Sequence[xr.Dataset], *, observables: Sequence[str] | None = None) -> Figure:
+    """Draw the figure of a run: overlaps, the image on the sites, and occupations, if any.
 
     Parameters
     ----------
     datasets : sequence of Dataset
-        From ``result.to_xarray()``, one per method. A coordinate ``xi`` with dims (pattern, site) gauges
-        the sites by the pattern nearest to the start; the attribute ``parameters`` joins the title.
+        From ``result.to_xarray()``, one per method. A coordinate ``xi`` with dims (pattern, site)
+        gauges the sites by the pattern nearest to the start; the attribute ``parameters`` joins the
+        title, and ``label`` replaces the name of the method.
     observables : sequence of str, optional
         One panel for each of these instead.
 
@@ -98,11 +111,11 @@ def draw_run(
         panels = [("curves", name) for name in _names(datasets, observables)]
     else:
         main = _main_panel(first)
-        panels = [("curves", name) for name in main]
+        panels = [("curves", name) for name in _names(datasets, main)]
         if "sigma_z" in first and first.sizes.get("site", 0) > 1 and first.sizes["time"] > 1:
             panels.append(("image", "sigma_z"))
         if "occupation" in first and "occupation" not in main:
-            panels.append(("curves", "occupation"))
+            panels += [("curves", name) for name in _names(datasets, ["occupation"])]
     heights = [3.0 if k == 0 else 2.3 for k in range(len(panels))]
     figure = Figure(figsize=(7.2, 0.6 + sum(heights)), layout="constrained")
     axes = figure.subplots(len(panels), squeeze=False, sharex=True, height_ratios=heights)[:, 0]
@@ -110,7 +123,8 @@ def draw_run(
         if kind == "image":
             _draw_image(ax, first)
         else:
-            draw_evolution(datasets, ax=ax, observables=[name])
+            curves = _legend_entries(_draw_curves(ax, datasets, [name]), several=False)
+            _legend(ax, curves, _method_entries(datasets) if ax is axes[0] else [])
         if ax is not axes[-1]:
             ax.set_xlabel("")
     figure.suptitle(_title(first), fontsize="medium")
@@ -176,47 +190,53 @@ def _cycle(items: Sequence[Any], n: int) -> list[Any]:
     return [items[k % len(items)] for k in range(n)]
 
 
-def _finish(ax: Axes, datasets: Sequence[xr.Dataset], names: Sequence[str]) -> None:
-    ax.set_xlabel(_TIME)
-    ax.set_ylabel(_QUANTITIES.get(names[0], names[0]) if len(names) == 1 else "expectation value")
-    end = max(float(data["time"][-1]) for data in datasets)
-    start = min(float(data["time"][0]) for data in datasets)
-    if end > start:
-        ax.set_xlim(start, end)
-    if names[0][:2] in {"m_", "si"} or any((data[n] < 0).any() for data in datasets for n in names):
-        ax.axhline(0.0, color="0.6", lw=0.8, zorder=0)
-    ax.spines[["top", "right"]].set_visible(False)
-
-
-def _shortened(colours: dict[tuple[str, str], Any], *, several: bool) -> list[tuple[str, Any]]:
-    """Return (label, colour) for the legend; a long list keeps some of its entries."""
-    entries = [
-        (f"{name} {label}" if several and label != name else label, colour)
+def _legend_entries(colours: dict[tuple[str, str], Any], *, several: bool) -> list[Line2D]:
+    """Return one handle per curve; a long list keeps some of its entries."""
+    handles = [
+        Line2D([], [], color=colour, lw=1.7,
+               label=f"{name} {label}" if several and label != name else label)
         for (name, label), colour in colours.items()
-    ]
-    if len(entries) <= len(_COLOURS):
-        return entries
-    kept = np.unique(np.linspace(0, len(entries) - 1, 5).round().astype(int))
-    return [entries[k] for k in kept]
+    ]  # fmt: skip
+    if len(handles) <= len(_COLOURS):
+        return [] if len(handles) == 1 else handles
+    kept = np.unique(np.linspace(0, len(handles) - 1, 5).round().astype(int))
+    return [handles[k] for k in kept]
 
 
 def _method_label(data: xr.Dataset) -> str:
     """Return the method, with "uncontrolled" if none of its errors is known."""
-    name = str(data.attrs.get("label", data.attrs.get("method", ""))).split("(")[0]
+    name = str(data.attrs.get("label") or str(data.attrs.get("method", "")).split("(")[0])
     errors = [array for key, array in data.data_vars.items() if str(key).endswith("_error")]
     known = any(np.isfinite(array).any() for array in errors)
     return f"{name} (uncontrolled)" if errors and not known else name
 
 
-def _legends(ax: Axes, datasets: Sequence[xr.Dataset], curves: list[tuple[str, Any]]) -> None:
-    handles = [Line2D([], [], color=colour, lw=1.7, label=label) for label, colour in curves]
-    for style, data in zip(_cycle(_STYLES, len(datasets)), datasets, strict=True):
-        label = _method_label(data)
-        if label:
-            handles.append(Line2D([], [], color="0.25", lw=1.7, linestyle=style, label=label))
+def _method_entries(datasets: Sequence[xr.Dataset]) -> list[Line2D]:
+    return [
+        Line2D([], [], color="0.25", lw=1.7, linestyle=style, label=_method_label(data))
+        for style, data in zip(_cycle(_STYLES, len(datasets)), datasets, strict=True)
+    ]
+
+
+def _legend(ax: Axes, curves: list[Line2D], methods: list[Line2D]) -> None:
+    """Put the legend above the axes, where it hides nothing: one row if that fits, else several."""
+    methods = [handle for handle in methods if handle.get_label()]
+    together = curves + methods
+    letters = sum(len(str(handle.get_label())) + 8 for handle in together)
+    if letters <= 98:
+        rows = [together]
+    else:
+        rows = [curves[k : k + 4] for k in range(0, len(curves), 4)]
+        rows += [methods[k : k + 2] for k in range(0, len(methods), 2)]
+    width = max((len(row) for row in rows), default=0)
+    if not width:
+        return
+    blank = Line2D([], [], linestyle="none", label=" ")
+    rows = [row + [blank] * (width - len(row)) for row in rows if row]
     ax.legend(
-        handles=handles, loc="upper left", bbox_to_anchor=(1.0, 1.03), frameon=False,
-        fontsize="small", handlelength=2.6,
+        handles=[row[k] for k in range(width) for row in rows],  # a legend is filled by columns
+        loc="lower left", bbox_to_anchor=(0.0, 1.0), borderaxespad=0.2, ncols=width,
+        frameon=False, fontsize="small", handlelength=2.2, columnspacing=1.4,
     )  # fmt: skip
 
 
@@ -226,7 +246,7 @@ def _draw_image(ax: Axes, data: xr.Dataset) -> None:
     method = _method_label(data)
     title = f"magnetisation of the sites, {method}"
     if "xi" in data.coords and "m_z" in data:
-        target = int(np.argmax(np.abs(data["m_z"].values[0])))
+        target = int(np.argmax(data["m_z"].values[0]))
         values = values * data["xi"].values[target]
         label = rf"$\xi^{{\,{target}}}_k\,\langle\sigma^z_k\rangle$"
         title = f"image on the sites, {method}: red agrees with pattern {target}, blue differs"
@@ -238,7 +258,7 @@ def _draw_image(ax: Axes, data: xr.Dataset) -> None:
     ax.set_title(title, fontsize="small", loc="left")
     ax.set_xlabel(_TIME)
     ax.set_ylabel("site $k$")
-    ax.yaxis.get_major_locator().set_params(integer=True)
+    ax.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
     ax.set_xlim(float(data["time"][0]), float(data["time"][-1]))
     figure = ax.get_figure()
     assert figure is not None

@@ -102,7 +102,8 @@ class Result:
     def to_xarray(self) -> xr.Dataset:
         """Return a Dataset with dims (time, ...); ``<name>_error`` holds the half-widths.
 
-        Complex observables become ``<name>_re`` and ``<name>_im``.
+        Complex observables become ``<name>_re`` and ``<name>_im``; the coordinate ``xi`` holds the
+        patterns where there are any.
         """
         import xarray as xr
 
@@ -116,6 +117,9 @@ class Result:
             data[f"{o.name}_error"] = (dims, self.errors[o.name])
             for source, values in self.errors.sources(o.name).items():
                 data[f"{o.name}_error_{source}"] = (dims, values)
+        patterns = self.model.patterns
+        if patterns is not None and {"pattern", "site"} <= set(coords):
+            coords["xi"] = (("pattern", "site"), patterns)
         attrs = {"method": repr(self.method), "model": repr(self.model)}
         return xr.Dataset(data, coords, attrs)
 

@@ -36,6 +36,7 @@ LAYERS = [
     "analysis",
     "stability",
     "sweeps",
+    "sections",
     "config",
     "cli",
 ]

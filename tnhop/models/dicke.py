@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -168,7 +169,11 @@ def dicke(
     """
     size = integer(n_spins, "n_spins", minimum=1)
     couplings = np.full((1, size), real(g, "g") / math.sqrt(size))
-    return multimode_dicke(
+    model = multimode_dicke(
         couplings, omega=omega, Omega=Omega, loss=loss, gain=gain, fock_dim=fock_dim, decay=decay,
         pumping=pumping, dephasing=dephasing, patterns=np.ones((1, size)),
     )  # fmt: skip
+    arguments = {"n_spins": size, "g": g, "omega": omega, "Omega": Omega, "loss": loss,
+                 "gain": gain, "fock_dim": fock_dim, "decay": decay, "pumping": pumping,
+                 "dephasing": dephasing}  # fmt: skip
+    return replace(model, recipe=recipe("dicke", arguments))

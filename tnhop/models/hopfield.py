@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from tnhop._checks import wrong_type
-from tnhop.couplings import check_couplings, hebb
+from tnhop.couplings import check_couplings, hebb, pseudo_inverse
 from tnhop.model import Model, spins
 from tnhop.models._parts import recipe, spin_fields
 from tnhop.patterns import check_patterns
@@ -92,8 +92,9 @@ def open_hopfield(
         for k in range(n_spins)
         for name, amplitude in amplitudes.items()
     ]
+    named = couplings in (hebb, pseudo_inverse) if callable(couplings) else False
     arguments = {"xi": patterns, "beta": beta, "Omega": Omega, "longitudinal": longitudinal,
-                 "couplings": couplings}  # fmt: skip
+                 "couplings": couplings if named else J}  # fmt: skip
     return Model(
         spins(n_spins),
         spin_fields(n_spins, Omega=("x", Omega), longitudinal=("z", longitudinal)),

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from tnhop._checks import fail
+from tnhop._checks import fail, real_array
 from tnhop.couplings import check_couplings, hebb
 from tnhop.model import Model, spins
 from tnhop.models._parts import recipe, spin_fields, spin_jumps
@@ -54,7 +55,7 @@ def long_range_ising(
     >>> long_range_ising(power_law(4, 3.0), Omega=0.4, decay=0.2).n_spins
     4
     """
-    n_spins = len(np.asarray(couplings))
+    n_spins = len(real_array(couplings, "couplings", ("n_spins", "n_spins")))
     J = check_couplings(couplings, n_spins)
     if not np.array_equal(J, J.T):
         i, j = np.argwhere(J != J.T)[0]
@@ -109,7 +110,10 @@ def hebbian_ising(
     3
     """
     patterns = check_patterns(xi)
-    return long_range_ising(
+    model = long_range_ising(
         hebb(patterns), Omega=Omega, longitudinal=longitudinal, decay=decay, pumping=pumping,
         dephasing=dephasing, patterns=patterns,
     )  # fmt: skip
+    arguments = {"xi": patterns, "Omega": Omega, "longitudinal": longitudinal, "decay": decay,
+                 "pumping": pumping, "dephasing": dephasing}  # fmt: skip
+    return replace(model, recipe=recipe("hebbian_ising", arguments))
