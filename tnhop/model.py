@@ -80,7 +80,7 @@ def modes(n_modes: int, *, fock_dim: int | Sequence[int]) -> tuple[Site, ...]:
 
 
 @register
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Recipe:
     """How a model was made: provenance only, the terms are the truth.
 
@@ -94,6 +94,14 @@ class Recipe:
 
     function: str
     arguments: tuple[tuple[str, Any], ...] = ()
+
+    def __eq__(self, other: object) -> bool:
+        """Compare by content."""
+        return isinstance(other, Recipe) and digest(self) == digest(other)
+
+    def __hash__(self) -> int:
+        """Hash by content."""
+        return hash(digest(self))
 
 
 @register

@@ -15,14 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tnhop._checks import fail, one_of, wrong_type
-from tnhop._codec import register
+from tnhop._codec import digest, register
 from tnhop.terms import Operator, Term, as_operator, destroy, number, sigma
 
 __all__ = ["Functional", "Observable", "standard_observables"]
 
 
 @register
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Functional:
     """A quantity that is not linear in the state: a method of the state and its arguments.
 
@@ -40,6 +40,14 @@ class Functional:
     def __call__(self, state: Any) -> NDArray[Any]:
         """Evaluate on a state."""
         return np.asarray(getattr(state, self.name)(**dict(self.arguments)))
+
+    def __eq__(self, other: object) -> bool:
+        """Compare by content."""
+        return isinstance(other, Functional) and digest(self) == digest(other)
+
+    def __hash__(self) -> int:
+        """Hash by content."""
+        return hash(digest(self))
 
 
 @register

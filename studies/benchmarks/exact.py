@@ -2,8 +2,8 @@
 
 Usage: python studies/benchmarks/exact.py [hopfield8] [hopfield10] [dicke]
 
-Every row is one subprocess, so that its peak memory is its own. Errors are the largest deviations over all
-overlaps, occupations and times from `Exact` at tolerance 1e-13.
+Every row is one subprocess, so that its peak memory is its own. Errors are the largest deviations
+over all overlaps, occupations and times from `Exact` at tolerance 1e-13.
 """
 
 from __future__ import annotations

@@ -5,9 +5,9 @@ import time
 import h5py
 import numpy as np
 import pytest
-from zoo import gaussian_couplings
 
 import tnhop as th
+from zoo import gaussian_couplings
 
 XI = [[1, 1, -1], [1, -1, 1]]
 NETWORK = th.open_hopfield(XI, beta=9 / 7, Omega=3 / 7)
@@ -39,38 +39,51 @@ MISTAKES = {
         r"`xi` must have shape \(n_patterns, n_spins\), but has shape \(3,\)",
     ),
     "pattern with a zero": (
-        lambda: network(xi=[[1, 0, -1]]), r"`xi` must have entries \+1 and -1, but contains 0"
+        lambda: network(xi=[[1, 0, -1]]),
+        r"`xi` must have entries \+1 and -1, but contains 0",
     ),
     "pattern of bits": (
-        lambda: th.hebb([[1, 0, 1]]), r"`xi` must have entries \+1 and -1, but contains 0"
+        lambda: th.hebb([[1, 0, 1]]),
+        r"`xi` must have entries \+1 and -1, but contains 0",
     ),
     "pattern with NaN": (
-        lambda: network(xi=[[1.0, np.nan]]), r"`xi` must have finite entries, but xi\[0, 1\] = nan"
+        lambda: network(xi=[[1.0, np.nan]]),
+        r"`xi` must have finite entries, but xi\[0, 1\] = nan",
     ),
     "ragged patterns": (lambda: network(xi=[[1, -1], [1]]), "`xi` must be a rectangular array"),
-    "patterns of words": (lambda: network(xi=[["up", "down"]]), "`xi` must be an array of real numbers"),
+    "patterns of words": (
+        lambda: network(xi=[["up", "down"]]),
+        "`xi` must be an array of real numbers",
+    ),
     "complex patterns": (lambda: network(xi=[[1j, 1]]), "`xi` must be an array of real numbers"),
     "too many flips": (
-        lambda: th.corrupt([1, -1, 1], 4), "`n_flips` must be at most 3, but it is 4"
+        lambda: th.corrupt([1, -1, 1], 4),
+        "`n_flips` must be at most 3, but it is 4",
     ),
     "seed in words": (lambda: th.random_patterns(2, 4, rng="seven"), "`rng` must be an integer"),
     "three orthogonal patterns of six spins": (
-        lambda: th.orthogonal_patterns(3, 6), "`n_spins` must be a multiple of 4 .* but it is 6"
+        lambda: th.orthogonal_patterns(3, 6),
+        "`n_spins` must be a multiple of 4 .* but it is 6",
     ),
     "dependent patterns": (
         lambda: th.pseudo_inverse([[1, -1, 1], [-1, 1, -1]]),
         "`xi` must have linearly independent patterns, but 2 patterns span 1 dimensions",
     ),
-    "wrong normalisation": (lambda: th.hebb(XI, norm="n"), r"`norm` must be one of 'N', 'Np', but it is 'n'"),
+    "wrong normalisation": (
+        lambda: th.hebb(XI, norm="n"),
+        r"`norm` must be one of 'N', 'Np', but it is 'n'",
+    ),
     "image that is not there": (
         lambda: th.patterns_from_images(["letter.png"]),
         "must be a drawing or the path of an image file, but there is no file 'letter.png'",
     ),
     "images of different shapes": (
-        lambda: th.patterns_from_images(["##|..", "###|..."]), r"`images` must have shape \(2, 2\)"
+        lambda: th.patterns_from_images(["##|..", "###|..."]),
+        r"`images` must have shape \(2, 2\)",
     ),
     "overlaps with a shorter configuration": (
-        lambda: th.overlaps(XI, [1, -1]), r"`s` must have shape \(\.\.\., 3\), but has shape \(2,\)"
+        lambda: th.overlaps(XI, [1, -1]),
+        r"`s` must have shape \(\.\.\., 3\), but has shape \(2,\)",
     ),
     # couplings and rates
     "couplings with a diagonal": (
@@ -82,42 +95,57 @@ MISTAKES = {
         r"`couplings` must have shape \(3, 3\), but has shape \(4, 4\)",
     ),
     "couplings by name": (
-        lambda: network(couplings="hebb"), "`couplings` must be a function or a matrix, but it is 'hebb'"
+        lambda: network(couplings="hebb"),
+        "`couplings` must be a function or a matrix, but it is 'hebb'",
     ),
     "asymmetric Ising couplings": (
-        lambda: th.long_range_ising(gaussian_couplings(3)), "`couplings` must be symmetric, but couplings"
+        lambda: th.long_range_ising(gaussian_couplings(3)),
+        "`couplings` must be symmetric, but couplings",
     ),
     "negative temperature": (lambda: network(beta=-1.0), "`beta` must be at least 0, but it is -1"),
     "temperature that is not a number": (
-        lambda: network(beta=float("nan")), "`beta` must be a finite number, but it is nan"
+        lambda: network(beta=float("nan")),
+        "`beta` must be a finite number, but it is nan",
     ),
-    "temperature in words": (lambda: network(beta="cold"), "`beta` must be a real number, but it is 'cold'"),
+    "temperature in words": (
+        lambda: network(beta="cold"),
+        "`beta` must be a real number, but it is 'cold'",
+    ),
     "field of another length": (
         lambda: network(Omega=[0.1, 0.2]),
         r"`Omega` must have shape \(3,\), but has shape \(2,\).*one per spin",
     ),
-    "infinite field": (lambda: network(Omega=np.inf), "`Omega` must have finite entries, but it is inf"),
+    "infinite field": (
+        lambda: network(Omega=np.inf),
+        "`Omega` must have finite entries, but it is inf",
+    ),
     "negative decay": (
-        lambda: th.independent_spins(2, decay=-0.1), "`decay` must be at least 0, but contains -0.1"
+        lambda: th.independent_spins(2, decay=-0.1),
+        "`decay` must be at least 0, but contains -0.1",
     ),
     "degree one": (
-        lambda: th.dense_hopfield(XI, degree=1, beta=1.0), "`degree` must be at least 2, but it is 1"
+        lambda: th.dense_hopfield(XI, degree=1, beta=1.0),
+        "`degree` must be at least 2, but it is 1",
     ),
     "degree that is not whole": (
-        lambda: th.dense_hopfield(XI, degree=2.5, beta=1.0), "`degree` must be an integer, but it is 2.5"
+        lambda: th.dense_hopfield(XI, degree=2.5, beta=1.0),
+        "`degree` must be an integer, but it is 2.5",
     ),
     "rate that is negative somewhere": (
-        lambda: th.FieldJump(0, {"+": lambda h: h}, PAIR[0]), "must be at least 0, but it is -0.5 at the field -0.5"
+        lambda: th.FieldJump(0, {"+": lambda h: h}, PAIR[0]),
+        "must be at least 0, but it is -0.5 at the field -0.5",
     ),
     "rate with a kink": (
-        lambda: th.FieldJump(0, {"+": np.abs}, PAIR[0]), "must be a smooth function of the field, but .* errs by"
+        lambda: th.FieldJump(0, {"+": np.abs}, PAIR[0]),
+        "must be a smooth function of the field, but .* errs by",
     ),
     "rate with a pole": (
         lambda: th.FieldJump(0, {"+": lambda h: np.where(h > 0.4, np.inf, 1.0)}, PAIR[0]),
         "must have finite entries",
     ),
     "rate that is a number": (
-        lambda: th.FieldJump(0, {"+": 0.7}, PAIR[0]), "must be a Rate object or a callable, but it is 0.7"
+        lambda: th.FieldJump(0, {"+": 0.7}, PAIR[0]),
+        "must be a Rate object or a callable, but it is 0.7",
     ),
     "sign of a rate": (lambda: th.GlauberRate(1.0, 0), r"`sign` must be \+1 or -1, but it is 0"),
     # modes
@@ -147,13 +175,16 @@ MISTAKES = {
     ),
     # models from terms
     "Hamiltonian that is not Hermitian": (
-        lambda: operator_on(2, th.sigma("+")(0)), "`hamiltonian` must be Hermitian, but the term on .* has no"
+        lambda: operator_on(2, th.sigma("+")(0)),
+        "`hamiltonian` must be Hermitian, but the term on .* has no",
     ),
     "imaginary field": (
-        lambda: operator_on(2, 0.3j * th.sigma("x")(0)), "`hamiltonian` must be Hermitian"
+        lambda: operator_on(2, 0.3j * th.sigma("x")(0)),
+        "`hamiltonian` must be Hermitian",
     ),
     "term on a missing site": (
-        lambda: operator_on(2, th.sigma("x")(2)), "`hamiltonian` must act on the 2 sites .*, but it acts on site 2"
+        lambda: operator_on(2, th.sigma("x")(2)),
+        "`hamiltonian` must act on the 2 sites .*, but it acts on site 2",
     ),
     "negative site": (lambda: th.sigma("x")(-1), "`site` must be at least 0, but it is -1"),
     "mode operator on a spin": (
@@ -165,25 +196,45 @@ MISTAKES = {
         r"`jumps\[0\]` must act on the 2 sites of the model, but it acts on site 5",
     ),
     "operator instead of a jump": (
-        lambda: operator_on(2, 0.0, [th.sigma("-")(0)]), r"`jumps\[0\]` must be a Jump or a FieldJump"
+        lambda: operator_on(2, 0.0, [th.sigma("-")(0)]),
+        r"`jumps\[0\]` must be a Jump or a FieldJump",
     ),
-    "empty jump": (lambda: th.Jump(0 * th.sigma("-")(0)), "`operator` must have at least one term, but it is zero"),
+    "empty jump": (
+        lambda: th.Jump(0 * th.sigma("-")(0)),
+        "`operator` must have at least one term, but it is zero",
+    ),
     "matrix instead of a Hamiltonian": (
-        lambda: operator_on(1, np.eye(2)), "`hamiltonian` must be an Operator, but it is"
+        lambda: operator_on(1, np.eye(2)),
+        "`hamiltonian` must be an Operator, but it is",
     ),
     "number instead of sites": (
-        lambda: th.Model(3, 0.0), "`sites` must be a sequence of Site, but it is 3 .*th.spins"
+        lambda: th.Model(3, 0.0),
+        "`sites` must be a sequence of Site, but it is 3 .*th.spins",
     ),
     "modes before spins": (
-        lambda: th.Model(th.modes(1, fock_dim=3) + th.spins(1), 0.0), "`sites` must list spins before modes, but"
+        lambda: th.Model(th.modes(1, fock_dim=3) + th.spins(1), 0.0),
+        "`sites` must list spins before modes, but",
     ),
-    "no sites": (lambda: th.Model((), 0.0), "`sites` must contain at least one site, but it is empty"),
-    "misspelt operator": (lambda: th.sigma("zz"), "`name` must be one of 'x', .*, but it is 'zz'.*Did you mean 'z'"),
-    "misspelt mode operator": (lambda: th.Term(1.0, {0: "adagg"}), "must be one of .*, but it is 'adagg'.*'adag'"),
+    "no sites": (
+        lambda: th.Model((), 0.0),
+        "`sites` must contain at least one site, but it is empty",
+    ),
+    "misspelt operator": (
+        lambda: th.sigma("zz"),
+        "`name` must be one of 'x', .*, but it is 'zz'.*Did you mean 'z'",
+    ),
+    "misspelt mode operator": (
+        lambda: th.Term(1.0, {0: "adagg"}),
+        "must be one of .*, but it is 'adagg'.*'adag'",
+    ),
     "spin and mode operator on one site": (
-        lambda: th.sigma("x")(0) * th.destroy(0), "`factors` must act on one kind of site, but 'x' and 'a' meet"
+        lambda: th.sigma("x")(0) * th.destroy(0),
+        "`factors` must act on one kind of site, but 'x' and 'a' meet",
     ),
-    "coefficient that is not finite": (lambda: np.nan * th.sigma("x")(0), "`coefficient` must be finite, but it is nan"),
+    "coefficient that is not finite": (
+        lambda: np.nan * th.sigma("x")(0),
+        "`coefficient` must be finite, but it is nan",
+    ),
     "field that contains the spin itself": (
         lambda: th.FieldJump(1, {"+": RATE}, [0.5, 0.2, 0.1]),
         "`fields` must sum over the other spins, but its weight on site 1 itself is 0.2",
@@ -199,10 +250,12 @@ MISTAKES = {
         "must sum over spins, but site 1 is a mode",
     ),
     "field jump of a mode operator": (
-        lambda: th.FieldJump(0, {"a": RATE}, [0, 0.5]), "`amplitudes` must belong to spin operators, but one belongs to 'a'"
+        lambda: th.FieldJump(0, {"a": RATE}, [0, 0.5]),
+        "`amplitudes` must belong to spin operators, but one belongs to 'a'",
     ),
     "field jump without operators": (
-        lambda: th.FieldJump(0, {}, [0, 0.5]), "`amplitudes` must name at least one operator, but it is empty"
+        lambda: th.FieldJump(0, {}, [0, 0.5]),
+        "`amplitudes` must name at least one operator, but it is empty",
     ),
     "amplitude of too few fields": (
         lambda: th.FieldJump(0, {"+": RATE}, [[0, 0.5], [0, 0.1]]),
@@ -214,27 +267,36 @@ MISTAKES = {
     ),
     # observables
     "misspelt observable": (
-        lambda: evolve(observables="m_zz"), "`observables` must be one of .*, but it is 'm_zz'.*Did you mean 'm_z'"
+        lambda: evolve(observables="m_zz"),
+        "`observables` must be one of .*, but it is 'm_zz'.*Did you mean 'm_z'",
     ),
     "observable of modes": (
-        lambda: evolve(observables=["occupation"]), "`observables` must be one of .*, but it is 'occupation'"
+        lambda: evolve(observables=["occupation"]),
+        "`observables` must be one of .*, but it is 'occupation'",
     ),
     "observable twice": (
-        lambda: evolve(observables=["m_z", "m_z"]), "`observables` must have distinct names, but 'm_z' appears twice"
+        lambda: evolve(observables=["m_z", "m_z"]),
+        "`observables` must have distinct names, but 'm_z' appears twice",
     ),
-    "no observables": (lambda: evolve(observables=[]), "`observables` must name at least one observable, but"),
+    "no observables": (
+        lambda: evolve(observables=[]),
+        "`observables` must name at least one observable, but",
+    ),
     "operator as observable": (
-        lambda: evolve(observables=[th.sigma("z")(0)]), "`observables` must be names or Observables, but"
+        lambda: evolve(observables=[th.sigma("z")(0)]),
+        "`observables` must be names or Observables, but",
     ),
     "observable on a missing site": (
         lambda: evolve(observables=th.Observable("far", th.sigma("z")(7))),
         r"`observables\['far'\]` must act on the 3 sites of the model, but it acts on site 7",
     ),
     "observable with a space": (
-        lambda: th.Observable("z z", th.sigma("z")(0)), "`name` must be a Python identifier, but it is 'z z'"
+        lambda: th.Observable("z z", th.sigma("z")(0)),
+        "`name` must be a Python identifier, but it is 'z z'",
     ),
     "observable without content": (
-        lambda: th.Observable("empty"), "`operators` must be given exactly if `functional` is not, but neither"
+        lambda: th.Observable("empty"),
+        "`operators` must be given exactly if `functional` is not, but neither",
     ),
     # states
     "Bloch vector too long": (
@@ -246,16 +308,20 @@ MISTAKES = {
         r"`bloch` must have shape \(3, 3\), but has shape \(2, 3\)",
     ),
     "Bloch vectors and configuration": (
-        lambda: th.product_state(NETWORK, bloch=[0, 0, 1], spins=[1, 1, 1]), "`bloch` must be given exactly if .* both are given"
+        lambda: th.product_state(NETWORK, bloch=[0, 0, 1], spins=[1, 1, 1]),
+        "`bloch` must be given exactly if .* both are given",
     ),
     "no spins given": (
-        lambda: th.product_state(NETWORK), "`bloch` must be given exactly if `spins` is not, but neither is given"
+        lambda: th.product_state(NETWORK),
+        "`bloch` must be given exactly if `spins` is not, but neither is given",
     ),
     "configuration of another length": (
-        lambda: th.product_state(NETWORK, spins=[1, -1]), r"`spins` must have shape \(3,\), but has shape \(2,\)"
+        lambda: th.product_state(NETWORK, spins=[1, -1]),
+        r"`spins` must have shape \(3,\), but has shape \(2,\)",
     ),
     "configuration of bits": (
-        lambda: th.product_state(NETWORK, spins=[1, 0, 1]), r"`spins` must have entries \+1 and -1, but contains 0"
+        lambda: th.product_state(NETWORK, spins=[1, 0, 1]),
+        r"`spins` must have entries \+1 and -1, but contains 0",
     ),
     "coherent state too large": (
         lambda: th.product_state(CAVITY, bloch=[0, 0, 1], alpha=2.0),
@@ -266,19 +332,24 @@ MISTAKES = {
         r"`alpha` must have shape \(1,\), but has shape \(2,\)",
     ),
     "amplitude that is not finite": (
-        lambda: th.product_state(CAVITY, bloch=[0, 0, 1], alpha=np.nan), "`alpha` must be finite numbers, but it is nan"
+        lambda: th.product_state(CAVITY, bloch=[0, 0, 1], alpha=np.nan),
+        "`alpha` must be finite numbers, but it is nan",
     ),
     "missing pattern": (
-        lambda: th.pattern_state(NETWORK, pattern=2), "`pattern` must be at most 1, but it is 2"
+        lambda: th.pattern_state(NETWORK, pattern=2),
+        "`pattern` must be at most 1, but it is 2",
     ),
     "overlap above one": (
-        lambda: th.pattern_state(NETWORK, overlap=1.1), "`overlap` must be at most 1, but it is 1.1"
+        lambda: th.pattern_state(NETWORK, overlap=1.1),
+        "`overlap` must be at most 1, but it is 1.1",
     ),
     "pattern of a model without patterns": (
-        lambda: th.pattern_state(th.independent_spins(2)), "`model` must have patterns, but it has none"
+        lambda: th.pattern_state(th.independent_spins(2)),
+        "`model` must have patterns, but it has none",
     ),
     "patterns instead of a model": (
-        lambda: th.product_state(XI, bloch=[0, 0, 1]), "`model` must be a Model, but it is"
+        lambda: th.product_state(XI, bloch=[0, 0, 1]),
+        "`model` must be a Model, but it is",
     ),
     # verbs
     "state of another model": (
@@ -291,27 +362,66 @@ MISTAKES = {
         lambda: evolve(times=[0.0, 0.3, 0.2]),
         r"`times` must increase strictly, but times\[2\] = 0.2 follows times\[1\] = 0.3",
     ),
-    "repeated times": (lambda: evolve(times=[0.0, 1.0, 1.0]), r"`times` must increase strictly, but times\[2\] = 1"),
-    "negative times": (lambda: evolve(times=[-1.0, 1.0]), r"`times` must start at 0 or later, but times\[0\] = -1"),
-    "no times": (lambda: evolve(times=[]), "`times` must contain at least one time, but it is empty"),
-    "infinite time": (lambda: evolve(times=[0.0, np.inf]), r"`times` must have finite entries, but times\[1\] = inf"),
-    "one number as times": (lambda: evolve(times=1.0), r"`times` must have shape \(n_times,\), but has shape \(\)"),
-    "misspelt method": (lambda: evolve(method="exact"), "`method` must be one of .*, but it is 'exact'.*Did you mean 'Exact'"),
+    "repeated times": (
+        lambda: evolve(times=[0.0, 1.0, 1.0]),
+        r"`times` must increase strictly, but times\[2\] = 1",
+    ),
+    "negative times": (
+        lambda: evolve(times=[-1.0, 1.0]),
+        r"`times` must start at 0 or later, but times\[0\] = -1",
+    ),
+    "no times": (
+        lambda: evolve(times=[]),
+        "`times` must contain at least one time, but it is empty",
+    ),
+    "infinite time": (
+        lambda: evolve(times=[0.0, np.inf]),
+        r"`times` must have finite entries, but times\[1\] = inf",
+    ),
+    "one number as times": (
+        lambda: evolve(times=1.0),
+        r"`times` must have shape \(n_times,\), but has shape \(\)",
+    ),
+    "misspelt method": (
+        lambda: evolve(method="exact"),
+        "`method` must be one of .*, but it is 'exact'.*Did you mean 'Exact'",
+    ),
     "class instead of a method": (
-        lambda: evolve(method=th.Exact), r"`method` must be a method object or its name, but it is .*th.Exact\(\)"
+        lambda: evolve(method=th.Exact),
+        r"`method` must be a method object or its name, but it is .*th.Exact\(\)",
     ),
-    "no wall time": (lambda: evolve(max_wall_time=0.0), "`max_wall_time` must be greater than 0, but it is 0"),
-    "model and state exchanged": (lambda: th.evolve(UP, NETWORK, [1.0]), "`model` must be a Model, but it is"),
-    "tolerance below rounding": (lambda: th.Exact(tolerance=1e-20), "`tolerance` must be at least 1e-13, but it is 1e-20"),
-    "memory of zero": (lambda: th.Exact(max_memory=0), "`max_memory` must be greater than 0, but it is 0"),
+    "no wall time": (
+        lambda: evolve(max_wall_time=0.0),
+        "`max_wall_time` must be greater than 0, but it is 0",
+    ),
+    "model and state exchanged": (
+        lambda: th.evolve(UP, NETWORK, [1.0]),
+        "`model` must be a Model, but it is",
+    ),
+    "tolerance below rounding": (
+        lambda: th.Exact(tolerance=1e-20),
+        "`tolerance` must be at least 1e-13, but it is 1e-20",
+    ),
+    "memory of zero": (
+        lambda: th.Exact(max_memory=0),
+        "`max_memory` must be greater than 0, but it is 0",
+    ),
     "misspelt closure": (
-        lambda: th.MeanField(closure="fields"), "`closure` must be one of .*, but it is 'fields'.*Did you mean 'field'"
+        lambda: th.MeanField(closure="fields"),
+        "`closure` must be one of .*, but it is 'fields'.*Did you mean 'field'",
     ),
-    "misspelt integrator": (lambda: th.MeanField(integrator="RK45"), "`integrator` must be one of .*, but it is 'RK45'"),
+    "misspelt integrator": (
+        lambda: th.MeanField(integrator="RK45"),
+        "`integrator` must be one of .*, but it is 'RK45'",
+    ),
     "comparison of one method": (
-        lambda: th.compare(NETWORK, UP, [1.0], methods=["Exact"]), "`methods` must name at least two methods, but there are 1"
+        lambda: th.compare(NETWORK, UP, [1.0], methods=["Exact"]),
+        "`methods` must name at least two methods, but there are 1",
     ),
-    "no eigenvalues": (lambda: th.liouvillian_spectrum(NETWORK, 0), "`k` must be at least 1, but it is 0"),
+    "no eigenvalues": (
+        lambda: th.liouvillian_spectrum(NETWORK, 0),
+        "`k` must be at least 1, but it is 0",
+    ),
 }
 
 
@@ -378,7 +488,9 @@ def test_automatic_method_takes_one_that_fits(capsys):
 
 def test_nothing_fits_gives_all_reasons():
     model = network(xi=np.ones((1, 40), dtype=int), beta=np.inf)
-    with pytest.raises(ValueError, match="No method can solve this problem. Method `Exact` .* Method `MeanField`"):
+    with pytest.raises(
+        ValueError, match=r"No method can solve this problem. Method `Exact` .* Method `MeanField`"
+    ):
         th.evolve(model, th.pattern_state(model), [0.5])
 
 
@@ -389,7 +501,9 @@ def saved(tmp_path):
 
 def test_existing_file_is_not_replaced(saved):
     before = saved.read_bytes()
-    with pytest.raises(FileExistsError, match="exists already. Choose another name, or allow `overwrite`"):
+    with pytest.raises(
+        FileExistsError, match=r"exists already. Choose another name, or allow `overwrite`"
+    ):
         evolve().save(saved)
     assert saved.read_bytes() == before
     evolve(times=[0.5]).save(saved, overwrite=True)
@@ -397,7 +511,7 @@ def test_existing_file_is_not_replaced(saved):
 
 
 def test_missing_folder_is_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match="Folder '.*nowhere' does not exist"):
+    with pytest.raises(FileNotFoundError, match=r"Folder '.*nowhere' does not exist"):
         evolve().save(tmp_path / "nowhere" / "run.h5")
 
 
@@ -418,7 +532,7 @@ def test_file_that_is_not_hdf5_is_refused(tmp_path, content):
 def test_damaged_file_is_refused(saved, keep):
     content = saved.read_bytes()
     saved.write_bytes(content[: int(keep * len(content))])
-    with pytest.raises(ValueError, match="`path` must be a readable tnhop file, but"):
+    with pytest.raises(ValueError, match=r"`path` must be a readable tnhop file, but"):
         th.load(saved)
 
 
@@ -426,21 +540,25 @@ def test_foreign_hdf5_file_is_refused(tmp_path):
     path = tmp_path / "other.h5"
     with h5py.File(path, "w") as file:
         file["data"] = np.arange(3)
-    with pytest.raises(ValueError, match="`path` must be a tnhop result, but .* has no schema version"):
+    with pytest.raises(
+        ValueError, match=r"`path` must be a tnhop result, but .* has no schema version"
+    ):
         th.load(path)
 
 
 def test_file_of_another_schema_is_refused(saved):
     with h5py.File(saved, "r+") as file:
         file.attrs["tnhop_schema"] = 99
-    with pytest.raises(ValueError, match="`path` must have schema version .*, but .* has version 99"):
+    with pytest.raises(
+        ValueError, match=r"`path` must have schema version .*, but .* has version 99"
+    ):
         th.load(saved)
 
 
 def test_file_with_an_unknown_object_is_refused(saved):
     with h5py.File(saved, "r+") as file:
         file.attrs["method"] = '{"type": "Oracle"}'
-    with pytest.raises(ValueError, match="holds an object of type 'Oracle', which this version"):
+    with pytest.raises(ValueError, match=r"holds an object of type 'Oracle', which this version"):
         th.load(saved)
 
 
@@ -449,7 +567,7 @@ def test_failed_save_leaves_nothing_behind(tmp_path, monkeypatch):
         raise OSError("disk full")
 
     monkeypatch.setattr("xarray.Dataset.to_netcdf", fail)
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(OSError, match=r"disk full"):
         evolve().save(tmp_path / "run.h5")
     assert list(tmp_path.iterdir()) == []
 
@@ -466,7 +584,9 @@ def test_interrupted_run_returns_what_there_is():
 
 
 def test_run_out_of_time_warns_and_keeps_the_first_times():
-    with pytest.warns(th.TruncationWarning, match=r"stopped \(max_wall_time = 1e-09 s\) after 1 of 3 times"):
+    with pytest.warns(
+        th.TruncationWarning, match=r"stopped \(max_wall_time = 1e-09 s\) after 1 of 3 times"
+    ):
         result = evolve(times=[0.0, 1.5, 2.5], max_wall_time=1e-9)
     assert result.times.tolist() == [0.0]
     assert "stopped" in repr(result)

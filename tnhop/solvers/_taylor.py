@@ -142,7 +142,8 @@ class TaylorPropagator:
             previous, size = size, float(np.linalg.norm(w))
             peak = max(peak, size)
             # the terms fall at least geometrically here, so the tail is below twice the last
-            if damping * (previous + size) < 0.25 * tolerance and size < 0.7 * previous:
+            small = damping * (previous + size) < 0.25 * tolerance and size < 0.7 * previous
+            if small or size == 0:
                 break
         rounding = 4 * _EPS * max(damping * peak, 1.0) * np.sqrt(degree)
         error = 2 * damping * size + rounding
