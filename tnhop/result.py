@@ -216,7 +216,8 @@ class SteadyState:
         Number of independent stationary states; if above 1, `state` is what the initial state
         reaches.
     converged : bool
-        Whether the residual is small and the gap is known: small residuals alone may be metastable.
+        Whether the residual is small and the eigenvalues beside it converged: a small residual
+        alone may be metastable.
     model, method : Model, Method
         What was solved, and how.
     observables : tuple of Observable

@@ -85,7 +85,9 @@ def open_hopfield(
     patterns = check_patterns(xi)
     n_spins = patterns.shape[1]
     J = check_couplings(_coupling_matrix(couplings, patterns), n_spins)
-    own = _self_couplings(J, patterns)
+    n_patterns = len(patterns)
+    hebbian = couplings is hebb
+    own = np.full(n_spins, n_patterns / n_spins) if hebbian else _self_couplings(J, patterns)
     amplitudes = {"+": SqrtRate(GlauberRate(beta, +1)), "-": SqrtRate(GlauberRate(beta, -1))}
     jumps = [
         FieldJump(k, {name: amplitude}, J[k], self_field=own[k])

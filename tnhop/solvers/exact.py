@@ -165,7 +165,8 @@ class Exact:
         gap = float(-moving[0].real) if len(moving) else np.nan
         stats = {"dimension": _dimension(model),
                  "undamped": int(np.sum(moving.real > -tolerance))}  # fmt: skip
-        return SteadyState(state, values, residual, gap, n_zero, residual < 1e-8, model, self,
+        settled = residual < 1e-8 and right.converged
+        return SteadyState(state, values, residual, gap, n_zero, settled, model, self,
                            tuple(problem.observables), stats)  # fmt: skip
 
     def _beyond_stationary(self, L: Lindbladian) -> Eigenpairs:
