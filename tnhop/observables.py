@@ -217,7 +217,25 @@ def select_observables(
         if found.name in chosen:
             raise fail("observables", "have distinct names", f"'{found.name}' appears twice")
         chosen[found.name] = found
+    _check_labels(chosen)
     return tuple(chosen.values())
+
+
+def _check_labels(chosen: Mapping[str, Observable]) -> None:
+    """Refuse names and labels that could not stand in one table or file."""
+    coords: dict[str, tuple[Any, ...]] = {}
+    for o in chosen.values():
+        for dim, labels in o.coords:
+            if coords.setdefault(dim, labels) != labels:
+                found = f"'{o.name}' labels '{dim}' otherwise than the observables before it"
+                raise fail("observables", "agree on the labels of a dimension", found,
+                           "Name the dimension differently.")  # fmt: skip
+    for name in chosen:
+        reserved = {"time", "xi", "model", "observables", *coords}
+        derived = [other for other in chosen if name.startswith(f"{other}_error")]
+        derived += [other for other in chosen if name in (f"{other}_re", f"{other}_im")]
+        if name in reserved or derived:
+            raise fail("observables", "have names that stand for nothing else", f"one is '{name}'")
 
 
 def real_parts(name: str, values: NDArray[Any]) -> list[tuple[str, NDArray[np.float64]]]:

@@ -10,7 +10,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tnhop._checks import fail, increasing_times, wrong_type
+from tnhop._checks import fail, increasing_times, integer, wrong_type
 from tnhop._codec import digest
 from tnhop.model import Model
 from tnhop.observables import Functional, Observable
@@ -144,6 +144,8 @@ class Problem:
         misfit = None if self.state is None else self.state.misfit(self.model)
         if misfit:
             raise fail("state", "fit the model", misfit)
+        if self.rng is not None:
+            integer(self.rng, "rng", minimum=0)
         object.__setattr__(self, "times", increasing_times(self.times))
         object.__setattr__(self, "observables", self.model.select(self.observables))
 

@@ -202,8 +202,15 @@ class ChebyshevRate(Rate):
     max_error: float = 0.0
 
     def __call__(self, *fields: ArrayLike) -> NDArray[np.float64]:
-        """Evaluate at one field."""
+        """Evaluate at one field, inside the fitted interval."""
         h = np.asarray(fields[0], dtype=float)
+        largest = float(np.abs(h).max(initial=0.0))
+        if largest > self.bound * (1 + 1e-9):
+            raise fail(
+                "h",
+                f"stay inside the fitted fields |h| <= {self.bound:g}",
+                f"it reaches {largest:g}",
+            )
         value = np.polynomial.chebyshev.chebval(h / self.bound, self.coefficients)
         return np.asarray(value, dtype=float)
 
@@ -242,14 +249,15 @@ class ChebyshevRate(Rate):
         """
         bound = real(bound, "bound", above=0.0)
         probe = bound * np.cos(np.pi * np.arange(1009) / 1008)
-        values = real_array(function(probe), name, (probe.size,))
+        values = np.broadcast_to(real_array(function(probe), name), probe.shape)
         if not signed and values.min() < 0:
             h = probe[np.argmin(values)]
-            raise fail(name, "be at least 0", f"it is {values.min():g} at the field {h:g}")
+            remedy = "For a signed amplitude use `ChebyshevRate.fit(..., signed=True)`."
+            raise fail(name, "be at least 0", f"it is {values.min():g} at the field {h:g}", remedy)
         scale, degree = max(np.abs(values).max(), 1e-300), 8
         while degree <= max_degree:
             nodes = np.cos(np.pi * (np.arange(degree + 1) + 0.5) / (degree + 1))
-            samples = np.asarray(function(bound * nodes), dtype=float)
+            samples = np.broadcast_to(np.asarray(function(bound * nodes), dtype=float), nodes.shape)
             series = np.polynomial.chebyshev.chebfit(nodes, samples, degree)
             error = np.abs(np.polynomial.chebyshev.chebval(probe / bound, series) - values).max()
             if error <= tolerance * scale:
@@ -340,10 +348,13 @@ class ScaledRate(Rate):
         return ScaledRate(self.factor, self.rate.thermodynamic())
 
 
-def as_amplitude(value: Any, bound: float, name: str) -> Rate:
+def as_amplitude(value: Any, bound: float, name: str, n_fields: int = 1) -> Rate:
     """Accept a `Rate` object, or fit a plain callable once on ``|h| <= bound``."""
     if isinstance(value, Rate):
         return value
     if callable(value):
+        if n_fields > 1:
+            remedy = "Write a subclass of `Rate` for several fields."
+            raise wrong_type(name, f"be a Rate object for {n_fields} fields", value, remedy)
         return ChebyshevRate.fit(value, max(bound, 1e-3), name=name)
     raise wrong_type(name, "be a Rate object or a callable", value)

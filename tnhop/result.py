@@ -84,7 +84,8 @@ class Result:
     observables : tuple of Observable
         Labels and definitions.
     final_state : State or None
-        State at the last time; a quench starts from it.
+        State at ``stats["final_time"]``, the last time unless the run was stopped; a quench starts
+        from it.
     states : list of State
         States at all output times, if asked for.
     """

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import gammainc
 
 from tnhop._checks import fail, integer, real, real_array, signs, wrong_type
 from tnhop._codec import register
@@ -40,9 +41,18 @@ class ProductState:
     bloch: NDArray[np.float64]
     alpha: NDArray[np.complex128]
 
+    def __post_init__(self) -> None:
+        real_array(self.bloch, "bloch", ("n_spins", 3))
+        alpha = np.asarray(self.alpha)
+        if alpha.ndim != 1 or not np.all(np.isfinite(alpha)):
+            raise fail("alpha", "be finite numbers of shape (n_modes,)", f"it is {self.alpha!r}")
+
     def misfit(self, model: Model) -> str | None:
         """Return what keeps the state from being one of the model, or None."""
         have, want = (len(self.bloch), len(self.alpha)), (model.n_spins, model.n_modes)
+        length = np.linalg.norm(self.bloch, axis=1)
+        if length.size and length.max() > 1 + 1e-6:  # integrators may overstep a pure state
+            return f"|bloch[{int(np.argmax(length))}]| = {length.max():.6g} is longer than 1"
         if have == want:
             return None
         return (
@@ -174,7 +184,7 @@ def _amplitudes(model: Model, alpha: ArrayLike) -> NDArray[np.complex128]:
         raise fail("alpha", f"have shape ({model.n_modes},)", f"has shape {array.shape}")
     values = np.broadcast_to(array, (model.n_modes,)).astype(complex)
     for k, site in enumerate(model.modes):
-        _, tail = coherent_ket(values[k], model.sites[site].dim)
+        tail = coherent_tail(values[k], model.sites[site].dim)
         if tail > 1e-3:
             found = f"alpha[{k}] = {values[k]:.3g} leaves a weight of {tail:.1e} above"
             raise fail("alpha", f"fit into the {model.sites[site].dim} levels of mode {k}", found,
@@ -182,12 +192,16 @@ def _amplitudes(model: Model, alpha: ArrayLike) -> NDArray[np.complex128]:
     return values
 
 
-def coherent_ket(alpha: complex, dim: int) -> tuple[NDArray[np.complex128], float]:
-    """Return the normalised truncation of a coherent state and the weight above it."""
+def coherent_tail(alpha: complex, dim: int) -> float:
+    """Return the weight of a coherent state above `dim` levels: its photon number is Poissonian."""
+    return float(gammainc(dim, abs(alpha) ** 2))
+
+
+def coherent_ket(alpha: complex, dim: int) -> NDArray[np.complex128]:
+    """Return the normalised truncation of a coherent state."""
     n = np.arange(1, dim)
     ket = np.concatenate([[1.0], np.cumprod(alpha / np.sqrt(n))]).astype(complex)
-    weight = float(np.vdot(ket, ket).real) * float(np.exp(-(abs(alpha) ** 2)))
-    return ket / np.linalg.norm(ket), max(0.0, 1 - weight)
+    return ket / np.linalg.norm(ket)
 
 
 def pattern_state(

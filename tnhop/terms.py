@@ -331,26 +331,32 @@ class FieldJump:
             found = f"its weight on site {site} itself is {weights[:, site].max():g}"
             raise fail("fields", "sum over the other spins", found, "Use `self_field` for J_kk.")
         weights.setflags(write=False)
-        bound = float(np.abs(weights).sum(axis=1).max())
+        own = self._own_fields(self_field, len(weights))
+        # the largest field that any method can ask for, with the self term of mean field
+        bound = float((np.abs(weights).sum(axis=1) + np.abs(own)).max())
         pairs = []
         for name, value in dict(amplitudes).items():
             if kind_of(name) != "spin":
                 raise fail("amplitudes", "belong to spin operators", f"one belongs to '{name}'")
-            rate = as_amplitude(value, bound, f"amplitudes['{name}']")
+            rate = as_amplitude(value, bound, f"amplitudes['{name}']", len(weights))
             if rate.n_fields not in (0, len(weights)):
                 found = f"amplitudes['{name}'] takes {rate.n_fields} of {len(weights)} fields"
                 raise fail("amplitudes", "take one argument per field", found)
             pairs.append((name, rate))
         if not pairs:
             raise fail("amplitudes", "name at least one operator", "it is empty")
-        own = np.atleast_1d(real_array(self_field, "self_field"))
-        own = np.broadcast_to(own, (len(weights),)) if own.size == 1 else own
-        if own.shape != (len(weights),):
-            raise fail("self_field", "give one number per field", f"has shape {own.shape}")
         object.__setattr__(self, "site", site)
         object.__setattr__(self, "amplitudes", tuple(pairs))
         object.__setattr__(self, "fields", weights)
         object.__setattr__(self, "self_field", tuple(map(float, own)))
+
+    @staticmethod
+    def _own_fields(self_field: ArrayLike, n_fields: int) -> NDArray[np.float64]:
+        own = np.atleast_1d(real_array(self_field, "self_field"))
+        own = np.broadcast_to(own, (n_fields,)) if own.size == 1 else own
+        if own.shape != (n_fields,):
+            raise fail("self_field", "give one number per field", f"has shape {own.shape}")
+        return own
 
     @property
     def sites(self) -> tuple[int, ...]:

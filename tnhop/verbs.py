@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from tqdm.auto import tqdm
 
-from tnhop._checks import fail, integer, one_of, wrong_type
+from tnhop._checks import fail, integer, one_of, real, wrong_type
 from tnhop.model import Model
 from tnhop.problem import Cost, Method, Problem, Snapshot, TruncationWarning
 from tnhop.result import Comparison, ErrorBudget, Result, Spectrum, SteadyState
@@ -89,8 +89,8 @@ def evolve(
         )
     problem = Problem(model, state, times, observables, rng, save_states)
     chosen = _choose(problem, method, "evolve", announce=True)
-    if max_wall_time is not None and not max_wall_time > 0:
-        raise fail("max_wall_time", "be greater than 0", f"it is {max_wall_time}")
+    if max_wall_time is not None:
+        real(max_wall_time, "max_wall_time", above=0.0)
     began = time.perf_counter()
     record = _Record(problem)
     bar = _bar(problem, chosen, progress)
@@ -128,6 +128,7 @@ class _Record:
             self.snapshots.append(snapshot)
         if snapshot.state is not None:
             self.final_state = snapshot.state
+            self.stats["final_time"] = float(snapshot.time)
 
     def stop(self, why: str) -> None:
         """Note that the run ended before its last time, unless it is complete."""
@@ -150,13 +151,7 @@ class _Record:
                 source: np.array([s.errors[o.name][source] for s in kept])
                 for source in kept[-1].errors.get(o.name, {})
             }
-        tail = self.stats.get("fock_tail", 0.0)
-        if tail > 1e-3:
-            message = (
-                f"A mode reached an occupation of {tail:.1e} in its highest kept level."
-                " Increase `fock_dim`."
-            )
-            warnings.warn(message, TruncationWarning, stacklevel=3)
+        _warn_of_tail(self.stats)
         stats = {
             **self.stats,
             "wall_time": wall_time,
@@ -168,6 +163,16 @@ class _Record:
             np.array([s.time for s in kept]), expect, ErrorBudget(errors), stats, problem.model,
             method, tuple(problem.observables), self.final_state, states,
         )  # fmt: skip
+
+
+def _warn_of_tail(stats: dict[str, Any]) -> None:
+    tail = stats.get("fock_tail", 0.0)
+    if tail > 1e-3:
+        message = (
+            f"A mode reached an occupation of {tail:.1e} in its highest kept level."
+            " Increase `fock_dim`."
+        )
+        warnings.warn(message, TruncationWarning, stacklevel=4)
 
 
 def _bar(problem: Problem, method: Method, progress: bool | None) -> Any:
@@ -221,7 +226,9 @@ def steady_state(
     -0.5
     """
     problem = Problem(model, state, [0.0], observables)
-    return _choose(problem, method, "steady_state").steady_state(problem)
+    answer: SteadyState = _choose(problem, method, "steady_state").steady_state(problem)
+    _warn_of_tail(answer.stats)
+    return answer
 
 
 def liouvillian_spectrum(model: Model, k: int = 6, *, method: Any = "auto") -> Spectrum:

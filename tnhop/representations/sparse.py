@@ -115,7 +115,7 @@ def product_matrix(state: ProductState, dims: Sequence[int]) -> Real:
         spin = np.array([[1 + r[2], r[0] - 1j * r[1]], [r[0] + 1j * r[1], 1 - r[2]]]) / 2
         rho = np.kron(rho, spin)
     for alpha, dim in zip(state.alpha, dims[len(state.bloch) :], strict=True):
-        ket, _ = coherent_ket(alpha, dim)
+        ket = coherent_ket(alpha, dim)
         rho = np.kron(rho, np.outer(ket, ket.conj()))
     return pack(rho)
 
@@ -211,6 +211,7 @@ class Lindbladian:
 
     def _set(self, A: sp.csr_array, jumps: list[sp.csr_array]) -> None:
         self._A, self._jumps = A, jumps
+        self.norm = max(2 * float(abs(A).sum(axis=1).max()), 1e-300)
         self._p = np.ascontiguousarray(A.diagonal().real)
         self._q = np.ascontiguousarray(A.diagonal().imag)
         off = sp.csr_array(A - sp.diags_array(A.diagonal()))

@@ -22,6 +22,7 @@ Accumulate = Callable[[Real, Real, Real], None]
 _MAX_DEGREE = 90
 _GOOD_DEGREE = 55
 _EPS = np.finfo(float).eps
+_PROBES = np.arange(1, 9) / 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +37,8 @@ class TaylorStep:
         State at `end`.
     moments : ndarray, shape (n_outputs, n_rows)
         Functionals at the output times in (start, end].
+    probes : ndarray, shape (n_probes, n_rows)
+        Functionals at evenly spaced times inside the step, for monitoring.
     states : ndarray, shape (n_outputs, n) or None
         States at those times, if asked for.
     error : float
@@ -50,6 +53,7 @@ class TaylorStep:
     end: float
     x: Real
     moments: Real
+    probes: Real
     states: Real | None
     error: float
     degree: int
@@ -75,6 +79,8 @@ class TaylorPropagator:
         ``accumulate(weights, x, rows)`` adds ``weights[q] * x`` to ``rows[q]``.
     max_states : int
         Largest number of states kept per step; 0 keeps none.
+    first_length : float
+        Length of the first step.
     """
 
     apply: Apply
@@ -83,6 +89,7 @@ class TaylorPropagator:
     tolerance: float
     accumulate: Accumulate
     max_states: int = 0
+    first_length: float = 1.0
 
     def steps(
         self, x: Real, times: Real, start: float = 0.0, length: float | None = None
@@ -91,7 +98,7 @@ class TaylorPropagator:
         now, end = start, float(times[-1])
         per_time = self.tolerance / max(end - start, 1e-300)
         pending = times[times > now]
-        length = length or 4.0 / (abs(self.centre) + 1.0)
+        length = length or self.first_length
         while len(pending):
             tau = min(length, end - now)
             if self.max_states and pending[0] <= now + tau * (1 + 1e-12):
@@ -113,14 +120,19 @@ class TaylorPropagator:
                 break
             tau /= 2
         total, moments, states, error, degree, length = attempt.parts
-        return TaylorStep(now, now + tau, total, moments, states, error, degree, applied, length)
+        n = len(inside)
+        return TaylorStep(
+            now, now + tau, total, moments[:n], moments[n:], states, error, degree, applied, length
+        )
 
     def _series(self, x: Real, tau: float, fractions: Real, tolerance: float) -> _Series:
         """Sum the series over one step of length tau, outputs at the given fractions of it."""
         damping = np.exp(self.centre * tau)
+        n = len(fractions)
+        keep = self.max_states > 0 and n > 0
+        fractions = np.concatenate([fractions, _PROBES])
         at = np.exp(self.centre * tau * fractions)
-        keep = self.max_states > 0 and len(fractions) > 0
-        states = np.multiply.outer(at, x) if keep else None
+        states = np.multiply.outer(at[:n], x) if keep else None
         total, w, v = x.copy(), x.copy(), np.empty_like(x)
         moments = np.multiply.outer(at, self.rows @ x)
         size = peak = float(np.linalg.norm(x))
@@ -138,7 +150,7 @@ class TaylorPropagator:
             weights = at * fractions**degree
             moments += np.multiply.outer(weights, self.rows @ w)
             if states is not None:
-                self.accumulate(weights, w, states)
+                self.accumulate(weights[:n], w, states)
             previous, size = size, float(np.linalg.norm(w))
             peak = max(peak, size)
             # the terms fall at least geometrically here, so the tail is below twice the last

@@ -11,7 +11,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from tnhop._checks import real
+from tnhop._checks import fail, real
 from tnhop._codec import register
 from tnhop.model import Model
 from tnhop.observables import Observable
@@ -32,9 +32,9 @@ from tnhop.representations.sparse import (
     top_level_rows,
 )
 from tnhop.result import Spectrum, SteadyState
-from tnhop.solvers._eigen import Eigenpairs, slowest
+from tnhop.solvers._eigen import Eigenpairs, propagator, slowest
 from tnhop.solvers._taylor import TaylorPropagator
-from tnhop.states import ProductState
+from tnhop.states import ProductState, coherent_tail
 from tnhop.terms import FieldJump, Operator
 
 __all__ = ["Exact"]
@@ -51,7 +51,7 @@ _STATES_MEMORY = 1e8  # bytes spent on states at output times inside one step
 @register
 @dataclass(frozen=True)
 class Exact:
-    r"""The full density matrix of dimension 4^N (times fock_dim² per mode), to machine precision.
+    r"""The full density matrix, of dimension 4^N times fock_dim² per mode.
 
     The generator acts matrix-free in real arithmetic on the packed Hermitian matrix, Eq. (34) of
     docs/physics.md; time steps are shifted Taylor series, Eq. (35), of adaptive length and degree.
@@ -128,7 +128,7 @@ class Exact:
         model, times = problem.model, np.asarray(problem.times)
         run = _Run(self, problem)
         done = carry or {"time": 0.0, "x": _packed(problem.state, model), "length": None,
-                         "error": 0.0, "tail": np.zeros(model.n_modes),
+                         "error": 0.0, "tail": run.first_tail(problem.state),
                          "applications": 0}  # fmt: skip
         if carry is None and times[0] == 0.0:
             yield run.snapshot(0.0, run.rows @ done["x"], done["x"], done, last=len(times) == 1)
@@ -136,6 +136,7 @@ class Exact:
             return
         for step in run.propagator.steps(done["x"], times, done["time"], done["length"]):
             done = {**done, "error": done["error"] + step.error,
+                    "tail": np.maximum(done["tail"], run.tails(step.probes).max(axis=0)),
                     "applications": done["applications"] + step.n_applications}  # fmt: skip
             inside = times[(times > step.start * (1 + 1e-12)) & (times <= step.end * (1 + 1e-12))]
             inside = inside[-len(step.moments) :] if len(step.moments) else inside[:0]
@@ -145,9 +146,8 @@ class Exact:
                 x = step.x if last else None if step.states is None else step.states[k]
                 at_end = abs(time - step.end) <= 1e-12 * step.end
                 yield run.snapshot(time, step.moments[k], x, end if at_end else done, last=last)
-                done = {**done, "tail": run.tail}
-            done = {**end, "tail": run.tail}
-            yield Snapshot(step.end, stats=run.stats(done), carry=done)
+            done = end
+            yield Snapshot(step.end, stats=run.stats(done), state=run.state(step.x), carry=done)
 
     def steady_state(self, problem: Problem) -> SteadyState:
         """Return the stationary state; if several exist, the one that the initial state reaches."""
@@ -165,7 +165,17 @@ class Exact:
         gap = float(-moving[0].real) if len(moving) else np.nan
         stats = {"dimension": _dimension(model),
                  "undamped": int(np.sum(moving.real > -tolerance))}  # fmt: skip
-        settled = residual < 1e-8 and right.converged
+        if state.populations().min() < -1e-8:
+            raise ConvergenceError(
+                "The null vector found is not a state: a population is"
+                f" {state.populations().min():.1e}. Use `evolve` to a late time instead.",
+                state,
+                residual,
+            )
+        if model.n_modes:
+            tails = top_level_rows(model.dims, model.modes) @ x
+            stats["fock_tail"] = float(tails.max())
+        settled = residual < 1e-9 * L.norm and right.converged
         return SteadyState(state, values, residual, gap, n_zero, settled, model, self,
                            tuple(problem.observables), stats)  # fmt: skip
 
@@ -173,7 +183,7 @@ class Exact:
         """Return enough slow eigenpairs to have seen all that do not decay."""
         k = 4
         while True:
-            pairs = self._slowest(L, min(k, L.size), self._propagator(L))
+            pairs = _slowest(L, min(k, L.size))
             if k >= L.size or pairs.values[-1].real < -_zero_tolerance(L):
                 return pairs
             k *= 4
@@ -191,7 +201,7 @@ class Exact:
                 f"Argument `state` must be given, but is missing and the model has {V.shape[1]}"
                 " independent stationary states. Give the initial state whose limit is wanted."
             )
-        left = self._slowest(L.adjoint, k, self._propagator(L.adjoint))
+        left = _slowest(L.adjoint, k)
         W, n_left = _null_vectors(left, L)
         if n_left != V.shape[1]:
             raise ConvergenceError(
@@ -204,8 +214,12 @@ class Exact:
 
     def liouvillian_spectrum(self, model: Model, k: int) -> Spectrum:
         """Return the k eigenvalues of the generator with the largest real parts."""
+        limit = self.max_memory or _machine_memory() / 2
+        at_most = max(1, int((limit / 8 / _size(model) - 60) / 3))  # vectors of the Arnoldi basis
+        if min(k, L_size := _size(model)) > at_most:
+            raise fail("k", f"be at most {at_most} for {L_size:.0f} dimensions", f"it is {k}")
         L = Lindbladian(model)
-        pairs = self._slowest(L, min(k, L.size), self._propagator(L))
+        pairs = _slowest(L, min(k, L.size))
         if not pairs.converged:
             raise ConvergenceError(
                 f"Only {len(pairs.values)} of {k} eigenvalues converged. Ask for fewer.",
@@ -213,22 +227,6 @@ class Exact:
             )  # fmt: skip
         multiplicity = int(np.sum(np.abs(pairs.values) < _zero_tolerance(L)))
         return Spectrum(pairs.values, pairs.residuals, multiplicity, model, self)
-
-    def _propagator(self, L: Lindbladian) -> TaylorPropagator:
-        rows = np.zeros((0, L.size))
-        return TaylorPropagator(L.apply, L.mean_diagonal, rows, 1e-13, Lindbladian.accumulate)
-
-    def _slowest(self, L: Lindbladian, k: int, propagator: TaylorPropagator) -> Eigenpairs:
-        tau = 8.0 / (abs(L.mean_diagonal) + 1.0)
-
-        def propagate(x: Real) -> Real:
-            x = np.ascontiguousarray(x, dtype=float).ravel()
-            scale = float(np.linalg.norm(x)) or 1.0
-            for step in propagator.steps(x / scale, np.array([tau])):
-                last = step.x
-            return last * scale
-
-        return slowest(L, propagate, L.size, k)
 
 
 class _Run:
@@ -248,19 +246,32 @@ class _Run:
         at_most = max(1, int(_STATES_MEMORY // (8 * self.L.size)))
         self.propagator = TaylorPropagator(
             self.L.apply, self.L.mean_diagonal, self.rows, method.tolerance,
-            Lindbladian.accumulate, at_most if needs_state else 0,
+            Lindbladian.accumulate, at_most if needs_state else 0, 8 / self.L.norm,
         )  # fmt: skip
         self.bounds = {o.name: np.array([operator_bound(op, model) for op in o.operators])
                        .reshape(o.shape) for o in self.observables if o.operators}  # fmt: skip
         self.rate_error = sum(_rate_error(jump) for jump in model.jumps)
-        self.tail = np.zeros(model.n_modes)
+
+    def state(self, x: Real) -> DenseState:
+        """Return the state of a raveled packed matrix."""
+        return DenseState(x.reshape(self.L.dim, self.L.dim), self.model.dims)
+
+    def tails(self, moments: Real) -> Real:
+        """Return the populations of the highest kept levels, shape (..., n_modes)."""
+        return np.maximum(moments[..., self.n_linear :], 0.0)
+
+    def first_tail(self, state: Any) -> Real:
+        """Return those of the initial state, with what its truncation cut off."""
+        tail = self.tails(self.rows @ _packed(state, self.model))
+        if isinstance(state, ProductState):
+            dims = [self.model.sites[k].dim for k in self.model.modes]
+            cut = [coherent_tail(a, dim) for a, dim in zip(state.alpha, dims, strict=True)]
+            tail = np.maximum(tail, cut)
+        return tail
 
     def snapshot(self, time: float, moments: Real, x: Any, done: Any, *, last: bool) -> Snapshot:
         """Evaluate the observables and their errors at one time."""
-        tail = np.maximum(moments[self.n_linear :], 0.0)
-        self.tail = np.maximum(done["tail"], tail)
-        dim = self.L.dim
-        state = None if x is None else DenseState(x.reshape(dim, dim), self.model.dims)
+        state = None if x is None else self.state(x)
         values, at = {}, 0
         for o in self.observables:
             if o.functional is None:
@@ -271,8 +282,8 @@ class _Run:
             else:
                 values[o.name] = evaluate(state, o)
         errors = {o.name: self.errors(o, float(time), done) for o in self.observables}
-        carry = {**done, "tail": self.tail} if done["time"] == time else None
-        kept = state if self.keep or last else None
+        carry = done if done["time"] == time else None
+        kept = state if self.keep or last or time == 0.0 else None
         return Snapshot(float(time), values, errors, self.stats(done), kept, carry)
 
     def errors(self, o: Observable, time: float, done: Any) -> dict[str, Any]:
@@ -289,14 +300,14 @@ class _Run:
             # calibrated on random cases: what is lost above the top level comes back up to fock_dim
             # times larger, and covers the true error in 97 % of them (tests/convergence)
             levels = np.array([self.model.sites[k].dim for k in self.model.modes])
-            sources["fock_tail"] = bound * float(levels @ self.tail)
+            sources["fock_tail"] = bound * float(levels @ done["tail"])
         return {name: np.broadcast_to(value, o.shape).copy() for name, value in sources.items()}
 
     def stats(self, done: Any) -> dict[str, Any]:
         """Return the effort so far."""
         stats: dict[str, Any] = {"applications": int(done["applications"])}
         if self.model.n_modes:
-            stats["fock_tail"] = float(self.tail.max())
+            stats["fock_tail"] = float(done["tail"].max())
         return stats
 
 
@@ -341,8 +352,14 @@ def _packed(state: Any, model: Model) -> Real:
     return dense.packed.ravel()
 
 
+def _slowest(L: Lindbladian, k: int) -> Eigenpairs:
+    tau = min(8 / max(abs(L.mean_diagonal), 1e-300), 200 / L.norm)
+    return slowest(L, propagator(L, L.mean_diagonal, L.norm, tau), L.size, k)
+
+
 def _zero_tolerance(L: Lindbladian) -> float:
-    return 1e-9 * max(1.0, abs(L.mean_diagonal))
+    """Size below which an eigenvalue counts as zero: small beside the damping, above rounding."""
+    return max(1e-9 * abs(L.mean_diagonal), 1e-13 * L.norm)
 
 
 def _null_vectors(pairs: Eigenpairs, L: Lindbladian) -> tuple[Real, int]:
