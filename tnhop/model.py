@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -146,7 +146,7 @@ class Model:
     recipe: Recipe | None = None
 
     def __post_init__(self) -> None:
-        put = lambda name, value: object.__setattr__(self, name, value)  # noqa: E731
+        put = partial(object.__setattr__, self)
         put("sites", _check_sites(self.sites))
         put("hamiltonian", self._check_hamiltonian())
         put("jumps", self._check_jumps(self.jumps))

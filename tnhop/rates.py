@@ -46,9 +46,20 @@ class Rate(ABC):
         Largest deviation from the function that was asked for, in the units of the function.
     """
 
-    n_fields: int = 1
-    smooth: bool = True
-    max_error: float = 0.0
+    @property
+    def n_fields(self) -> int:
+        """Number of fields that the function takes; 0 if it ignores them all."""
+        return 1
+
+    @property
+    def smooth(self) -> bool:
+        """Whether the function is continuous."""
+        return True
+
+    @property
+    def max_error(self) -> float:
+        """Largest deviation from the function that was asked for."""
+        return 0.0
 
     @abstractmethod
     def __call__(self, *fields: ArrayLike) -> NDArray[Any]:
@@ -71,7 +82,11 @@ class ConstantRate(Rate):
     """
 
     value: float
-    n_fields = 0
+
+    @property
+    def n_fields(self) -> int:
+        """A constant ignores its fields."""
+        return 0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "value", real(self.value, "value", minimum=0.0))
@@ -108,7 +123,7 @@ class GlauberRate(Rate):
             raise fail("sign", "be +1 or -1", f"it is {self.sign}")
 
     @property
-    def smooth(self) -> bool:  # type: ignore[override]
+    def smooth(self) -> bool:
         """Whether the temperature is above zero."""
         return math.isfinite(self.beta)
 
@@ -158,12 +173,12 @@ class DenseGlauberRate(Rate):
         object.__setattr__(self, "column", tuple(int(entry) for entry in column))
 
     @property
-    def n_fields(self) -> int:  # type: ignore[override]
+    def n_fields(self) -> int:
         """One overlap per pattern."""
         return len(self.column)
 
     @property
-    def smooth(self) -> bool:  # type: ignore[override]
+    def smooth(self) -> bool:
         """Whether the temperature is above zero."""
         return math.isfinite(self.beta)
 
@@ -271,9 +286,25 @@ class ChebyshevRate(Rate):
         )
 
 
+class _OfRate(Rate):
+    """A function of the value of another rate."""
+
+    rate: Rate
+
+    @property
+    def n_fields(self) -> int:
+        """Number of fields of the rate inside."""
+        return self.rate.n_fields
+
+    @property
+    def smooth(self) -> bool:
+        """Whether the rate inside is smooth."""
+        return self.rate.smooth
+
+
 @register
 @dataclass(frozen=True)
-class SqrtRate(Rate):
+class SqrtRate(_OfRate):
     """The amplitude √Γ(h) of a rate.
 
     Parameters
@@ -285,17 +316,7 @@ class SqrtRate(Rate):
     rate: Rate
 
     @property
-    def n_fields(self) -> int:  # type: ignore[override]
-        """Number of fields of the rate."""
-        return self.rate.n_fields
-
-    @property
-    def smooth(self) -> bool:  # type: ignore[override]
-        """Whether the rate is smooth."""
-        return self.rate.smooth
-
-    @property
-    def max_error(self) -> float:  # type: ignore[override]
+    def max_error(self) -> float:
         """Error of the amplitude, from |√a - √b| <= √|a - b|."""
         return math.sqrt(self.rate.max_error)
 
@@ -310,7 +331,7 @@ class SqrtRate(Rate):
 
 @register
 @dataclass(frozen=True)
-class ScaledRate(Rate):
+class ScaledRate(_OfRate):
     """A constant, possibly negative or complex, times a function of the fields: an amplitude.
 
     Parameters
@@ -325,17 +346,7 @@ class ScaledRate(Rate):
     rate: Rate
 
     @property
-    def n_fields(self) -> int:  # type: ignore[override]
-        """Number of fields of the function."""
-        return self.rate.n_fields
-
-    @property
-    def smooth(self) -> bool:  # type: ignore[override]
-        """Whether the function is smooth."""
-        return self.rate.smooth
-
-    @property
-    def max_error(self) -> float:  # type: ignore[override]
+    def max_error(self) -> float:
         """Error of the function times the size of the constant."""
         return abs(self.factor) * self.rate.max_error
 

@@ -307,8 +307,13 @@ class Comparison:
     def table(self) -> str:
         """Return the largest deviation of every pair, and whether the error bars cover it."""
         lines = []
+        names = [type(result.method).__name__ for result in self.results]
+        labels = [
+            name if names.count(name) == 1 else f"{name} {names[:k].count(name) + 1}"
+            for k, name in enumerate(names)
+        ]
         for i, a in enumerate(self.results):
-            for b in self.results[i + 1 :]:
+            for j, b in enumerate(self.results[i + 1 :], i + 1):
                 for name in a.expect:
                     deviation = np.abs(a.expect[name] - b.expect[name])
                     bars = a.errors[name] + b.errors[name]
@@ -317,7 +322,7 @@ class Comparison:
                         else "agree" if np.all(deviation <= bars + 1e-15) else "DISAGREE"
                     )  # fmt: skip
                     bar = "unknown" if np.isnan(bars).any() else f"{bars.max():.1e}"
-                    pair = f"{type(a.method).__name__} - {type(b.method).__name__}"
+                    pair = f"{labels[i]} - {labels[j]}"
                     lines.append(
                         f"  {pair:<24} {name:<12} {deviation.max():<9.1e} {bar:<9} {verdict}"
                     )
