@@ -1,102 +1,182 @@
 """Compiled loops of the matrix-free Lindbladian, Eq. (34) of docs/physics.md.
 
-All work on real square arrays, row by row, so that the inner loop runs over contiguous memory.
+The state is a block-diagonal real matrix X, stored block after block and row after row. Every loop
+works row by row, so that the inner one runs over contiguous memory and the row written stays in
+cache. A factor M stands left of X as rows of (source row, value), and right of it, transposed, as
+runs: stretches of columns that take from equally consecutive columns.
 """
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import numba
 import numpy as np
 from numpy.typing import NDArray
 
 Real = NDArray[np.float64]
-Index = NDArray[np.int32]
+Index = NDArray[np.int64]
 
 _jit = numba.njit(cache=True, fastmath={"contract", "reassoc"}, boundscheck=False)
-_BLOCK = 8
+_TILE = 8
+
+
+class Layout(NamedTuple):
+    """Where the rows lie: start in memory, length, first row and number of their block."""
+
+    start: Index
+    width: Index
+    first: Index
+    block: Index
+
+
+class Left(NamedTuple):
+    """A sparse factor by rows: ``(M X)[i] = Σ value[e] X[source[e]]``, e from ptr[i]."""
+
+    ptr: Index
+    source: Index
+    value: Real
+
+
+class Right(NamedTuple):
+    """The same factor by runs ``(column, source column, first value, length)`` of every block."""
+
+    ptr: Index
+    table: Index
+    value: Real
 
 
 @_jit
-def transpose(source: Real, target: Real) -> None:
-    """Write the transpose of `source` into `target`, block by block."""
-    n = source.shape[0]
-    for i0 in range(0, n, _BLOCK):
-        i1 = min(i0 + _BLOCK, n)
-        for j0 in range(0, n, _BLOCK):
-            for i in range(i0, i1):
-                for j in range(j0, min(j0 + _BLOCK, n)):
-                    target[i, j] = source[j, i]
+def _add_rows(M: Left, i: int, start: Index, x: Real, to: Real) -> None:
+    """Add (M X)[i], four rows of X at a time."""
+    k, stop = M.ptr[i], M.ptr[i + 1]
+    while k + 4 <= stop:
+        a, b = x[start[M.source[k]] :], x[start[M.source[k + 1]] :]
+        c, d = x[start[M.source[k + 2]] :], x[start[M.source[k + 3]] :]
+        va, vb, vc, vd = M.value[k], M.value[k + 1], M.value[k + 2], M.value[k + 3]
+        for j in range(len(to)):
+            to[j] += va * a[j] + vb * b[j] + vc * c[j] + vd * d[j]
+        k += 4
+    while k < stop:
+        a, va = x[start[M.source[k]] :], M.value[k]
+        for j in range(len(to)):
+            to[j] += va * a[j]
+        k += 1
 
 
 @_jit
-def add_transpose(source: Real, target: Real) -> None:
-    """Add the transpose of `source` to `target`, block by block."""
-    n = source.shape[0]
-    for i0 in range(0, n, _BLOCK):
-        i1 = min(i0 + _BLOCK, n)
-        for j0 in range(0, n, _BLOCK):
-            for i in range(i0, i1):
-                for j in range(j0, min(j0 + _BLOCK, n)):
-                    target[i, j] += source[j, i]
+def _add_runs(M: Right, block: int, scale: float, of: Real, to: Real) -> None:
+    """Add scale · (row) Mᵀ, as far as the row `to` reaches."""
+    for r in range(M.ptr[block], M.ptr[block + 1]):
+        j0, s0, v0, length = M.table[r, 0], M.table[r, 1], M.table[r, 2], M.table[r, 3]
+        if j0 < len(to):
+            # slices, so that the compiler sees that no index can be negative
+            part, source, by = to[j0:], of[s0:], M.value[v0:]
+            for t in range(min(length, len(part))):
+                part[t] += scale * by[t] * source[t]
 
 
 @_jit
-def diagonal_part(p: Real, q: Real, X: Real, XT: Real, out: Real) -> None:
-    """Out = (p_i + p_j) X_ij + (q_i - q_j) Xᵀ_ij: all terms that are diagonal in the site basis."""
-    n = X.shape[0]
-    for i in range(n):
-        pi, qi = p[i], q[i]
+def transpose(layout: Layout, x: Real, xt: Real) -> None:
+    """Transpose every block, tile by tile."""
+    i0 = 0
+    while i0 < len(layout.start):
+        n, at = layout.width[i0], layout.start[i0]
+        X, T = x[at : at + n * n].reshape((n, n)), xt[at : at + n * n].reshape((n, n))
+        for r0 in range(0, n, _TILE):
+            for c0 in range(0, n, _TILE):
+                for r in range(r0, min(r0 + _TILE, n)):
+                    for c in range(c0, min(c0 + _TILE, n)):
+                        T[r, c] = X[c, r]
+        i0 += n
+
+
+@_jit
+def mirror(layout: Layout, x: Real) -> None:
+    """Copy the lower triangle of every block to the upper one, tile by tile."""
+    i0 = 0
+    while i0 < len(layout.start):
+        n, at = layout.width[i0], layout.start[i0]
+        X = x[at : at + n * n].reshape((n, n))
+        for r0 in range(0, n, _TILE):
+            for c0 in range(r0, n, _TILE):
+                for r in range(r0, min(r0 + _TILE, n)):
+                    for c in range(max(c0, r + 1), min(c0 + _TILE, n)):
+                        X[r, c] = X[c, r]
+        i0 += n
+
+
+@_jit
+def drift_real(layout: Layout, half: bool, p: Real, P: Left, PT: Right, x: Real, out: Real) -> None:
+    """Write A X + X Aᵀ for a real A, of diagonal p and rest P; `half`: lower triangles only."""
+    for i in range(len(layout.start)):
+        at, n, first = layout.start[i], layout.width[i], layout.first[i]
+        of, to = x[at : at + n], out[at : at + (i - first + 1 if half else n)]
+        columns = p[first : first + n]
+        for j in range(len(to)):
+            to[j] = (p[i] + columns[j]) * of[j]
+        _add_rows(P, i, layout.start, x, to)
+        _add_runs(PT, layout.block[i], 1.0, of, to)
+
+
+@_jit
+def add_drift_imaginary(layout: Layout, q: Real, Q: Left, QT: Right, xt: Real, out: Real) -> None:
+    """Add B Xᵀ - Xᵀ Bᵀ for the imaginary part B of A, of diagonal q and rest Q."""
+    for i in range(len(layout.start)):
+        at, n, first = layout.start[i], layout.width[i], layout.first[i]
+        of, to, columns = xt[at : at + n], out[at : at + n], q[first : first + n]
         for j in range(n):
-            out[i, j] = (pi + p[j]) * X[i, j] + (qi - q[j]) * XT[i, j]
+            to[j] += (q[i] - columns[j]) * of[j]
+        _add_rows(Q, i, layout.start, xt, to)
+        _add_runs(QT, layout.block[i], -1.0, of, to)
 
 
 @_jit
-def add_product(indptr: Index, indices: Index, data: Real, X: Real, out: Real, sign: float) -> None:
-    """Out += sign · S X for a sparse S, four rows of X at a time."""
-    n, m = len(indptr) - 1, X.shape[1]
-    for i in range(n):
-        k, stop = indptr[i], indptr[i + 1]
-        while k + 4 <= stop:
-            a, b, c, d = indices[k], indices[k + 1], indices[k + 2], indices[k + 3]
-            va, vb = sign * data[k], sign * data[k + 1]
-            vc, vd = sign * data[k + 2], sign * data[k + 3]
-            for j in range(m):
-                out[i, j] += va * X[a, j] + vb * X[b, j] + vc * X[c, j] + vd * X[d, j]
-            k += 4
-        while k < stop:
-            a, va = indices[k], sign * data[k]
-            for j in range(m):
-                out[i, j] += va * X[a, j]
-            k += 1
+def add_single_jumps(
+    layout: Layout, half: bool, L: Left, segment: Index, LT: Right, x: Real, out: Real
+) -> None:
+    """Add Σ L X Lᵀ for real L with at most one entry per row.
+
+    Entry e of row i belongs to the jump and block ``segment[e]``, whose columns are runs of `LT`.
+    """
+    for i in range(len(layout.start)):
+        at, n = layout.start[i], layout.width[i]
+        to = out[at : at + (i - layout.first[i] + 1 if half else n)]
+        for e in range(L.ptr[i], L.ptr[i + 1]):
+            _add_runs(LT, segment[e], L.value[e], x[layout.start[L.source[e]] :], to)
 
 
 @_jit
-def add_jumps(
-    row_ptr: Index,
-    row_jump: Index,
-    row_source: Index,
-    row_value: Real,
-    run_ptr: Index,
-    runs: Index,
-    values: Real,
-    X: Real,
+def add_jump(
+    layout: Layout,
+    half: bool,
+    A: Left,
+    AT: Right,
+    B: Left,
+    BT: Right,
+    x: Real,
+    xt: Real,
     out: Real,
 ) -> None:
-    """Out += Σ L X Lᵀ for real L with at most one entry per row.
-
-    ``runs[r] = (column, source column, first value, length)`` lists where the entries of a jump,
-    short gaps filled with zeros, lie on consecutive columns with consecutive sources.
-    """
-    n = X.shape[0]
-    for i in range(n):
-        for e in range(row_ptr[i], row_ptr[i + 1]):
-            jump, k, scale = row_jump[e], row_source[e], row_value[e]
-            for r in range(run_ptr[jump], run_ptr[jump + 1]):
-                j0, s0, v0, length = runs[r, 0], runs[r, 1], runs[r, 2], runs[r, 3]
-                # slices, so that the compiler sees that no index can be negative
-                to, of, by = out[i, j0:], X[k, s0:], values[v0:]
-                for t in range(length):
-                    to[t] += scale * by[t] * of[t]
+    """Add (A X + B Xᵀ) Aᵀ + (B X - A Xᵀ) Bᵀ: any jump A + iB that takes a block to one block."""
+    buffer = np.empty(layout.width.max())
+    for i in range(len(layout.start)):
+        a, b = A.ptr[i + 1] > A.ptr[i], B.ptr[i + 1] > B.ptr[i]
+        if not a and not b:
+            continue
+        to = out[layout.start[i] :]
+        to = to[: i - layout.first[i] + 1 if half else layout.width[i]]
+        u = buffer[: layout.width[A.source[A.ptr[i]] if a else B.source[B.ptr[i]]]]
+        u[:] = 0.0
+        _add_rows(A, i, layout.start, x, u)
+        _add_rows(B, i, layout.start, xt, u)
+        _add_runs(AT, layout.block[i], 1.0, u, to)
+        if len(BT.table):
+            u[:] = 0.0
+            _add_rows(A, i, layout.start, xt, u)
+            u *= -1.0
+            _add_rows(B, i, layout.start, x, u)
+            _add_runs(BT, layout.block[i], 1.0, u, to)
 
 
 @_jit
@@ -106,16 +186,3 @@ def accumulate(weights: Real, x: Real, rows: Real) -> None:
         w = weights[q]
         for j in range(len(x)):
             rows[q, j] += w * x[j]
-
-
-def warm_up() -> None:
-    """Compile (or load from the cache) every loop on a 2 × 2 example."""
-    X, Y, v = np.eye(2), np.eye(2), np.ones(2)
-    index = np.zeros(3, dtype=np.int32)
-    transpose(X, Y)
-    add_transpose(X, Y)
-    diagonal_part(v, v, X, X, Y)
-    add_product(index, index[:0], v[:0], X, Y, 1.0)
-    runs = np.zeros((0, 4), dtype=np.int32)
-    add_jumps(index, index[:0], index[:0], v[:0], index, runs, v, X, Y)
-    accumulate(v, v, Y)

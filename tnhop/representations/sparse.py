@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -19,7 +18,7 @@ from numpy.typing import NDArray
 from tnhop._codec import register
 from tnhop.model import Model
 from tnhop.operators import local_matrix
-from tnhop.representations import _kernels
+from tnhop.representations._blocks import BlockLindbladian
 from tnhop.states import ProductState, coherent_ket, moments_of
 from tnhop.terms import FieldJump, Jump, Operator
 
@@ -36,8 +35,6 @@ __all__ = [
 ]
 
 Real = NDArray[np.float64]
-
-_LONGEST_GAP = 33  # measured: below this, multiplying by stored zeros beats starting a new run
 
 
 def operator_matrix(dims: Sequence[int], operator: Operator) -> sp.csr_array:
@@ -133,57 +130,7 @@ def expectation_rows(dims: Sequence[int], operators: Iterable[Operator]) -> sp.c
     return sp.csr_array(sp.vstack(flat, format="csr")) if flat else sp.csr_array((0, size))
 
 
-@dataclass(frozen=True, eq=False)
-class _SingleEntryJumps:
-    """Real jumps with at most one entry per row, laid out for `_kernels.add_jumps`."""
-
-    row_ptr: NDArray[np.int32]
-    row_jump: NDArray[np.int32]
-    row_source: NDArray[np.int32]
-    row_value: Real
-    run_ptr: NDArray[np.int32]
-    runs: NDArray[np.int32]
-    values: Real
-
-    @classmethod
-    def build(cls, matrices: list[sp.csr_array], size: int) -> _SingleEntryJumps:
-        """Collect the jumps, row by row and run by run."""
-        rows, sources, values, stored, run_ptr, runs, first = [], [], [], [], [0], [], 0
-        for matrix in matrices:
-            row = np.flatnonzero(np.diff(matrix.indptr))
-            source, value = matrix.indices, matrix.data
-            # a run ends where the shift changes or the gap is too long to be worth filling with
-            # zeros
-            breaks = (np.diff(source - row) != 0) | (np.diff(row) > _LONGEST_GAP)
-            starts = np.concatenate([[0], np.flatnonzero(breaks) + 1])
-            ends = np.append(starts[1:], len(row)) - 1
-            lengths = row[ends] - row[starts] + 1
-            at = np.concatenate([[0], np.cumsum(lengths)])
-            run = np.repeat(np.arange(len(starts)), ends - starts + 1)
-            filled = np.zeros(at[-1])
-            filled[at[run] + row - row[starts][run]] = value
-            runs.append(np.stack([row[starts], source[starts], first + at[:-1], lengths], axis=1))
-            run_ptr.append(run_ptr[-1] + len(starts))
-            rows.append(row)
-            sources.append(source)
-            values.append(value)
-            stored.append(filled)
-            first += len(filled)
-        jump = np.repeat(np.arange(len(rows)), [len(row) for row in rows])
-        flat = np.concatenate(rows) if rows else np.zeros(0, dtype=int)
-        order = np.argsort(flat, kind="stable")
-        source = np.concatenate(sources) if rows else flat
-        value = np.concatenate(values) if rows else np.zeros(0)
-        counts = np.bincount(flat, minlength=size)
-        row_ptr = np.concatenate([[0], np.cumsum(counts)])
-        table = np.concatenate(runs) if runs else np.zeros((0, 4))
-        index = (row_ptr, jump[order], source[order], run_ptr, table)
-        a, b, c, d, e = (np.asarray(item, dtype=np.int32) for item in index)
-        filled = np.concatenate(stored) if rows else np.zeros(0)
-        return cls(a, b, c, np.ascontiguousarray(value[order]), d, e, filled)
-
-
-class Lindbladian:
+class Lindbladian(BlockLindbladian):
     r"""The generator :math:`X' = \mathcal L X` on packed density matrices, never formed.
 
     Parameters
@@ -198,127 +145,12 @@ class Lindbladian:
     """
 
     def __init__(self, model: Model) -> None:
-        dims = model.dims
-        self.dims, self.dim = dims, model.hilbert_dim
+        dims = self.dims = model.dims
         jumps = [jump_matrix(dims, jump) for jump in model.jumps]
-        decay = sum((J.conj().T @ J for J in jumps), sp.csr_array((self.dim,) * 2, dtype=complex))
+        shape = (model.hilbert_dim,) * 2
+        decay = sum((J.conj().T @ J for J in jumps), sp.csr_array(shape, dtype=complex))
         A = sp.csr_array(-1j * operator_matrix(dims, model.hamiltonian) - decay / 2)
-        self._set(A, jumps)
-        self._trace_sum = float(
-            2 * self.dim * A.diagonal().real.sum()
-            + sum(abs(J.diagonal().sum()) ** 2 for J in jumps)
-        )
-
-    def _set(self, A: sp.csr_array, jumps: list[sp.csr_array]) -> None:
-        self._A, self._jumps = A, jumps
-        self.norm = max(2 * float(abs(A).sum(axis=1).max()), 1e-300)
-        self._p = np.ascontiguousarray(A.diagonal().real)
-        self._q = np.ascontiguousarray(A.diagonal().imag)
-        off = sp.csr_array(A - sp.diags_array(A.diagonal()))
-        off.eliminate_zeros()
-        self._P, self._Q = _csr32(off.real), _csr32(off.imag)
-        turned = [_make_real(J) for J in jumps]
-        single = [J for J in turned if np.isrealobj(J) and np.diff(J.indptr).max(initial=0) <= 1]
-        self._single = _SingleEntryJumps.build(single, self.dim)
-        self._several = [
-            (_csr32(J.real), _csr32(J.imag))
-            for J in turned
-            if np.iscomplexobj(J) or np.diff(J.indptr).max(initial=0) > 1
-        ]
-        shape = (self.dim, self.dim)
-        # reserved, not touched: the memory is taken when the generator is first applied
-        self._XT, self._Z = np.empty(shape), np.empty(shape)
-        self._Y = np.empty((2, *shape)) if self._several else np.empty((2, 0, 0))
-
-    @property
-    def size(self) -> int:
-        """Number of real components of a packed density matrix."""
-        return self.dim**2
-
-    @property
-    def mean_diagonal(self) -> float:
-        """Mean of the diagonal of the generator: the centre of its spectrum."""
-        return self._trace_sum / self.size
-
-    @cached_property
-    def adjoint(self) -> Lindbladian:
-        """The transposed generator, which moves functionals of X."""
-        other = object.__new__(Lindbladian)
-        other.dims, other.dim, other._trace_sum = self.dims, self.dim, self._trace_sum
-        other._set(sp.csr_array(self._A.conj().T), [sp.csr_array(J.conj().T) for J in self._jumps])
-        return other
-
-    def apply(self, x: Real, out: Real) -> Real:
-        """Write the derivative of the raveled X into `out`, both of shape (dim²,)."""
-        n = self.dim
-        X, Y, XT, Z = x.reshape(n, n), out.reshape(n, n), self._XT, self._Z
-        _kernels.transpose(X, XT)
-        _kernels.diagonal_part(self._p, self._q, X, XT, Y)
-        s = self._single
-        _kernels.add_jumps(
-            s.row_ptr, s.row_jump, s.row_source, s.row_value, s.run_ptr, s.runs, s.values, X, Y
-        )
-        if self._P.nnz or self._Q.nnz:
-            Z.fill(0.0)
-            _add(self._Q, XT, Y, 1.0)
-            _add(self._Q, X, Z, -1.0)
-            _add(self._P, X, Y, 1.0)
-            _add(self._P, XT, Z, 1.0)
-            _kernels.add_transpose(Z, Y)
-        for A, B in self._several:
-            self._add_general(A, B, X, XT, Y)
-        return out
-
-    def _add_general(self, A: Any, B: Any, X: Real, XT: Real, Y: Real) -> None:
-        """Y += A X Aᵀ + B X Bᵀ + B Xᵀ Aᵀ - A Xᵀ Bᵀ, as products from the left only."""
-        Z, (U, V) = self._Z, self._Y
-        # (A X + B Xᵀ) Aᵀ = (A (A X + B Xᵀ)ᵀ)ᵀ, and the same with B
-        Z.fill(0.0)
-        for left, terms in ((A, ((A, X, 1.0), (B, XT, 1.0))), (B, ((B, X, 1.0), (A, XT, -1.0)))):
-            if left.nnz:
-                U.fill(0.0)
-                for S, source, sign in terms:
-                    _add(S, source, U, sign)
-                _kernels.transpose(U, V)
-                _add(left, V, Z, 1.0)
-        _kernels.add_transpose(Z, Y)
-
-    @staticmethod
-    def accumulate(weights: Real, x: Real, rows: Real) -> None:
-        """Add ``weights[q] * x`` to every ``rows[q]``."""
-        _kernels.accumulate(weights, x, rows)
-
-    def __call__(self, x: Real) -> Real:
-        """Return the derivative of the raveled X, shape (dim²,)."""
-        return self.apply(np.ascontiguousarray(x, dtype=float), np.empty(self.size))
-
-
-def _csr32(matrix: Any) -> sp.csr_array:
-    out = sp.csr_array(
-        matrix, dtype=float, copy=True
-    )  # the imaginary part of a real array is read-only
-    out.eliminate_zeros()
-    out.indices, out.indptr = out.indices.astype(np.int32), out.indptr.astype(np.int32)
-    out.data = np.ascontiguousarray(out.data, dtype=float)
-    return out
-
-
-def _add(S: sp.csr_array, X: Real, out: Real, sign: float) -> None:
-    if S.nnz:
-        _kernels.add_product(S.indptr, S.indices, S.data, X, out, sign)
-
-
-def _make_real(J: sp.csr_array) -> sp.csr_array:
-    """Remove a common phase, which no physics depends on; stay complex if there is none."""
-    J = sp.csr_array(J)
-    J.sort_indices()
-    if not J.nnz:
-        return sp.csr_array(J.real)
-    pivot = J.data[np.argmax(np.abs(J.data))]
-    turned = J * (abs(pivot) / pivot)
-    if np.abs(turned.data.imag).max() <= 1e-15 * abs(pivot):
-        return sp.csr_array(turned.real)
-    return J
+        super().__init__((model.hilbert_dim,), A, jumps)
 
 
 @register

@@ -1,0 +1,175 @@
+"""The generator on block-diagonal density matrices, matrix-free and in real arithmetic.
+
+A density matrix ρ = ⊕_b ρ_b is packed block by block into real matrices, Eq. (33) of
+docs/physics.md. `Exact` has one block, the whole Hilbert space.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from tnhop.representations import _kernels
+from tnhop.representations._kernels import Layout, Left, Right
+
+Real = NDArray[np.float64]
+
+_LONGEST_GAP = 33  # measured: below this, multiplying by stored zeros beats starting a new run
+
+
+class BlockLindbladian:
+    r"""The generator :math:`X' = \mathcal L X` of A and jumps L, Eq. (34), never formed.
+
+    Parameters
+    ----------
+    dims : sequence of int
+        Dimensions of the blocks; n is their sum.
+    A : sparse array, shape (n, n)
+        The operator -iH - ½ Σ L†L, block-diagonal, complex.
+    jumps : list of sparse array, shape (n, n)
+        Jumps L, complex; each takes every block to at most one, and no two blocks to the same.
+    """
+
+    def __init__(self, dims: Sequence[int], A: sp.csr_array, jumps: list[sp.csr_array]) -> None:
+        self.block_dims = np.asarray(dims, dtype=np.int64)
+        self.dim, self.size = int(self.block_dims.sum()), int((self.block_dims**2).sum())
+        self.layout = _layout(self.block_dims)
+        self._A, self._jumps = A, jumps
+        self.norm = max(2 * float(abs(A).sum(axis=1).max()), 1e-300)
+        self._p = np.ascontiguousarray(A.diagonal().real)
+        self._q = np.ascontiguousarray(A.diagonal().imag)
+        off = sp.csr_array(A - sp.diags_array(A.diagonal()))
+        self._P, self._Q = self._factor(off.real), self._factor(off.imag)
+        turned = [make_real(L) for L in jumps]
+        single = [L for L in turned if _is_single(L)]
+        self._single = self._single_jumps(single)
+        self._several = [
+            (self._factor(L.real), self._factor(L.imag)) for L in turned if not _is_single(L)
+        ]
+        self.rotates = bool(self._q.any() or len(self._Q[0].value))
+        turns = any(len(B.value) for _, (B, _) in self._several)
+        # reserved, not touched: the memory is taken when the generator is first applied
+        self._xt = np.empty(self.size if self.rotates or turns else 0)
+        self.is_real = not (self.rotates or turns)
+
+    @property
+    def mean_diagonal(self) -> float:
+        """Mean of the diagonal of the generator: the centre of its spectrum."""
+        # tr(A · + · A†) = 2 Σ dim_b Re tr A_b, and tr(L · L†) = |tr L_b|² where L stays in b
+        total = 2 * float(self.layout.width @ self._p)
+        for L in self._jumps:
+            diagonal, block, count = L.diagonal(), self.layout.block, len(self.block_dims)
+            total += float((np.bincount(block, diagonal.real, count) ** 2).sum())
+            total += float((np.bincount(block, diagonal.imag, count) ** 2).sum())
+        return total / self.size
+
+    @cached_property
+    def adjoint(self) -> BlockLindbladian:
+        """The transposed generator, which moves functionals of X."""
+        jumps = [sp.csr_array(L.conj().T) for L in self._jumps]
+        return BlockLindbladian(self.block_dims.tolist(), sp.csr_array(self._A.conj().T), jumps)
+
+    def apply(self, x: Real, out: Real, half: bool = False) -> Real:
+        """Write the derivative of the packed x into `out`, both of shape (size,).
+
+        With `half`, which needs `is_real`, x must be symmetric and only lower triangles are
+        computed.
+        """
+        layout, xt = self.layout, self._xt
+        if len(xt):
+            _kernels.transpose(layout, x, xt)
+        _kernels.drift_real(layout, half, self._p, *self._P, x, out)
+        if self.rotates:
+            _kernels.add_drift_imaginary(layout, self._q, *self._Q, xt, out)
+        if len(self._single[0].value):
+            _kernels.add_single_jumps(layout, half, *self._single, x, out)
+        for A, B in self._several:
+            _kernels.add_jump(layout, half, *A, *B, x, xt, out)
+        if half:
+            _kernels.mirror(layout, out)
+        return out
+
+    @staticmethod
+    def accumulate(weights: Real, x: Real, rows: Real) -> None:
+        """Add ``weights[q] * x`` to every ``rows[q]``."""
+        _kernels.accumulate(weights, x, rows)
+
+    def __call__(self, x: Real) -> Real:
+        """Return the derivative of the packed x, shape (size,)."""
+        return self.apply(np.ascontiguousarray(x, dtype=float), np.empty(self.size))
+
+    def _factor(self, matrix: Any) -> tuple[Left, Right]:
+        """Return a real matrix in both forms."""
+        # the imaginary part of a real array is read-only
+        M = sp.coo_array(sp.csr_array(matrix, dtype=float, copy=True))
+        kept = M.data != 0
+        rows, columns, values = M.row[kept], M.col[kept], np.ascontiguousarray(M.data[kept])
+        ptr = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=self.dim))])
+        left = Left(ptr.astype(np.int64), columns.astype(np.int64), values)
+        return left, self._runs(rows, columns, values, self.layout.block[rows],
+                                len(self.block_dims))  # fmt: skip
+
+    def _runs(self, rows: Any, columns: Any, values: Any, group: Any, n_groups: int) -> Right:
+        """Cut entries into runs of equal shift, group by group."""
+        to, of = rows - self.layout.first[rows], columns - self.layout.first[columns]
+        order = np.lexsort((to, of - to, group))
+        to, of, values, group = to[order], of[order], values[order], group[order]
+        # a run ends where the shift changes or the gap is too long to be worth filling with zeros
+        breaks = (np.diff(group) != 0) | (np.diff(of - to) != 0) | (np.diff(to) > _LONGEST_GAP)
+        starts = np.concatenate([[0], np.flatnonzero(breaks) + 1])[: len(to)].astype(np.int64)
+        ends = np.append(starts[1:], len(to)) - 1
+        lengths = to[ends] - to[starts] + 1 if len(to) else starts
+        at = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        run = np.repeat(np.arange(len(starts)), ends - starts + 1)
+        filled = np.zeros(at[-1])
+        filled[at[run] + to - to[starts][run]] = values
+        table = np.stack([to[starts], of[starts], at[:-1], lengths], axis=1).astype(np.int64)
+        counts = np.bincount(group[starts], minlength=n_groups)
+        ptr = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+        return Right(ptr, np.ascontiguousarray(table), filled)
+
+    def _single_jumps(self, jumps: list[sp.csr_array]) -> tuple[Left, Any, Right]:
+        """Collect the real jumps with at most one entry per row."""
+        parts = [sp.coo_array(L) for L in jumps]
+        which = np.repeat(np.arange(len(parts)), [M.nnz for M in parts])
+        rows = np.concatenate([M.row for M in parts]) if parts else which
+        columns = np.concatenate([M.col for M in parts]) if parts else which
+        values = np.concatenate([M.data for M in parts]) if parts else np.zeros(0)
+        segment = which * len(self.block_dims) + self.layout.block[rows]
+        order = np.argsort(rows, kind="stable")
+        ptr = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=self.dim))])
+        left = Left(ptr.astype(np.int64), columns[order].astype(np.int64), values[order])
+        runs = self._runs(rows, columns, values, segment, len(parts) * len(self.block_dims))
+        return left, np.ascontiguousarray(segment[order].astype(np.int64)), runs
+
+
+def _layout(dims: NDArray[np.int64]) -> Layout:
+    offset = np.concatenate([[0], np.cumsum(dims**2)[:-1]])
+    first = np.repeat(np.concatenate([[0], np.cumsum(dims)[:-1]]), dims)
+    local = np.arange(len(first)) - first
+    width = np.repeat(dims, dims)
+    block = np.repeat(np.arange(len(dims)), dims)
+    return Layout(*(np.ascontiguousarray(a.astype(np.int64)) for a in
+                    (np.repeat(offset, dims) + local * width, width, first, block)))  # fmt: skip
+
+
+def _is_single(L: sp.csr_array) -> bool:
+    return bool(np.isrealobj(L.data) and np.diff(L.indptr).max(initial=0) <= 1)
+
+
+def make_real(J: sp.csr_array) -> sp.csr_array:
+    """Remove a common phase, which no physics depends on; stay complex if there is none."""
+    J = sp.csr_array(J)
+    J.sort_indices()
+    if not J.nnz:
+        return sp.csr_array(J.real)
+    pivot = J.data[np.argmax(np.abs(J.data))]
+    turned = J * (abs(pivot) / pivot)
+    if np.abs(turned.data.imag).max() <= 1e-15 * abs(pivot):
+        return sp.csr_array(turned.real)
+    return J
