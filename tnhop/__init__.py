@@ -49,8 +49,9 @@ from tnhop.rates import (
     SqrtRate,
 )
 from tnhop.representations.sparse import DenseState
+from tnhop.representations.symmetric import SymmetricState
 from tnhop.result import Comparison, ErrorBudget, Result, Spectrum, SteadyState, load
-from tnhop.solvers import ALL_METHODS, Exact, MeanField
+from tnhop.solvers import ALL_METHODS, Exact, MeanField, Symmetric
 from tnhop.states import ProductState, pattern_state, product_state
 from tnhop.terms import (
     FieldJump,
@@ -97,6 +98,8 @@ __all__ = [
     "Spectrum",
     "SqrtRate",
     "SteadyState",
+    "Symmetric",
+    "SymmetricState",
     "Term",
     "TruncationWarning",
     "biased_patterns",

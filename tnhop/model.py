@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from tnhop._checks import fail, integer, one_of, wrong_type
 from tnhop._codec import digest, register
 from tnhop.observables import Observable, select_observables, standard_observables
-from tnhop.operators import SPIN_OPERATORS, bloch_components, kind_of
+from tnhop.operators import kind_of
 from tnhop.patterns import check_patterns
-from tnhop.terms import FieldJump, Jump, Operator, Term, as_operator
+from tnhop.terms import FieldJump, Jump, Operator, Term, as_operator, pauli_terms
 
 __all__ = ["Model", "Recipe", "Site", "modes", "spins"]
 
@@ -300,19 +300,4 @@ def _check_sites(sites: Iterable[Site]) -> tuple[Site, ...]:
 
 def _not_hermitian(operator: Operator) -> bool:
     """Decide in the Pauli basis, because ``+``, ``up``, ``x`` ... are not independent names."""
-    total: dict[tuple[tuple[int, str], ...], complex] = {}
-    for term in (operator - operator.dag()).terms:
-        parts: dict[tuple[tuple[int, str], ...], complex] = {(): term.coefficient}
-        for site, name in term.factors:
-            if name in SPIN_OPERATORS:
-                values = bloch_components(SPIN_OPERATORS[name])
-                local = {axis: value for axis, value in zip("Ixyz", values, strict=True) if value}
-            else:
-                local = {name: 1.0}
-            parts = {
-                (*key, (site, axis)): a * b for key, a in parts.items() for axis, b in local.items()
-            }
-        for key, value in parts.items():
-            short = tuple((site, axis) for site, axis in key if axis != "I")
-            total[short] = total.get(short, 0.0) + value
-    return any(abs(value) > 1e-12 for value in total.values())
+    return any(abs(c) > 1e-12 for c in pauli_terms(operator - operator.dag()).values())

@@ -16,6 +16,7 @@ from tnhop._checks import fail, one_of
 
 __all__ = [
     "MODE_LETTERS",
+    "PAULI_COMPONENTS",
     "SPIN_OPERATORS",
     "adjoint_name",
     "bloch_components",
@@ -93,6 +94,12 @@ def multiply_names(left: str, right: str) -> tuple[complex, str]:
 def bloch_components(matrix: NDArray[np.complex128]) -> NDArray[np.complex128]:
     """Return c with matrix = c₀ I + c₁ σˣ + c₂ σʸ + c₃ σᶻ, shape ``(4,)``."""
     return np.array([np.vdot(SPIN_OPERATORS[name], matrix) / 2 for name in "Ixyz"])
+
+
+PAULI_COMPONENTS: dict[str, dict[str, complex]] = {
+    name: {axis: complex(c) for axis, c in zip("Ixyz", bloch_components(matrix), strict=True) if c}
+    for name, matrix in SPIN_OPERATORS.items()
+}  # "+" -> {"x": 0.5, "y": 0.5j}
 
 
 @cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,16 +15,70 @@ from tnhop._checks import fail, integer, real, real_array, signs, wrong_type
 from tnhop._codec import register
 from tnhop.model import Model
 from tnhop.operators import SPIN_OPERATORS, bloch_components, kind_of, normal_order
-from tnhop.terms import Operator
+from tnhop.terms import Operator, Term, sigma
 
-__all__ = ["ProductState", "pattern_state", "product_state"]
+__all__ = ["ProductState", "StateFunctionals", "pattern_state", "product_state"]
 
 _LOCAL = {name: bloch_components(matrix) for name, matrix in SPIN_OPERATORS.items()}
 
 
+class StateFunctionals:
+    """What every state offers from its expectation values and its distribution of overlaps."""
+
+    def expect(self, operators: Sequence[Operator]) -> NDArray[np.complex128]:
+        """Return the expectation values of operators, shape (n_operators,)."""
+        raise NotImplementedError
+
+    def purity(self) -> NDArray[np.float64]:
+        """Return tr ρ²."""
+        raise NotImplementedError
+
+    def overlap_distribution(self, xi: NDArray[np.int8]) -> NDArray[np.float64]:
+        """Return P(m) of σᶻ measurements for every pattern, shape (n_patterns, n_spins + 1)."""
+        raise NotImplementedError
+
+    def overlap_moments(self, xi: NDArray[np.int8], orders: Sequence[int]) -> NDArray[np.float64]:
+        """Return ⟨mⁿ⟩ of every pattern, shape (n_patterns, n_orders)."""
+        distribution = self.overlap_distribution(xi)
+        m = 2 * np.arange(distribution.shape[1]) / (distribution.shape[1] - 1) - 1
+        return distribution @ m[:, None] ** np.asarray(orders)
+
+    def binder_cumulant(self, xi: NDArray[np.int8]) -> NDArray[np.float64]:
+        """Return U = 1 - ⟨m⁴⟩ / (3 ⟨m²⟩²) of every pattern, shape (n_patterns,)."""
+        second, fourth = self.overlap_moments(xi, (2, 4)).T
+        return np.asarray(1 - fourth / (3 * second**2))
+
+    def edwards_anderson(self, spins: Sequence[int]) -> NDArray[np.float64]:
+        """Return q = Σ_k ⟨σᶻ_k⟩² / N, the order that no single pattern need show."""
+        z = self.expect([sigma("z")(site) for site in spins]).real
+        return np.asarray(np.mean(z**2))
+
+    def renyi_entropy(self) -> NDArray[np.float64]:
+        """Return the Rényi entropy of order two, -ln tr ρ², in nats."""
+        return np.asarray(-np.log(self.purity()))
+
+    def reduced_state(self, sites: Sequence[int]) -> NDArray[np.complex128]:
+        """Return the density matrix of some spins, shape (2**n, 2**n), the first most significant.
+
+        Parameters
+        ----------
+        sites : sequence of int
+            Positions of the spins; the cost is 4**n expectation values.
+        """
+        words = list(itertools.product("Ixyz", repeat=len(sites)))
+        products = [Operator((Term(1.0, tuple(zip(sites, word, strict=True))),)) for word in words]
+        rho = np.zeros((2 ** len(sites),) * 2, dtype=complex)
+        for word, value in zip(words, self.expect(products), strict=True):
+            matrix = np.ones((1, 1), dtype=complex)
+            for name in word:
+                matrix = np.kron(matrix, SPIN_OPERATORS[name])
+            rho += value.real * matrix / 2 ** len(sites)
+        return rho
+
+
 @register
 @dataclass(frozen=True, eq=False)
-class ProductState:
+class ProductState(StateFunctionals):
     r"""Product of single-spin states and coherent states.
 
     .. math::
@@ -99,10 +154,6 @@ class ProductState:
             rows.append(p)
         return np.array(rows)
 
-    def overlap_moments(self, xi: NDArray[np.int8], orders: Sequence[int]) -> NDArray[np.float64]:
-        """Return ⟨mⁿ⟩ of every pattern, shape (n_patterns, n_orders)."""
-        return moments_of(self.overlap_distribution(xi), orders)
-
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """Return the arrays that define the state."""
         return {"bloch": self.bloch, "alpha": self.alpha}
@@ -111,13 +162,6 @@ class ProductState:
     def from_arrays(cls, arrays: dict[str, NDArray[Any]]) -> ProductState:
         """Rebuild the state from `to_arrays`."""
         return cls(**arrays)
-
-
-def moments_of(distribution: NDArray[np.float64], orders: Sequence[int]) -> NDArray[np.float64]:
-    """Return Σ P(m) mⁿ for distributions on m = -1, -1 + 2/N, ..., 1."""
-    n_spins = distribution.shape[1] - 1
-    m = 2 * np.arange(n_spins + 1) / n_spins - 1
-    return distribution @ m[:, None] ** np.asarray(orders)
 
 
 def product_state(

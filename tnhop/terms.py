@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from tnhop._checks import fail, integer, one_of, real_array, wrong_type
 from tnhop._codec import digest, register
-from tnhop.operators import adjoint_name, kind_of, multiply_names
+from tnhop.operators import PAULI_COMPONENTS, adjoint_name, kind_of, multiply_names
 from tnhop.rates import Rate, as_amplitude
 
 __all__ = [
@@ -181,6 +181,26 @@ def as_operator(value: Operator | Term | complex) -> Operator:
     if isinstance(value, Operator):
         return value
     return Operator((value if isinstance(value, Term) else Term(value),))
+
+
+def pauli_terms(operator: Operator) -> dict[Factors, complex]:
+    """Expand in products of Pauli matrices and mode words, which are independent (names are not).
+
+    Returns factors → coefficient; like terms are merged, those that cancel stay as zeros.
+    """
+    total: dict[Factors, complex] = {}
+    for term in operator.terms:
+        parts: dict[Factors, complex] = {(): term.coefficient}
+        for site, name in term.factors:
+            local = PAULI_COMPONENTS.get(name, {name: 1.0})
+            parts = {
+                (*key, (site, axis)) if axis != "I" else key: a * b
+                for key, a in parts.items()
+                for axis, b in local.items()
+            }
+        for key, value in parts.items():
+            total[key] = total.get(key, 0.0) + value
+    return total
 
 
 class sigma:

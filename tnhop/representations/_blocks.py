@@ -6,7 +6,7 @@ docs/physics.md. `Exact` has one block, the whole Hilbert space.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -38,7 +38,7 @@ class BlockLindbladian:
     def __init__(self, dims: Sequence[int], A: sp.csr_array, jumps: list[sp.csr_array]) -> None:
         self.block_dims = np.asarray(dims, dtype=np.int64)
         self.dim, self.size = int(self.block_dims.sum()), int((self.block_dims**2).sum())
-        self.layout = _layout(self.block_dims)
+        self.layout = layout_of(self.block_dims)
         self._A, self._jumps = A, jumps
         self.norm = max(2 * float(abs(A).sum(axis=1).max()), 1e-300)
         self._p = np.ascontiguousarray(A.diagonal().real)
@@ -148,7 +148,37 @@ class BlockLindbladian:
         return left, np.ascontiguousarray(segment[order].astype(np.int64)), runs
 
 
-def _layout(dims: NDArray[np.int64]) -> Layout:
+def functional_rows(matrices: Iterable[sp.csr_array], layout: Layout) -> sp.csr_array:
+    """Rows f with ``f[2k] @ x`` = Re tr(O_k ρ), ``f[2k + 1] @ x`` = Im tr(O_k ρ)."""
+    size = int(layout.width[-1] + layout.start[-1]) if len(layout.start) else 0
+    rows = []
+    for O in matrices:
+        re, im = sp.csr_array(O.real), sp.csr_array(O.imag)
+        for weight in ((re + re.T + im - im.T) / 2, (im + im.T - re + re.T) / 2):
+            W = sp.coo_array(weight)
+            at = layout.start[W.row] + W.col - layout.first[W.row]
+            rows.append(sp.csr_array((W.data, (np.zeros_like(at), at)), (1, size)))
+    return sp.csr_array(sp.vstack(rows, format="csr")) if rows else sp.csr_array((0, size))
+
+
+def pack(rho: NDArray[Any]) -> Real:
+    """Pack a Hermitian matrix into the real matrix Re ρ + Im ρ."""
+    return np.ascontiguousarray(rho.real + rho.imag)
+
+
+def unpack(X: Real) -> NDArray[np.complex128]:
+    """Return the Hermitian matrix of a packed one."""
+    return (X + X.T) / 2 + 1j * (X - X.T) / 2
+
+
+def split_blocks(packed: Real, dims: NDArray[np.int64]) -> list[Real]:
+    """Return the square matrices of a packed state, as views."""
+    ends = np.cumsum(dims**2)
+    return [part.reshape(d, d) for part, d in zip(np.split(packed, ends[:-1]), dims, strict=True)]
+
+
+def layout_of(dims: NDArray[np.int64]) -> Layout:
+    """Return where the rows of blocks of these dimensions lie."""
     offset = np.concatenate([[0], np.cumsum(dims**2)[:-1]])
     first = np.repeat(np.concatenate([[0], np.cumsum(dims)[:-1]]), dims)
     local = np.arange(len(first)) - first

@@ -18,11 +18,18 @@ from numpy.typing import NDArray
 from tnhop._codec import register
 from tnhop.model import Model
 from tnhop.operators import local_matrix
-from tnhop.representations._blocks import BlockLindbladian
-from tnhop.states import ProductState, coherent_ket, moments_of
+from tnhop.representations._blocks import (
+    BlockLindbladian,
+    functional_rows,
+    layout_of,
+    pack,
+    unpack,
+)
+from tnhop.states import ProductState, StateFunctionals, coherent_ket
 from tnhop.terms import FieldJump, Jump, Operator
 
 __all__ = [
+    "BlockLindbladian",
     "DenseState",
     "Lindbladian",
     "expectation_rows",
@@ -95,16 +102,6 @@ def jump_matrix(dims: Sequence[int], jump: Jump | FieldJump) -> sp.csr_array:
     return matrix
 
 
-def pack(rho: NDArray[Any]) -> Real:
-    """Pack a Hermitian matrix into the real matrix Re ρ + Im ρ."""
-    return np.ascontiguousarray(rho.real + rho.imag)
-
-
-def unpack(X: Real) -> NDArray[np.complex128]:
-    """Return the Hermitian matrix of a packed one."""
-    return (X + X.T) / 2 + 1j * (X - X.T) / 2
-
-
 def product_matrix(state: ProductState, dims: Sequence[int]) -> Real:
     """Packed density matrix of a product state; coherent states are truncated and normalised."""
     rho = np.ones((1, 1), dtype=complex)
@@ -119,15 +116,8 @@ def product_matrix(state: ProductState, dims: Sequence[int]) -> Real:
 
 def expectation_rows(dims: Sequence[int], operators: Iterable[Operator]) -> sp.csr_array:
     """Rows f with ``f[2k] @ x`` = Re tr(O_k ρ), ``f[2k + 1] @ x`` = Im tr(O_k ρ), x = X.ravel()."""
-    rows = []
-    for operator in operators:
-        O = operator_matrix(dims, operator)
-        re, im = sp.csr_array(O.real), sp.csr_array(O.imag)
-        rows.append((re + re.T + im - im.T) / 2)
-        rows.append((im + im.T - re + re.T) / 2)
-    size = int(np.prod(dims)) ** 2
-    flat = [sp.csr_array(row.reshape((1, size))) for row in rows]
-    return sp.csr_array(sp.vstack(flat, format="csr")) if flat else sp.csr_array((0, size))
+    layout = layout_of(np.array([int(np.prod(dims))]))
+    return functional_rows((operator_matrix(dims, operator) for operator in operators), layout)
 
 
 class Lindbladian(BlockLindbladian):
@@ -155,7 +145,7 @@ class Lindbladian(BlockLindbladian):
 
 @register
 @dataclass(frozen=True, eq=False)
-class DenseState:
+class DenseState(StateFunctionals):
     """A density matrix on the full Hilbert space.
 
     Parameters
@@ -211,10 +201,6 @@ class DenseState:
         bits = (np.arange(2**n_spins)[:, None] >> np.arange(n_spins)[::-1]) & 1
         agreeing = ((1 - 2 * bits) @ xi.T.astype(int) + n_spins) // 2
         return np.stack([np.bincount(row, p, n_spins + 1) for row in agreeing.T])
-
-    def overlap_moments(self, xi: NDArray[np.int8], orders: Sequence[int]) -> Real:
-        """Return ⟨mⁿ⟩ of every pattern, shape (n_patterns, n_orders)."""
-        return moments_of(self.overlap_distribution(xi), orders)
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """Return the arrays that define the state."""

@@ -2,7 +2,8 @@
 
 from tnhop.solvers.exact import Exact
 from tnhop.solvers.meanfield import MeanField
+from tnhop.solvers.symmetric import Symmetric
 
-__all__ = ["ALL_METHODS", "Exact", "MeanField"]
+__all__ = ["ALL_METHODS", "Exact", "MeanField", "Symmetric"]
 
-ALL_METHODS = {method.__name__: method for method in (Exact, MeanField)}
+ALL_METHODS = {method.__name__: method for method in (Exact, Symmetric, MeanField)}

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import numba
 import numpy as np
 from numpy.typing import NDArray
 
@@ -23,6 +24,17 @@ _MAX_DEGREE = 90
 _GOOD_DEGREE = 55
 _EPS = np.finfo(float).eps
 _PROBES = np.arange(1, 9) / 8
+
+
+@numba.njit(cache=True, fastmath={"contract", "reassoc"})
+def _next_term(v: Real, w: Real, total: Real, centre: float, factor: float) -> float:
+    """Turn w into factor · (v - centre w), add it to the total, return its norm: one pass."""
+    square = 0.0
+    for k in range(len(w)):
+        w[k] = factor * (v[k] - centre * w[k])
+        total[k] += w[k]
+        square += w[k] * w[k]
+    return float(np.sqrt(square))
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,16 +154,11 @@ class TaylorPropagator:
             if degree > _MAX_DEGREE:
                 return _Series(degree, degree - 1, None)
             self.apply(w, v)
-            # next term: (L - c) w tau / degree
-            np.multiply(w, -self.centre, out=w)
-            w += v
-            w *= tau / degree
-            total += w
+            previous, size = size, _next_term(v, w, total, self.centre, tau / degree)
             weights = at * fractions**degree
             moments += np.multiply.outer(weights, self.rows @ w)
             if states is not None:
                 self.accumulate(weights[:n], w, states)
-            previous, size = size, float(np.linalg.norm(w))
             peak = max(peak, size)
             # the terms fall at least geometrically here, so the tail is below twice the last
             small = damping * (previous + size) < 0.25 * tolerance and size < 0.7 * previous
