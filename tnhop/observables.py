@@ -29,7 +29,7 @@ class Functional:
     Parameters
     ----------
     name : str
-        ``"purity"``, ``"entropy"``, ``"overlap_distribution"`` or ``"overlap_moments"``.
+        Name of the method, such as ``"purity"`` or ``"overlap_distribution"``.
     arguments : tuple of (str, object)
         Keyword arguments of the method.
     """
@@ -157,6 +157,22 @@ def _overlap_moments(xi: NDArray[np.int8]) -> Observable:
     return Observable("overlap_moments", functional=functional, dims=dims, coords=coords)
 
 
+def _joint_overlaps(xi: NDArray[np.int8]) -> Observable:
+    n_patterns, n_spins = xi.shape
+    values = tuple((2 * np.arange(n_spins + 1) / n_spins - 1).round(12).tolist())
+    functional = Functional("joint_overlap_distribution", (("xi", xi),))
+    dims = tuple(f"overlap_{mu}" for mu in range(n_patterns))
+    coords = tuple((dim, values) for dim in dims)
+    name = "joint_overlap_distribution"
+    return Observable(name, functional=functional, dims=dims, coords=coords)
+
+
+def _binder_cumulant(xi: NDArray[np.int8]) -> Observable:
+    functional = Functional("binder_cumulant", (("xi", xi),))
+    coords = (("pattern", tuple(range(len(xi)))),)
+    return Observable("binder_cumulant", functional=functional, dims=("pattern",), coords=coords)
+
+
 def standard_observables(
     spins: Sequence[int],
     modes: Sequence[int],
@@ -167,7 +183,8 @@ def standard_observables(
 
     ``m_x, m_y, m_z`` have dims (pattern,), ``sigma_x, sigma_y, sigma_z`` (site,), ``occupation`` =
     ⟨a†a⟩ and ``alpha`` = ⟨a⟩ (mode,), neither divided by N; ``trace``, ``purity``, ``energy`` are
-    scalars.
+    scalars. On request: two-point functions, distributions, moments and the Binder cumulant of the
+    overlaps, the Edwards-Anderson order parameter and entropies.
     """
     build: dict[str, Callable[[], Observable]] = {}
     if patterns is not None:
@@ -175,10 +192,16 @@ def standard_observables(
             build[f"m_{axis}"] = partial(_pattern_overlap, patterns, axis)
         build["overlap_distribution"] = lambda: _overlap_distribution(patterns)
         build["overlap_moments"] = lambda: _overlap_moments(patterns)
+        build["joint_overlap_distribution"] = lambda: _joint_overlaps(patterns)
+        build["binder_cumulant"] = lambda: _binder_cumulant(patterns)
     if spins:
         for axis in "xyz":
             build[f"sigma_{axis}"] = partial(_site_spins, axis, tuple(spins))
             build[f"sigma_{axis}{axis}"] = partial(_two_point, axis, len(spins))
+        place = (("spins", tuple(spins)),)
+        build["edwards_anderson"] = lambda: Observable(
+            "edwards_anderson", functional=Functional("edwards_anderson", place)
+        )
     if modes:
         build["occupation"] = lambda: Observable(
             "occupation", tuple(number(site) for site in modes), dims=("mode",)
@@ -188,7 +211,8 @@ def standard_observables(
         )
     build["trace"] = lambda: Observable("trace", Operator((Term(1.0),)))
     build["purity"] = lambda: Observable("purity", functional=Functional("purity"))
-    build["entropy"] = lambda: Observable("entropy", functional=Functional("entropy"))
+    for name in ("entropy", "renyi_entropy"):
+        build[name] = partial(Observable, name, functional=Functional(name))
     if hamiltonian.terms:
         build["energy"] = lambda: Observable("energy", hamiltonian)
     usual = ("m_x", "m_y", "m_z", "sigma_z", "occupation", "alpha", "trace", "purity", "energy")

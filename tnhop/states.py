@@ -37,6 +37,10 @@ class StateFunctionals:
         """Return P(m) of σᶻ measurements for every pattern, shape (n_patterns, n_spins + 1)."""
         raise NotImplementedError
 
+    def joint_overlap_distribution(self, xi: NDArray[np.int8]) -> NDArray[np.float64]:
+        """Return P(m₁, m₂, ...) of all patterns at once, shape (n_spins + 1,) * n_patterns."""
+        raise NotImplementedError
+
     def overlap_moments(self, xi: NDArray[np.int8], orders: Sequence[int]) -> NDArray[np.float64]:
         """Return ⟨mⁿ⟩ of every pattern, shape (n_patterns, n_orders)."""
         distribution = self.overlap_distribution(xi)
@@ -146,13 +150,21 @@ class ProductState(StateFunctionals):
 
     def overlap_distribution(self, xi: NDArray[np.int8]) -> NDArray[np.float64]:
         """Return P(m) of σᶻ measurements for every pattern, shape (n_patterns, n_spins + 1)."""
-        rows = []
-        for pattern in xi:
-            p = np.ones(1)
-            for agrees in (1 + pattern * self.bloch[:, 2]) / 2:
-                p = np.append(p * (1 - agrees), 0.0) + np.append(0.0, p * agrees)
-            rows.append(p)
-        return np.array(rows)
+        return np.array([self.joint_overlap_distribution(pattern[None]) for pattern in xi])
+
+    def joint_overlap_distribution(self, xi: NDArray[np.int8]) -> NDArray[np.float64]:
+        """Return P(m₁, m₂, ...) of all patterns at once, shape (n_spins + 1,) * n_patterns."""
+        n_patterns, n_spins = xi.shape
+        P = np.zeros((n_spins + 1,) * n_patterns)
+        P[(0,) * n_patterns] = 1.0
+        for column, z in zip(xi.T, self.bloch[:, 2], strict=True):
+            # a spin up agrees with the patterns that have +1 there, a spin down with the others;
+            # nothing wraps around, because no count has reached n_spins before the last spin
+            P = sum(
+                weight * np.roll(P, tuple(column == sign), tuple(range(n_patterns)))
+                for sign, weight in ((1, (1 + z) / 2), (-1, (1 - z) / 2))
+            )
+        return P
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """Return the arrays that define the state."""

@@ -196,11 +196,17 @@ class DenseState(StateFunctionals):
 
     def overlap_distribution(self, xi: NDArray[np.int8]) -> Real:
         """Return P(m) of σᶻ measurements for every pattern, shape (n_patterns, n_spins + 1)."""
-        n_spins = xi.shape[1]
+        return np.stack([self.joint_overlap_distribution(pattern[None]) for pattern in xi])
+
+    def joint_overlap_distribution(self, xi: NDArray[np.int8]) -> Real:
+        """Return P(m₁, m₂, ...) of all patterns at once, shape (n_spins + 1,) * n_patterns."""
+        n_patterns, n_spins = xi.shape
         p = self.populations().reshape(2**n_spins, -1).sum(axis=1)
         bits = (np.arange(2**n_spins)[:, None] >> np.arange(n_spins)[::-1]) & 1
         agreeing = ((1 - 2 * bits) @ xi.T.astype(int) + n_spins) // 2
-        return np.stack([np.bincount(row, p, n_spins + 1) for row in agreeing.T])
+        total = np.zeros((n_spins + 1,) * n_patterns)
+        np.add.at(total, tuple(agreeing.T), p)
+        return total
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """Return the arrays that define the state."""

@@ -14,9 +14,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import hypergeom
+from scipy.special import comb
 
-from tnhop._checks import fail
 from tnhop._codec import register
 from tnhop.model import Model
 from tnhop.representations._blocks import (
@@ -67,14 +66,24 @@ def joined_labels(
     return joined
 
 
-def _agreement(n_plus: int, n_minus: int) -> Real:
-    """P(agreeing spins | up spins): the ups lie anywhere among n_plus + n_minus alike spins."""
-    N = n_plus + n_minus
-    table = np.zeros((N + 1, N + 1))
-    for n_up in range(N + 1):
-        inside = np.arange(max(0, n_up - n_minus), min(n_plus, n_up) + 1)
-        table[n_up, inside + n_minus - (n_up - inside)] = hypergeom(N, n_plus, n_up).pmf(inside)
-    return table
+def _agreement(columns: NDArray[np.int8]) -> Real:
+    """P(agreeing spins of every pattern | up spins) in a class, shape (N + 1, N + 1, ...).
+
+    The up spins lie anywhere with equal probability; columns has shape (n_patterns, N).
+    """
+    n_patterns, N = columns.shape
+    ways = np.zeros((N + 1,) * (1 + n_patterns))
+    ways[(0,) * (1 + n_patterns)] = 1.0
+    alike, counts = np.unique(columns, axis=1, return_counts=True)
+    for column, n in zip(alike.T, counts, strict=True):
+        # of n alike spins u are up: those agree with patterns of +1, the others with those of -1
+        shifts = [(u, *np.where(column == 1, u, n - u).tolist()) for u in range(n + 1)]
+        axes = tuple(range(1 + n_patterns))
+        ways = sum(
+            (comb(n, u) * np.roll(ways, shift, axes) for u, shift in enumerate(shifts)),
+            np.zeros_like(ways),
+        )
+    return ways / comb(N, np.arange(N + 1)).reshape(-1, *(1,) * n_patterns)
 
 
 def correlators(
@@ -271,35 +280,23 @@ class SymmetricState(StateFunctionals):
 
     def overlap_distribution(self, xi: NDArray[np.int8]) -> Real:
         """Return P(m) of σᶻ measurements for every pattern, shape (n_patterns, n_spins + 1)."""
-        rows = []
-        for pattern in np.asarray(xi) * self.signs:
-            # axes of P: classes not yet counted, then the number of agreeing spins so far
-            P = self.class_distribution[..., None]
-            for g, N in enumerate(self.classes.sizes):
-                n_plus = int((pattern[self.labels == g] == 1).sum())
-                mixed = np.tensordot(P, _agreement(n_plus, N - n_plus), (0, 0))
-                P = np.zeros((*mixed.shape[:-2], mixed.shape[-2] + N))
-                for agreeing in range(N + 1):
-                    P[..., agreeing : agreeing + mixed.shape[-2]] += mixed[..., agreeing]
-            rows.append(P)
-        return np.array(rows)
+        return np.stack([self.joint_overlap_distribution(pattern[None]) for pattern in xi])
 
     def joint_overlap_distribution(self, xi: NDArray[np.int8]) -> Real:
         """Return P(m₁, m₂, ...) of all patterns at once, shape (n_spins + 1,) * n_patterns."""
-        patterns, sizes = np.asarray(xi) * self.signs, self.classes.sizes
-        columns = [patterns[:, self.labels == g] for g in range(len(sizes))]
-        if any(np.ptp(column, axis=1).any() for column in columns):
-            raise fail("xi", "be uniform inside every class of interchangeable spins",
-                       f"it is not, with classes of {sizes} spins",
-                       "Use `overlap_distribution`, pattern by pattern.")  # fmt: skip
-        P, n_up = self.class_distribution, np.indices(self.class_distribution.shape)
-        agreeing = [
-            sum((n_up[g] if columns[g][mu, 0] == 1 else N - n_up[g] for g, N in enumerate(sizes)),
-                np.zeros(P.shape, dtype=int)) for mu in range(len(patterns))
-        ]  # fmt: skip
-        total = np.zeros((len(self.labels) + 1,) * len(patterns))
-        np.add.at(total, tuple(agreeing), P)
-        return total
+        patterns = np.asarray(xi) * self.signs
+        # axes of P: classes not yet counted, then agreeing spins so far, pattern by pattern
+        P = self.class_distribution[(..., *(None,) * len(patterns))]
+        for g, N in enumerate(self.classes.sizes):
+            table = _agreement(patterns[:, self.labels == g])
+            old = P.shape[1:]
+            first = len(old) - len(patterns)
+            P_new = np.zeros((*old[:first], *(n + N for n in old[first:])))
+            for agreeing in np.argwhere(table.any(axis=0)):
+                window = tuple(slice(a, a + n) for a, n in zip(agreeing, old[first:], strict=True))
+                P_new[(..., *window)] += np.tensordot(table[(slice(None), *agreeing)], P, (0, 0))
+            P = P_new
+        return P
 
     def photon_distribution(self, mode: int) -> Real:
         """Return the populations of the Fock states of mode 0, 1, ..., shape (fock_dim,)."""
