@@ -39,10 +39,11 @@ class BlockLindbladian:
         self.block_dims = np.asarray(dims, dtype=np.int64)
         self.dim, self.size = int(self.block_dims.sum()), int((self.block_dims**2).sum())
         self.layout = layout_of(self.block_dims)
+        self._where = Layout(*map(unsigned, self.layout))
         self._A, self._jumps = A, jumps
         self.norm = max(2 * float(abs(A).sum(axis=1).max()), 1e-300)
-        self._p = np.ascontiguousarray(A.diagonal().real)
-        self._q = np.ascontiguousarray(A.diagonal().imag)
+        diagonal = A.diagonal()
+        self._diagonal = np.ascontiguousarray(diagonal.real), np.ascontiguousarray(diagonal.imag)
         off = sp.csr_array(A - sp.diags_array(A.diagonal()))
         self._P, self._Q = self._factor(off.real), self._factor(off.imag)
         turned = [make_real(L) for L in jumps]
@@ -51,17 +52,16 @@ class BlockLindbladian:
         self._several = [
             (self._factor(L.real), self._factor(L.imag)) for L in turned if not _is_single(L)
         ]
-        self.rotates = bool(self._q.any() or len(self._Q[0].value))
-        turns = any(len(B.value) for _, (B, _) in self._several)
+        rotates = bool(self._diagonal[1].any() or len(self._Q[0].value))
+        self.is_real = not (rotates or any(len(B.value) for _, (B, _) in self._several))
         # reserved, not touched: the memory is taken when the generator is first applied
-        self._xt = np.empty(self.size if self.rotates or turns else 0)
-        self.is_real = not (self.rotates or turns)
+        self._xt = np.empty(0 if self.is_real else self.size)
 
     @property
     def mean_diagonal(self) -> float:
         """Mean of the diagonal of the generator: the centre of its spectrum."""
         # tr(A · + · A†) = 2 Σ dim_b Re tr A_b, and tr(L · L†) = |tr L_b|² where L stays in b
-        total = 2 * float(self.layout.width @ self._p)
+        total = 2 * float(self.layout.width @ self._diagonal[0])
         for L in self._jumps:
             diagonal, block, count = L.diagonal(), self.layout.block, len(self.block_dims)
             total += float((np.bincount(block, diagonal.real, count) ** 2).sum())
@@ -80,14 +80,11 @@ class BlockLindbladian:
         With `half`, which needs `is_real`, x must be symmetric and only lower triangles are
         computed.
         """
-        layout, xt = self.layout, self._xt
+        layout, xt = self._where, self._xt
         if len(xt):
             _kernels.transpose(layout, x, xt)
-        _kernels.drift_real(layout, half, self._p, *self._P, x, out)
-        if self.rotates:
-            _kernels.add_drift_imaginary(layout, self._q, *self._Q, xt, out)
-        if len(self._single[0].value):
-            _kernels.add_single_jumps(layout, half, *self._single, x, out)
+        _kernels.apply_rows(layout, half, self._diagonal, self._P, self._Q, self._single,
+                            x, xt, out)  # fmt: skip
         for A, B in self._several:
             _kernels.add_jump(layout, half, *A, *B, x, xt, out)
         if half:
@@ -110,7 +107,7 @@ class BlockLindbladian:
         kept = M.data != 0
         rows, columns, values = M.row[kept], M.col[kept], np.ascontiguousarray(M.data[kept])
         ptr = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=self.dim))])
-        left = Left(ptr.astype(np.int64), columns.astype(np.int64), values)
+        left = Left(unsigned(ptr), unsigned(columns), values)
         return left, self._runs(rows, columns, values, self.layout.block[rows],
                                 len(self.block_dims))  # fmt: skip
 
@@ -128,10 +125,10 @@ class BlockLindbladian:
         run = np.repeat(np.arange(len(starts)), ends - starts + 1)
         filled = np.zeros(at[-1])
         filled[at[run] + to - to[starts][run]] = values
-        table = np.stack([to[starts], of[starts], at[:-1], lengths], axis=1).astype(np.int64)
+        table = np.stack([to[starts], of[starts], at[:-1], lengths], axis=1)
         counts = np.bincount(group[starts], minlength=n_groups)
-        ptr = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-        return Right(ptr, np.ascontiguousarray(table), filled)
+        ptr = np.concatenate([[0], np.cumsum(counts)])
+        return Right(unsigned(ptr), unsigned(table), filled)
 
     def _single_jumps(self, jumps: list[sp.csr_array]) -> tuple[Left, Any, Right]:
         """Collect the real jumps with at most one entry per row."""
@@ -143,9 +140,14 @@ class BlockLindbladian:
         segment = which * len(self.block_dims) + self.layout.block[rows]
         order = np.argsort(rows, kind="stable")
         ptr = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=self.dim))])
-        left = Left(ptr.astype(np.int64), columns[order].astype(np.int64), values[order])
+        left = Left(unsigned(ptr), unsigned(columns[order]), values[order])
         runs = self._runs(rows, columns, values, segment, len(parts) * len(self.block_dims))
-        return left, np.ascontiguousarray(segment[order].astype(np.int64)), runs
+        return left, unsigned(segment[order]), runs
+
+
+def unsigned(index: NDArray[Any]) -> NDArray[np.uint64]:
+    """Return indices as the compiled loops want them."""
+    return np.ascontiguousarray(index, dtype=np.uint64)
 
 
 def functional_rows(matrices: Iterable[sp.csr_array], layout: Layout) -> sp.csr_array:

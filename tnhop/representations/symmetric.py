@@ -293,7 +293,9 @@ class SymmetricState(StateFunctionals):
             first = len(old) - len(patterns)
             P_new = np.zeros((*old[:first], *(n + N for n in old[first:])))
             for agreeing in np.argwhere(table.any(axis=0)):
-                window = tuple(slice(a, a + n) for a, n in zip(agreeing, old[first:], strict=True))
+                window: list[Any] = [
+                    slice(a, a + n) for a, n in zip(agreeing, old[first:], strict=True)
+                ]
                 P_new[(..., *window)] += np.tensordot(table[(slice(None), *agreeing)], P, (0, 0))
             P = P_new
         return P
