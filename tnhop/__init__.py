@@ -50,7 +50,7 @@ from tnhop.rates import (
 )
 from tnhop.representations.sparse import DenseState
 from tnhop.representations.symmetric import SymmetricState
-from tnhop.result import Comparison, ErrorBudget, Result, Spectrum, SteadyState, load
+from tnhop.result import Comparison, Correlation, ErrorBudget, Result, Spectrum, SteadyState, load
 from tnhop.solvers import ALL_METHODS, Exact, MeanField, Symmetric
 from tnhop.states import ProductState, pattern_state, product_state
 from tnhop.terms import (
@@ -64,7 +64,7 @@ from tnhop.terms import (
     number,
     sigma,
 )
-from tnhop.verbs import compare, estimate, evolve, liouvillian_spectrum, steady_state
+from tnhop.verbs import compare, correlation, estimate, evolve, liouvillian_spectrum, steady_state
 
 __version__ = version("tnhop")
 
@@ -75,6 +75,7 @@ __all__ = [
     "Comparison",
     "ConstantRate",
     "ConvergenceError",
+    "Correlation",
     "Cost",
     "DenseGlauberRate",
     "DenseState",
@@ -106,6 +107,7 @@ __all__ = [
     "bloch_solution",
     "compare",
     "correlated_patterns",
+    "correlation",
     "corrupt",
     "create",
     "damped_mode",

@@ -17,7 +17,7 @@ from tnhop.observables import Observable, real_parts
 if TYPE_CHECKING:  # labels, files and figures are loaded when they are needed
     import xarray as xr
 
-__all__ = ["Comparison", "ErrorBudget", "Result", "Spectrum", "SteadyState", "load"]
+__all__ = ["Comparison", "Correlation", "ErrorBudget", "Result", "Spectrum", "SteadyState", "load"]
 
 Values = dict[str, NDArray[Any]]
 
@@ -290,6 +290,47 @@ class Spectrum:
             for value, residual in zip(self.eigenvalues, self.residuals, strict=True)
         ]
         return "\n".join([f"slowest eigenvalues of {repr(self.model)[1:-1]}", *rows])
+
+
+@dataclass(frozen=True, eq=False)
+class Correlation:
+    """Answer of `correlation`: a two-time correlation function.
+
+    Attributes
+    ----------
+    times : ndarray, shape (n_times,)
+        Delays.
+    values : ndarray, shape (n_times,)
+        ⟨second(t) first(0)⟩, complex.
+    errors : ndarray, shape (n_times,)
+        Half-widths of the error bars of real and imaginary part.
+    model, method : Model, Method
+        What was solved, and how.
+    stats : dict
+        Effort.
+    """
+
+    times: NDArray[np.float64]
+    values: NDArray[np.complex128]
+    errors: NDArray[np.float64]
+    model: Model
+    method: Any
+    stats: dict[str, Any] = field(default_factory=dict)
+
+    def to_xarray(self) -> xr.Dataset:
+        """Return a Dataset with real and imaginary part and error over the delay."""
+        import xarray as xr
+
+        data = dict(real_parts("correlation", self.values)) | {"correlation_error": self.errors}
+        attrs = {"method": repr(self.method), "model": repr(self.model)}
+        return xr.Dataset({k: ("time", v) for k, v in data.items()}, {"time": self.times}, attrs)
+
+    def __repr__(self) -> str:
+        """Return first and last value."""
+        ends = ", ".join(
+            f"C({self.times[k]:g}) = {self.values[k]:.8f} ± {self.errors[k]:.1e}" for k in (0, -1)
+        )
+        return f"correlation in {repr(self.model)[1:-1]}\n{self.method!r}: {ends}"
 
 
 @dataclass(frozen=True, eq=False)

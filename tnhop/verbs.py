@@ -15,11 +15,13 @@ from tqdm.auto import tqdm
 
 from tnhop._checks import fail, integer, one_of, real, wrong_type
 from tnhop.model import Model
+from tnhop.observables import Observable
 from tnhop.problem import Cost, Method, Problem, Snapshot, TruncationWarning
-from tnhop.result import Comparison, ErrorBudget, Result, Spectrum, SteadyState
+from tnhop.result import Comparison, Correlation, ErrorBudget, Result, Spectrum, SteadyState
 from tnhop.solvers import ALL_METHODS
+from tnhop.terms import Operator
 
-__all__ = ["compare", "estimate", "evolve", "liouvillian_spectrum", "steady_state"]
+__all__ = ["compare", "correlation", "estimate", "evolve", "liouvillian_spectrum", "steady_state"]
 
 
 def evolve(
@@ -257,6 +259,67 @@ def liouvillian_spectrum(model: Model, k: int = 6, *, method: Any = "auto") -> S
     problem = Problem(model, None, [0.0], None)
     k = integer(k, "k", minimum=1)
     return _choose(problem, method, "liouvillian_spectrum").liouvillian_spectrum(model, k)
+
+
+def correlation(
+    model: Model,
+    state: Any,
+    times: ArrayLike,
+    first: Operator,
+    second: Operator,
+    *,
+    method: Any = "auto",
+) -> Correlation:
+    r"""Two-time correlation by quantum regression.
+
+    .. math::
+        C(t) = \langle \mathtt{second}(t)\, \mathtt{first}(0) \rangle
+             = \mathrm{tr}\left[\mathtt{second}\, e^{\mathcal L t}(\mathtt{first}\,\rho)\right]
+
+    Parameters
+    ----------
+    model : Model
+        The system.
+    state : State
+        ρ at time 0, for example ``steady_state(model).state``.
+    times : array_like, shape (n_times,)
+        Delays, increasing, starting at 0 or later.
+    first, second : Operator
+        What acts at time 0, and what is measured after the delay.
+    method : Method or str
+        ``th.Exact(...)``, ``th.Symmetric(...)``, or a name.
+
+    Returns
+    -------
+    Correlation
+
+    Raises
+    ------
+    ValueError
+        If an operator does not fit the model, or the method cannot do it.
+
+    Examples
+    --------
+    >>> import tnhop as th
+    >>> model = th.independent_spins(1, decay=0.6)
+    >>> up = th.product_state(model, spins=[1])
+    >>> C = th.correlation(model, up, [0.0, 1.0], th.sigma("-")(0), th.sigma("+")(0))
+    >>> round(float(C.values[1].real), 9)  # e^(-0.3)
+    0.740818221
+    """
+    if state is None:
+        raise fail("state", "be given", "it is None", "Use `th.steady_state(model).state`.")
+    for name, operator in (("first", first), ("second", second)):
+        if not isinstance(operator, Operator):
+            raise wrong_type(name, "be an Operator", operator)
+    observables = [Observable(name, op) for name, op in (("first", first), ("second", second))]
+    problem = Problem(model, state, times, observables)
+    chosen = _choose(problem, method, "correlation")
+    began = time.perf_counter()
+    values, error = chosen.correlation(problem, first, second)
+    delays = np.asarray(problem.times)
+    stats = {"wall_time": time.perf_counter() - began, "tnhop": version("tnhop")}
+    return Correlation(delays, values, np.full(len(delays), error), model, chosen, stats)
 
 
 def estimate(

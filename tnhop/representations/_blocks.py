@@ -179,6 +179,18 @@ def split_blocks(packed: Real, dims: NDArray[np.int64]) -> list[Real]:
     return [part.reshape(d, d) for part, d in zip(np.split(packed, ends[:-1]), dims, strict=True)]
 
 
+def multiplied(O: sp.csr_array, packed: Real, dims: NDArray[np.int64]) -> tuple[Real, Real]:
+    """Return the Hermitian H and K of Oρ = H + iK, packed."""
+    parts, first = [], 0
+    for X in split_blocks(packed, dims):
+        inside = slice(first, first + len(X))
+        M = sp.csr_array(O[inside])[:, inside] @ unpack(X)
+        parts.append((pack((M + M.conj().T) / 2), pack((M - M.conj().T) / 2j)))
+        first += len(X)
+    real, imaginary = zip(*parts, strict=True)
+    return np.concatenate([H.ravel() for H in real]), np.concatenate([K.ravel() for K in imaginary])
+
+
 def layout_of(dims: NDArray[np.int64]) -> Layout:
     """Return where the rows of blocks of these dimensions lie."""
     offset = np.concatenate([[0], np.cumsum(dims**2)[:-1]])

@@ -18,6 +18,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from tnhop.model import Model
+from tnhop.operators import local_matrix
 from tnhop.representations._classes import (
     Paulis,
     SpinClasses,
@@ -111,6 +112,13 @@ class _Places:
 def arrangements(key: Key, sizes: tuple[int, ...]) -> int:
     """Return the number of ways to choose distinct spins for the factors of a key, in order."""
     return math.prod(math.perm(n, len(names)) for n, names in zip(sizes, key[0], strict=True))
+
+
+def key_bound(key: Key, sizes: tuple[int, ...], fock_dims: tuple[int, ...]) -> float:
+    """Bound the norm of `SymmetricSpace.operator(key)`: Pauli matrices have norm one."""
+    words = [(word, dim) for word, dim in zip(key[1], fock_dims, strict=True) if word]
+    norms = [float(np.linalg.norm(local_matrix(word, dim), 2)) for word, dim in words]
+    return arrangements(key, sizes) * math.prod(norms)
 
 
 def averaged(terms: Paulis, places: _Places, sizes: tuple[int, ...]) -> dict[Key, complex]:

@@ -64,13 +64,14 @@ class SymmetricLindbladian(BlockLindbladian):
         dims = space.block_dims[self.kept].tolist()
         super().__init__(dims, turned_A if self.turned else A, jumps)
 
+    def operator(self, O: sp.csr_array) -> sp.csr_array:
+        """Return an operator of the space on the kept blocks, in the frame of the generator."""
+        kept = sp.csr_array(sp.csr_array(O)[self._at][:, self._at])
+        return _turned(kept, self._twist) if self.turned else kept
+
     def rows(self, operators: Sequence[sp.csr_array]) -> sp.csr_array:
         """Rows of Re and Im tr(Oρ) on packed states of this generator."""
-        at = self._at
-        matrices = (sp.csr_array(O)[at][:, at] for O in operators)
-        return functional_rows(
-            (_turned(O, self._twist) if self.turned else O for O in matrices), self.layout
-        )
+        return functional_rows(map(self.operator, operators), self.layout)
 
     def top_levels(self) -> list[sp.csr_array]:
         """Projectors on the highest kept level of every mode of the part."""

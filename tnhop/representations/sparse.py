@@ -22,6 +22,7 @@ from tnhop.representations._blocks import (
     BlockLindbladian,
     functional_rows,
     layout_of,
+    multiplied,
     pack,
     unpack,
 )
@@ -34,6 +35,7 @@ __all__ = [
     "Lindbladian",
     "expectation_rows",
     "jump_matrix",
+    "multiplied",
     "operator_matrix",
     "pack",
     "product_matrix",

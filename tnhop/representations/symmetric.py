@@ -30,6 +30,7 @@ from tnhop.representations._generator import (
     Part,
     is_averaged,
     jump_obstacle,
+    key_bound,
     part_keys,
     partition,
 )
@@ -49,6 +50,7 @@ __all__ = [
     "is_averaged",
     "joined_labels",
     "jump_obstacle",
+    "key_bound",
     "partition",
 ]
 

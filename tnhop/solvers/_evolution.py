@@ -21,7 +21,7 @@ from tnhop.model import Model
 from tnhop.observables import Observable
 from tnhop.operators import local_matrix
 from tnhop.problem import Problem, Snapshot, evaluate
-from tnhop.representations.sparse import BlockLindbladian
+from tnhop.representations.sparse import BlockLindbladian, multiplied
 from tnhop.solvers._taylor import TaylorPropagator
 from tnhop.states import ProductState, coherent_tail
 from tnhop.terms import FieldJump, Operator
@@ -235,6 +235,78 @@ class Evolution:
         if self.problem.model.n_modes:
             stats["fock_tail"] = max(float(at.tail.max(initial=0.0)) for at in now)
         return stats
+
+
+@dataclass(frozen=True, eq=False)
+class RegressionPart:
+    """An independent part of a two-time correlation.
+
+    Attributes
+    ----------
+    L : BlockLindbladian
+        Its generator.
+    x : ndarray, shape (size,)
+        Packed state at the start.
+    first : list of sparse array
+        Factors of the operator that acts at time 0.
+    sizes : list of float
+        Bounds of their norms.
+    rows : sparse array, shape (2 n_factors, size)
+        Factors of the operator measured later, as functionals.
+    """
+
+    L: BlockLindbladian
+    x: Real
+    first: list[sp.csr_array]
+    sizes: list[float]
+    rows: sp.csr_array
+
+    def moments(self, times: Real, tolerance: float) -> tuple[NDArray[np.complex128], Real]:
+        """Return ⟨A(t) B⟩ and its trace-norm error, shapes (n_first, n_times, n_rows), (n_first,).
+
+        Quantum regression: Bρ is split into Hermitian parts, which the generator propagates.
+        """
+        found, errors = [], []
+        for B in self.first:
+            halves, error = [], 0.0
+            for x in multiplied(B, self.x, self.L.block_dims):
+                propagator = TaylorPropagator(
+                    self.L.apply, self.L.mean_diagonal, self.rows, tolerance, self.L.accumulate,
+                    first_length=8 / self.L.norm,
+                )  # fmt: skip
+                start = [self.rows @ x] if times[0] == 0.0 else []
+                steps = list(propagator.steps(x, times)) if times[-1] > 0 else []
+                rows = np.concatenate([np.reshape(start, (-1, len(self.rows.indptr) - 1)),
+                                       *(step.moments for step in steps)])  # fmt: skip
+                halves.append(rows[:, 0::2] + 1j * rows[:, 1::2])
+                error += math.sqrt(self.L.dim) * sum(step.error for step in steps)
+            found.append(halves[0] + 1j * halves[1])
+            errors.append(error)
+        return np.array(found), np.array(errors)
+
+
+def regression(
+    parts: Sequence[RegressionPart],
+    first: tuple[NDArray[np.complex128], NDArray[np.intp]],
+    second: tuple[NDArray[np.complex128], NDArray[np.intp]],
+    times: Real,
+    tolerance: float,
+) -> tuple[NDArray[np.complex128], float]:
+    """Return Σ over products of factors of ⟨A(t) B(0)⟩, and the error per unit of ‖A‖.
+
+    `first` and `second` are weights and, for every weight and part, the factor.
+    """
+    moments, errors = zip(*(part.moments(times, tolerance) for part in parts), strict=True)
+    total, error = np.zeros(len(times), dtype=complex), 0.0
+    for weight, factors in zip(*first, strict=True):
+        product = np.ones((len(times), len(second[0])), dtype=complex)
+        for k, b in enumerate(factors):
+            product *= moments[k][b][:, second[1][:, k]]
+            others = [part.sizes[c] for p, (part, c) in
+                      enumerate(zip(parts, factors, strict=True)) if p != k]  # fmt: skip
+            error += abs(weight) * errors[k][b] * math.prod(others)
+        total += weight * (product @ second[0])
+    return total, float(error)
 
 
 def cut_weights(state: Any, model: Model, modes: Sequence[int]) -> Real:

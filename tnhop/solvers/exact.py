@@ -17,6 +17,7 @@ from tnhop.representations.sparse import (
     DenseState,
     Lindbladian,
     expectation_rows,
+    operator_matrix,
     top_level_rows,
 )
 from tnhop.result import Spectrum, SteadyState
@@ -24,9 +25,12 @@ from tnhop.solvers._evolution import (
     STATES_MEMORY,
     Evolution,
     LinearPart,
+    RegressionPart,
     cut_weights,
     machine_memory,
     norm_bound,
+    operator_bound,
+    regression,
 )
 from tnhop.solvers._stationary import (
     require_convergence,
@@ -36,6 +40,7 @@ from tnhop.solvers._stationary import (
     zero_tolerance,
 )
 from tnhop.states import ProductState
+from tnhop.terms import Operator
 
 __all__ = ["Exact"]
 
@@ -147,6 +152,17 @@ class Exact:
         if model.n_modes:
             stats["fock_tail"] = float((top_level_rows(model.dims, model.modes) @ found.x).max())
         return steady_result(problem, self, state, found, state.populations().min(), stats)
+
+    def correlation(self, problem: Problem, first: Operator, second: Operator) -> Any:
+        """Return ⟨second(t) first(0)⟩ at the times of the problem and the time-step error."""
+        model, L = problem.model, Lindbladian(problem.model)
+        part = RegressionPart(
+            L, _packed(problem.state, model), [operator_matrix(model.dims, first)],
+            [operator_bound(first, model)], expectation_rows(model.dims, [second]),
+        )  # fmt: skip
+        one = np.ones(1, dtype=complex), np.zeros((1, 1), dtype=np.intp)
+        values, error = regression([part], one, one, np.asarray(problem.times), self.tolerance)
+        return values, error * operator_bound(second, model)
 
     def liouvillian_spectrum(self, model: Model, k: int) -> Spectrum:
         """Return the k eigenvalues of the generator with the largest real parts."""

@@ -12,7 +12,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from tnhop._checks import real
+from tnhop._checks import fail, real
 from tnhop._codec import register
 from tnhop.model import Model
 from tnhop.problem import Cost, Problem, Snapshot, missing_functionals, pretty_bytes
@@ -25,6 +25,7 @@ from tnhop.representations.symmetric import (
     is_averaged,
     joined_labels,
     jump_obstacle,
+    key_bound,
     partition,
 )
 from tnhop.result import Spectrum, SteadyState
@@ -32,9 +33,12 @@ from tnhop.solvers._evolution import (
     STATES_MEMORY,
     Evolution,
     LinearPart,
+    RegressionPart,
     cut_weights,
     machine_memory,
     norm_bound,
+    operator_bound,
+    regression,
 )
 from tnhop.solvers._stationary import (
     Stationary,
@@ -46,6 +50,7 @@ from tnhop.solvers._stationary import (
     zero_tolerance,
 )
 from tnhop.states import ProductState
+from tnhop.terms import Operator
 
 __all__ = ["Symmetric"]
 
@@ -182,6 +187,15 @@ class Symmetric:
         lowest = float(state.class_distribution.min())
         return steady_result(problem, self, state, whole, lowest, stats)
 
+    def correlation(self, problem: Problem, first: Operator, second: Operator) -> Any:
+        """Return ⟨second(t) first(0)⟩ at the times of the problem and the time-step error."""
+        setting = _Setting(problem)
+        if not is_averaged(first, setting.classes, problem.model.modes):
+            raise fail("first", "be symmetric in the spins of every class", "it is not",
+                       "Sum it over a class, or use `Exact`.")  # fmt: skip
+        values, error = setting.correlation(first, second, self.tolerance)
+        return values, error * operator_bound(second, problem.model)
+
     def liouvillian_spectrum(self, model: Model, k: int) -> Spectrum:
         """Return the k eigenvalues with the largest real parts, among symmetric states.
 
@@ -285,6 +299,25 @@ class _Setting:
             return np.asarray(collect @ product)
 
         return Evolution(problem, parts, tolerance, combine, self.state)
+
+    def correlation(
+        self, first: Operator, second: Operator, tolerance: float
+    ) -> tuple[NDArray[np.complex128], float]:
+        """Return the two-time correlation and its error per unit of ‖second‖."""
+        assert self.start is not None
+        keys_1, weights_1, _, table_1 = correlators([first], self.classes, self.parts)
+        keys_2, weights_2, _, table_2 = correlators([second], self.classes, self.parts)
+        parts = [
+            RegressionPart(
+                L, L.enter(packed), [L.operator(part.space.operator(key)) for key in own],
+                [key_bound(key, part.sizes, part.fock_dims) for key in own],
+                L.rows([part.space.operator(key) for key in later]),
+            ) for part, L, own, later, packed in zip(
+                self.parts, self.generators, keys_1, keys_2, self.start.packed_parts, strict=True
+            )
+        ]  # fmt: skip
+        times = np.asarray(self.problem.times)
+        return regression(parts, (weights_1, table_1), (weights_2, table_2), times, tolerance)
 
     def state(self, packed: Sequence[Real]) -> SymmetricState:
         """Return the state of packed parts in the frames of their generators."""
