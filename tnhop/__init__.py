@@ -48,6 +48,7 @@ from tnhop.rates import (
     ScaledRate,
     SqrtRate,
 )
+from tnhop.representations.populations import PopulationState
 from tnhop.representations.sparse import DenseState
 from tnhop.representations.symmetric import SymmetricState
 from tnhop.result import Comparison, Correlation, ErrorBudget, Result, Spectrum, SteadyState, load
@@ -89,6 +90,7 @@ __all__ = [
     "Model",
     "Observable",
     "Operator",
+    "PopulationState",
     "Problem",
     "ProductState",
     "Rate",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tnhop import _tables
 from tnhop._checks import one_of
 from tnhop.model import Model
 from tnhop.observables import Observable, real_parts
@@ -129,8 +130,8 @@ class Result:
         frame: dict[str, Any] = {}
         for name, array in self.to_xarray().data_vars.items():
             flat = array.values.reshape(len(self.times), -1)
-            labels = _labels(array.dims[1:], array)
-            frame |= {f"{name}{label}": flat[:, k] for k, label in enumerate(labels)}
+            named = _tables.labels(array.dims[1:], array)
+            frame |= {f"{name}{label}": flat[:, k] for k, label in enumerate(named)}
         import pandas as pd
 
         return pd.DataFrame(frame, index=pd.Index(self.times, name="time"))
@@ -182,7 +183,7 @@ class Result:
         for o in self.observables:
             error = self.errors[o.name][-1]
             for name, values in real_parts(o.name, self.expect[o.name][-1]):
-                rows += _rows(name, o, np.asarray(values), np.asarray(error))
+                rows += _tables.rows(name, o, np.asarray(values), np.asarray(error))
         width = max(len(label) for label, _ in rows)
         return "\n".join(f"  {label:<{width}}  {text}" for label, text in rows)
 
@@ -244,7 +245,7 @@ class SteadyState:
             row
             for o in self.observables
             for name, values in real_parts(o.name, self.expect[o.name])
-            for row in _rows(name, o, np.asarray(values), None)
+            for row in _tables.rows(name, o, np.asarray(values), None)
         ]
         width = max((len(label) for label, _ in rows), default=0)
         label = "converged" if self.converged else "not converged"
@@ -423,32 +424,3 @@ def load(path: str | Path) -> Result:
         data["time"].values, expect, ErrorBudget(errors), content.stats, content.model,
         content.method, content.observables, content.state,
     )  # fmt: skip
-
-
-def _labels(dims: Sequence[Any], array: xr.DataArray) -> list[str]:
-    labels = [""]
-    for dim in dims:
-        labels = [f"{label}[{value}]" for label in labels for value in array[dim].values.tolist()]
-    return labels
-
-
-def _rows(
-    name: str, o: Observable, values: NDArray[Any], errors: NDArray[Any] | None
-) -> list[tuple[str, str]]:
-    """Return (label, 'value ± error') of one observable; long arrays are shortened."""
-    flat = values.ravel()
-    bars = None if errors is None else np.broadcast_to(errors, values.shape).ravel()
-    rows = []
-    for k in range(min(flat.size, 8)):
-        index = np.unravel_index(k, values.shape) if values.ndim else ()
-        place = ", ".join(
-            f"{dim} {labels[i]}" for (dim, labels), i in zip(o.coords, index, strict=True)
-        )
-        label = f"{name} [{place}]" if place else name
-        text = f"{flat[k] + 0.0:+.8f}".replace("-0.00000000", "+0.00000000")
-        if bars is not None:
-            text += " ± unknown" if np.isnan(bars[k]) else f" ± {bars[k]:.1e}"
-        rows.append((label, text))
-    if flat.size > 8:
-        rows.append((f"{name} ...", f"{flat.size - 8} more"))
-    return rows

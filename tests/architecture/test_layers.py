@@ -27,6 +27,7 @@ LAYERS = [
     "problem",
     "_files",
     "plot",
+    "_tables",
     "result",
     "models/",
     "representations/",

@@ -140,8 +140,27 @@ def part_keys(
         for part, place in zip(parts, places, strict=True):
             inside = tuple((s, a) for s, a in factors if s in place.of or s in place.modes)
             keys.append(place.key(inside))
-            value = value / arrangements(keys[-1], part.space.sizes)
+            value = value / arrangements(keys[-1], part.sizes)
         yield value, keys
+
+
+def correlators(
+    operators: Sequence[Operator], classes: SpinClasses, parts: Sequence[Part]
+) -> tuple[list[list[Key]], NDArray[np.complex128], NDArray[np.intp], NDArray[np.intp]]:
+    """Write expectation values as Σ weight · Π_parts ⟨key⟩.
+
+    Returns the different keys of every part, the weights, for every weight the operator, and for
+    every weight and part the key, shape (n_weights, n_parts).
+    """
+    known: list[dict[Key, int]] = [{} for _ in parts]
+    total: dict[tuple[int, ...], complex] = {}
+    for k, operator in enumerate(operators):
+        for value, keys in part_keys(operator, classes, parts):
+            places = tuple(n.setdefault(key, len(n)) for n, key in zip(known, keys, strict=True))
+            total[k, *places] = total.get((k, *places), 0.0) + value
+    table = np.array(list(total), dtype=np.intp).reshape(len(total), 1 + len(parts))
+    weights = np.array(list(total.values()), dtype=complex)
+    return [list(keys) for keys in known], weights, table[:, 0], table[:, 1:]
 
 
 def _matrix(weights: dict[Key, complex], space: SymmetricSpace) -> sp.csr_array:

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import comb
+from scipy.special import gammaln
 
 from tnhop._codec import register
 from tnhop.model import Model
@@ -25,22 +25,23 @@ from tnhop.representations._blocks import (
     split_blocks,
     unpack,
 )
+from tnhop.representations._class_state import ClassState
 from tnhop.representations._classes import SpinClasses, find_classes
 from tnhop.representations._generator import (
     Part,
+    correlators,
     is_averaged,
     jump_obstacle,
     key_bound,
-    part_keys,
     partition,
 )
-from tnhop.representations._spaces import Key
 from tnhop.representations._symmetric_lindbladian import SymmetricLindbladian
 from tnhop.representations._symmetrised import class_blocks, product_blocks
-from tnhop.states import ProductState, StateFunctionals, coherent_ket
+from tnhop.states import ProductState, coherent_ket
 from tnhop.terms import Operator
 
 __all__ = [
+    "ClassState",
     "Part",
     "SpinClasses",
     "SymmetricLindbladian",
@@ -68,48 +69,9 @@ def joined_labels(
     return joined
 
 
-def _agreement(columns: NDArray[np.int8]) -> Real:
-    """P(agreeing spins of every pattern | up spins) in a class, shape (N + 1, N + 1, ...).
-
-    The up spins lie anywhere with equal probability; columns has shape (n_patterns, N).
-    """
-    n_patterns, N = columns.shape
-    ways = np.zeros((N + 1,) * (1 + n_patterns))
-    ways[(0,) * (1 + n_patterns)] = 1.0
-    alike, counts = np.unique(columns, axis=1, return_counts=True)
-    for column, n in zip(alike.T, counts, strict=True):
-        # of n alike spins u are up: those agree with patterns of +1, the others with those of -1
-        shifts = [(u, *np.where(column == 1, u, n - u).tolist()) for u in range(n + 1)]
-        axes = tuple(range(1 + n_patterns))
-        ways = sum(
-            (comb(n, u) * np.roll(ways, shift, axes) for u, shift in enumerate(shifts)),
-            np.zeros_like(ways),
-        )
-    return ways / comb(N, np.arange(N + 1)).reshape(-1, *(1,) * n_patterns)
-
-
-def correlators(
-    operators: Sequence[Operator], classes: SpinClasses, parts: Sequence[Part]
-) -> tuple[list[list[Key]], NDArray[np.complex128], NDArray[np.intp], NDArray[np.intp]]:
-    """Write expectation values as Σ weight · Π_parts ⟨key⟩.
-
-    Returns the different keys of every part, the weights, for every weight the operator, and for
-    every weight and part the key, shape (n_weights, n_parts).
-    """
-    known: list[dict[Key, int]] = [{} for _ in parts]
-    total: dict[tuple[int, ...], complex] = {}
-    for k, operator in enumerate(operators):
-        for value, keys in part_keys(operator, classes, parts):
-            places = tuple(n.setdefault(key, len(n)) for n, key in zip(known, keys, strict=True))
-            total[k, *places] = total.get((k, *places), 0.0) + value
-    table = np.array(list(total), dtype=np.intp).reshape(len(total), 1 + len(parts))
-    weights = np.array(list(total.values()), dtype=complex)
-    return [list(keys) for keys in known], weights, table[:, 0], table[:, 1:]
-
-
 @register
 @dataclass(frozen=True, eq=False)
-class SymmetricState(StateFunctionals):
+class SymmetricState(ClassState):
     """A state that is symmetric under permutations of the spins inside every class.
 
     Parameters
@@ -149,6 +111,24 @@ class SymmetricState(StateFunctionals):
         joined = joined_labels(parts, len(classes.sizes), model.n_spins, model.n_modes)
         return cls(np.concatenate(packed), classes.labels, classes.signs,
                    np.array(fock_dims, dtype=np.intp), joined)  # fmt: skip
+
+    @classmethod
+    def from_populations(cls, table: Real, classes: SpinClasses, part: Part) -> SymmetricState:
+        """Return the diagonal state with P(n₁, n₂, ...) up spins in the classes of one part."""
+        packed = []
+        sizes, space = part.sizes, part.space
+        for two_J, log_d in zip(space.blocks, space.log_multiplicities, strict=True):
+            window = table[tuple(slice((N + J) // 2, ((N - J) // 2 - 1) if N > J else None, -1)
+                                 for N, J in zip(sizes, two_J, strict=True))]  # fmt: skip
+            weight = np.zeros(window.shape)
+            for g, (N, J) in enumerate(zip(sizes, two_J, strict=True)):
+                n = np.arange((N + J) // 2, (N - J) // 2 - 1, -1)
+                ways = gammaln(N + 1) - gammaln(n + 1) - gammaln(N - n + 1)
+                weight = weight - ways.reshape([-1 if a == g else 1 for a in range(len(sizes))])
+            packed.append(np.diag((window * np.exp(weight + log_d)).ravel()).ravel())
+        joined = np.zeros(len(classes.sizes), dtype=np.intp)
+        levels = np.zeros(0, dtype=np.intp)
+        return cls(np.concatenate(packed), classes.labels, classes.signs, levels, joined)
 
     def rejoined(self, parts: Sequence[Part]) -> SymmetricState:
         """Return the same state as a product of coarser parts."""
@@ -193,11 +173,6 @@ class SymmetricState(StateFunctionals):
         )
 
     @cached_property
-    def classes(self) -> SpinClasses:
-        """The classes of interchangeable spins."""
-        return SpinClasses(self.labels, self.signs)
-
-    @cached_property
     def parts(self) -> list[Part]:
         """The independent parts."""
         n_classes, n_spins = len(self.classes.sizes), len(self.labels)
@@ -214,7 +189,7 @@ class SymmetricState(StateFunctionals):
     @cached_property
     def packed_parts(self) -> list[Real]:
         """The packed blocks of every part."""
-        ends = np.cumsum([part.space.size for part in self.parts])
+        ends = np.cumsum([part.size for part in self.parts])
         return np.split(self.packed, ends[:-1])
 
     def blocks(self, k: int) -> list[NDArray[np.complex128]]:
@@ -265,10 +240,7 @@ class SymmetricState(StateFunctionals):
 
     @cached_property
     def class_distribution(self) -> Real:
-        """P(n₁, n₂, ...) of the numbers of up spins in all classes, shape (N₁ + 1, N₂ + 1, ...).
-
-        For spins of sign -1 "up" means down.
-        """
+        """P(n₁, n₂, ...) of the numbers of up spins in all classes."""
         order = [g for part in self.parts for g in part.classes]
         joint = np.ones(())
         for part, packed in zip(self.parts, self.packed_parts, strict=True):
@@ -279,28 +251,6 @@ class SymmetricState(StateFunctionals):
             np.add.at(table, tuple(n_up), p)
             joint = np.multiply.outer(joint, table)
         return np.transpose(joint, np.argsort(order))
-
-    def overlap_distribution(self, xi: NDArray[np.int8]) -> Real:
-        """Return P(m) of σᶻ measurements for every pattern, shape (n_patterns, n_spins + 1)."""
-        return np.stack([self.joint_overlap_distribution(pattern[None]) for pattern in xi])
-
-    def joint_overlap_distribution(self, xi: NDArray[np.int8]) -> Real:
-        """Return P(m₁, m₂, ...) of all patterns at once, shape (n_spins + 1,) * n_patterns."""
-        patterns = np.asarray(xi) * self.signs
-        # axes of P: classes not yet counted, then agreeing spins so far, pattern by pattern
-        P = self.class_distribution[(..., *(None,) * len(patterns))]
-        for g, N in enumerate(self.classes.sizes):
-            table = _agreement(patterns[:, self.labels == g])
-            old = P.shape[1:]
-            first = len(old) - len(patterns)
-            P_new = np.zeros((*old[:first], *(n + N for n in old[first:])))
-            for agreeing in np.argwhere(table.any(axis=0)):
-                window: list[Any] = [
-                    slice(a, a + n) for a, n in zip(agreeing, old[first:], strict=True)
-                ]
-                P_new[(..., *window)] += np.tensordot(table[(slice(None), *agreeing)], P, (0, 0))
-            P = P_new
-        return P
 
     def photon_distribution(self, mode: int) -> Real:
         """Return the populations of the Fock states of mode 0, 1, ..., shape (fock_dim,)."""

@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, cached_property, partial
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import scipy.sparse as sp
@@ -27,6 +27,7 @@ from tnhop.states import ProductState, coherent_tail
 from tnhop.terms import FieldJump, Operator
 
 Real = NDArray[np.float64]
+Combine = Callable[[list[NDArray[np.complex128]]], NDArray[np.complex128]]
 
 # Largest |δ| of a functional per unit of trace-norm error; others are not bounded and count as
 # unknown.
@@ -35,13 +36,32 @@ _FUNCTIONAL_BOUNDS = {"purity": 2.0, "overlap_distribution": 1.0, "overlap_momen
 STATES_MEMORY = 1e8  # bytes spent on states at output times inside one step
 
 
+class Generator(Protocol):
+    """What a linear generator offers to its propagator."""
+
+    size: int
+    dim: int
+    norm: float
+
+    @property
+    def mean_diagonal(self) -> float:
+        """Mean of the diagonal: the centre of the spectrum."""
+
+    @property
+    def accumulate(self) -> Callable[[Real, Real, Real], None]:
+        """``accumulate(weights, x, rows)`` adds ``weights[q] * x`` to every ``rows[q]``."""
+
+    def apply(self, x: Real, out: Real, half: bool = False) -> Real:
+        """Write the derivative of x into `out`."""
+
+
 @dataclass(frozen=True, eq=False)
 class LinearPart:
     """An independent part of the system.
 
     Attributes
     ----------
-    L : BlockLindbladian
+    L : Generator
         Its generator.
     rows : sparse array, shape (2 n_functionals, size)
         Real and imaginary parts of its functionals.
@@ -57,7 +77,7 @@ class LinearPart:
         Whether x is symmetric and stays so.
     """
 
-    L: BlockLindbladian
+    L: Generator
     rows: sp.csr_array
     tails: sp.csr_array
     levels: tuple[int, ...]
@@ -109,7 +129,7 @@ class Evolution:
     problem: Problem
     parts: Sequence[LinearPart]
     tolerance: float
-    combine: Callable[[list[NDArray[np.complex128]]], NDArray[np.complex128]]
+    combine: Combine
     state: Callable[[list[Real]], Any]
 
     @cached_property
