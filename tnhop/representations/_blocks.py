@@ -91,6 +91,43 @@ class BlockLindbladian:
             _kernels.mirror(layout, out)
         return out
 
+    def matrix(self) -> sp.csr_array:
+        """Return the generator as a sparse matrix on packed states, shape (size, size).
+
+        vec(A X Bᵀ) = (A ⊗ B) vec X for rows stacked; Xᵀ comes in by a permutation of columns.
+        """
+        n, dims = len(self.block_dims), self.block_dims
+        first = np.concatenate([[0], np.cumsum(dims)])
+        turn = np.concatenate([
+            at + np.arange(d * d).reshape(d, d).T.ravel()
+            for at, d in zip(np.concatenate([[0], np.cumsum(dims**2)]), dims, strict=False)
+        ])  # fmt: skip
+        straight, turned = [[[None] * n for _ in range(n)] for _ in range(2)]
+
+        def add(table: Any, to: int, of: int, term: Any) -> None:
+            table[to][of] = term if table[to][of] is None else table[to][of] + term
+
+        for b in range(n):
+            inside = slice(first[b], first[b + 1])
+            A, one = self._A[inside][:, inside], sp.eye_array(dims[b])
+            add(straight, b, b, sp.kron(A.real, one) + sp.kron(one, A.real))
+            add(turned, b, b, sp.kron(A.imag, one) - sp.kron(one, A.imag))
+        for L in self._jumps:
+            entries = sp.coo_array(L)
+            block = self.layout.block
+            for to, of in {
+                *zip(block[entries.row].tolist(), block[entries.col].tolist(), strict=True)
+            }:
+                part = L[first[to] : first[to + 1]][:, first[of] : first[of + 1]]
+                A, B = sp.csr_array(part.real), sp.csr_array(part.imag)
+                add(straight, to, of, sp.kron(A, A) + sp.kron(B, B))
+                add(turned, to, of, sp.kron(B, A) - sp.kron(A, B))
+        total = (
+            sp.csr_array(sp.block_array(straight)) + sp.csr_array(sp.block_array(turned))[:, turn]
+        )
+        total.eliminate_zeros()
+        return sp.csr_array(total)
+
     @staticmethod
     def accumulate(weights: Real, x: Real, rows: Real) -> None:
         """Add ``weights[q] * x`` to every ``rows[q]``."""

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import scipy.sparse as sp
 from numpy.typing import NDArray
 from scipy.linalg import eig, qr
 from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigs
@@ -78,6 +79,24 @@ def slowest(generator: Map, evolve: Map, size: int, k: int, *, seed: int = 20) -
     residuals = np.linalg.norm(image @ (coefficients / norms) - vectors * values, axis=0)
     order = np.lexsort((-values.imag, -values.real.round(10)))[:k]
     return Eigenpairs(values[order], vectors[:, order], residuals[order], converged)
+
+
+def nearest_zero(matrix: Any, k: int, *, seed: int = 20) -> Eigenpairs:
+    """Return the k eigenpairs nearest to zero by Arnoldi iteration on the inverse (sparse LU)."""
+    size = matrix.shape[0]
+    if size <= DENSE_SIZE or k + 8 >= size - 1:
+        values, vectors = eig(matrix.toarray())
+        order = np.argsort(np.abs(values))[:k]
+        values, vectors = values[order], vectors[:, order]
+    else:
+        start = np.random.default_rng(seed).standard_normal(size)
+        # the shift keeps the matrix regular; it is small beside every rate of interest
+        shift = 1e-7 * float(abs(matrix.diagonal()).max())
+        values, vectors = eigs(sp.csc_array(matrix), k, sigma=shift, v0=start, tol=0)
+    vectors = vectors / np.linalg.norm(vectors, axis=0)
+    residuals = np.linalg.norm(matrix @ vectors - vectors * values, axis=0)
+    order = np.lexsort((-values.imag, -values.real.round(10)))
+    return Eigenpairs(values[order], vectors[:, order], residuals[order], True)
 
 
 def _slow_space(evolve: Map, size: int, k: int, seed: int) -> tuple[Vector, bool]:

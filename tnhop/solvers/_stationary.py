@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,10 +15,12 @@ from numpy.typing import NDArray
 from tnhop.problem import ConvergenceError, Problem, evaluate
 from tnhop.representations.sparse import BlockLindbladian
 from tnhop.result import SteadyState
-from tnhop.solvers._eigen import Eigenpairs, propagator, slowest
+from tnhop.solvers._eigen import Eigenpairs, nearest_zero, propagator, slowest
 
 Real = NDArray[np.float64]
 Signed = tuple[NDArray[np.intp], Real]  # a permutation and the signs that go with it
+
+Find = Callable[[BlockLindbladian, int], Eigenpairs]
 
 _MOST_UNDAMPED = 800
 
@@ -51,12 +54,17 @@ class Stationary:
 
 
 def stationary(
-    L: BlockLindbladian, trace: Real, start: Real | None, reflections: Sequence[Signed] = ()
+    L: BlockLindbladian,
+    trace: Real,
+    start: Real | None,
+    reflections: Sequence[Signed] = (),
+    eigensolver: str = "propagator",
 ) -> Stationary:
     """Return the stationary state, or where several exist the one reached from `start`."""
-    right = _beyond_stationary(L, reflections)
+    find = partial(slow_pairs, reflections=reflections, eigensolver=eigensolver)
+    right = _beyond_stationary(L, find)
     V, n_zero = _null_vectors(right, L)
-    x = V[:, 0] if n_zero == 1 else _reached(L, V, len(right.values), start, reflections)
+    x = V[:, 0] if n_zero == 1 else _reached(L, V, len(right.values), start, find)
     x = x / (trace @ x)
     residual = float(np.linalg.norm(L(x)) / np.linalg.norm(x))
     moving = right.values[np.abs(right.values) > zero_tolerance(L)]
@@ -66,14 +74,24 @@ def stationary(
     return Stationary(x, residual, gap, n_zero, undamped, settled)
 
 
-def slow_pairs(L: BlockLindbladian, k: int, reflections: Sequence[Signed] = ()) -> Eigenpairs:
-    """Return the k eigenpairs with the largest real parts, sector by sector of the reflections."""
-    tau = min(8 / max(abs(L.mean_diagonal), 1e-300), 200 / L.norm)
-    evolve = propagator(L, L.mean_diagonal, L.norm, tau)
-    found = [
-        _sector_pairs(L, evolve, sector, min(k, sector.shape[1]))
-        for sector in sectors(L.size, reflections)
-    ]
+def slow_pairs(
+    L: BlockLindbladian,
+    k: int,
+    reflections: Sequence[Signed] = (),
+    eigensolver: str = "propagator",
+) -> Eigenpairs:
+    """Return the k eigenpairs with the largest real parts, sector by sector of the reflections.
+
+    With ``"shift-invert"`` they are chosen among those nearest to zero in every sector.
+    """
+    spaces = sectors(L.size, reflections)
+    if eigensolver == "shift-invert":
+        matrix = L.matrix()
+        found = [_nearest_pairs(matrix, sector, min(k + 8, sector.shape[1])) for sector in spaces]
+    else:
+        tau = min(8 / max(abs(L.mean_diagonal), 1e-300), 200 / L.norm)
+        evolve = propagator(L, L.mean_diagonal, L.norm, tau)
+        found = [_sector_pairs(L, evolve, s, min(k, s.shape[1])) for s in spaces]
     values = np.concatenate([pairs.values for pairs in found])
     order = np.lexsort((-values.imag, -values.real.round(10)))[:k]
     return Eigenpairs(
@@ -89,6 +107,12 @@ def _sector_pairs(
 ) -> Eigenpairs:
     to, of = sp.csr_array(sector.T), sp.csr_array(sector)
     pairs = slowest(lambda y: to @ L(of @ y), lambda y: to @ evolve(of @ y), sector.shape[1], k)
+    return Eigenpairs(pairs.values, of @ pairs.vectors, pairs.residuals, pairs.converged)
+
+
+def _nearest_pairs(matrix: Any, sector: Any, k: int) -> Eigenpairs:
+    of = sp.csr_array(sector)
+    pairs = nearest_zero(sp.csr_array(of.T @ matrix @ of), k)
     return Eigenpairs(pairs.values, of @ pairs.vectors, pairs.residuals, pairs.converged)
 
 
@@ -115,11 +139,11 @@ def sectors(size: int, reflections: Sequence[Signed]) -> list[Any]:
     return spaces
 
 
-def _beyond_stationary(L: BlockLindbladian, reflections: Sequence[Signed]) -> Eigenpairs:
+def _beyond_stationary(L: BlockLindbladian, find: Find) -> Eigenpairs:
     """Return enough slow eigenpairs to have seen all that do not decay."""
     k = 4
     while True:
-        pairs = slow_pairs(L, min(k, L.size), reflections)
+        pairs = find(L, min(k, L.size))
         if k >= L.size or pairs.values[-1].real < -zero_tolerance(L):
             return pairs
         k *= 4
@@ -131,13 +155,11 @@ def _beyond_stationary(L: BlockLindbladian, reflections: Sequence[Signed]) -> Ei
             )
 
 
-def _reached(
-    L: BlockLindbladian, V: Real, k: int, start: Real | None, reflections: Sequence[Signed]
-) -> Real:
+def _reached(L: BlockLindbladian, V: Real, k: int, start: Real | None, find: Find) -> Real:
     """Project the initial state on the null space V, with the left null vectors."""
     if start is None:
         raise ValueError(needs_start(V.shape[1]))
-    left = slow_pairs(L.adjoint, k, reflections)
+    left = find(L.adjoint, k)
     W, n_left = _null_vectors(left, L)
     if n_left != V.shape[1]:
         raise ConvergenceError(

@@ -208,7 +208,7 @@ class Setting:
         make = partial(SymmetricLindbladian, self.model, self.classes, self.parts[k])
         return [make(group) for group in L.block_groups]
 
-    def stationary(self, k: int) -> Stationary:
+    def stationary(self, k: int, eigensolver: str) -> Stationary:
         """Return the stationary state of part k in the frame of its generator."""
         whole, found = self.generators[k], []
         packed = np.zeros(self.parts[k].size)
@@ -219,7 +219,7 @@ class Setting:
             trace = L.rows([sp.csr_array(sp.eye_array(self.parts[k].space.n, dtype=complex))])
             trace = trace[[0]].toarray()[0]
             start = None if self.start is None else L.enter(self.start.packed_parts[k])
-            found.append(stationary(L, trace, start, L.reflections))
+            found.append(stationary(L, trace, start, L.reflections, eigensolver))
             weight = 1.0 if len(groups) == 1 else trace @ start
             packed = packed + weight * L.leave(found[-1].x)
         x = whole.enter(packed)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tnhop._checks import fail, real
+from tnhop._checks import fail, one_of, real
 from tnhop._codec import register
 from tnhop.model import Model
 from tnhop.problem import Cost, Problem, Snapshot, missing_functionals, pretty_bytes
@@ -69,6 +69,11 @@ class Symmetric:
         Accepted error of the state (Frobenius norm of the blocks), summed over the evolution.
     max_memory : float, optional
         Refuse computations that need more, in bytes; by default half the memory of the machine.
+    eigensolver : str
+        How `steady_state` and `liouvillian_spectrum` search, in every sector of the reflections.
+        ``"propagator"``: Arnoldi iteration on e^{Lτ}, matrix-free; finds the slowest decay whatever
+        its frequency. ``"shift-invert"``: a sparse LU decomposition and the eigenvalues nearest to
+        zero, among which a slow but fast rotating one may be missing.
 
     Notes
     -----
@@ -95,14 +100,16 @@ class Symmetric:
     Examples
     --------
     >>> Symmetric(tolerance=1e-8)
-    Symmetric(tolerance=1e-08, max_memory=None)
+    Symmetric(tolerance=1e-08, max_memory=None, eigensolver='propagator')
     """
 
     tolerance: float = 1e-10
     max_memory: float | None = None
+    eigensolver: str = "propagator"
 
     def __post_init__(self) -> None:
         real(self.tolerance, "tolerance", minimum=1e-13, maximum=1e-2)
+        one_of(self.eigensolver, "eigensolver", ["propagator", "shift-invert"])
         if self.max_memory is not None:
             real(self.max_memory, "max_memory", above=0.0)
 
@@ -168,7 +175,7 @@ class Symmetric:
     def steady_state(self, problem: Problem) -> SteadyState:
         """Return the stationary state; if several exist, the one that the initial state reaches."""
         setting = Setting(problem)
-        parts = [setting.stationary(k) for k in range(len(setting.parts))]
+        parts = [setting.stationary(k, self.eigensolver) for k in range(len(setting.parts))]
         state = setting.state([found.x for found in parts])
         gaps = [found.gap for found in parts if not math.isnan(found.gap)]
         x = np.concatenate([found.x for found in parts])
@@ -201,7 +208,10 @@ class Symmetric:
         setting = Setting(Problem(model, None, [0.0]))
         values, residuals = np.zeros(1, dtype=complex), np.zeros(1)
         for part in range(len(setting.parts)):
-            found = [slow_pairs(L, min(k, L.size), L.reflections) for L in setting.sectors(part)]
+            found = [
+                slow_pairs(L, min(k, L.size), L.reflections, self.eigensolver)
+                for L in setting.sectors(part)
+            ]
             for pairs in found:
                 require_convergence(pairs, k)
             own = np.concatenate([pairs.values for pairs in found])
