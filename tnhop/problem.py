@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -187,7 +187,15 @@ class Snapshot:
 
 @runtime_checkable
 class Method(Protocol):
-    """Numerics of one computation, as one immutable object; declared facts are tested."""
+    """Numerics of one computation, as one immutable object; declared facts are tested.
+
+    Attributes
+    ----------
+    controlled : bool
+        Whether every source of error is measured; only then does ``method="auto"`` prefer it.
+    """
+
+    controlled: ClassVar[bool]
 
     def supports(self, problem: Problem, verb: str) -> str | None:
         """Return None, or one sentence saying why the method cannot do it; builds nothing."""

@@ -23,6 +23,8 @@ from tnhop.terms import Operator
 
 __all__ = ["compare", "correlation", "estimate", "evolve", "liouvillian_spectrum", "steady_state"]
 
+_SECONDS = 5.0  # estimated time up to which "auto" does not look for a faster method
+
 
 def evolve(
     model: Model,
@@ -50,8 +52,9 @@ def evolve(
     observables : None, str, Observable or list of those
         What to evaluate; by default the model's own set.
     method : Method or str
-        ``th.Exact(...)``, ``th.MeanField(...)``, or a name for its defaults. ``"auto"`` takes the
-        first method that supports the problem and says which.
+        ``th.Exact(...)``, ``th.Symmetric(...)``, ``th.MeanField(...)``, or a name for its defaults.
+        ``"auto"`` takes a method with error bars that supports the problem, the fastest if it takes
+        more than seconds, and says which; mean field only if there is no other.
     progress : bool, optional
         Whether to show a progress bar; by default only on a terminal or in a notebook.
     max_wall_time : float, optional
@@ -209,7 +212,7 @@ def steady_state(
     observables : None, str, Observable or list of those
         What to evaluate in it.
     method : Method or str
-        ``th.Exact(...)`` or its name.
+        ``th.Exact(...)``, ``th.Symmetric(...)``, or a name.
 
     Returns
     -------
@@ -243,7 +246,7 @@ def liouvillian_spectrum(model: Model, k: int = 6, *, method: Any = "auto") -> S
     k : int
         Number of eigenvalues, by falling real part.
     method : Method or str
-        ``th.Exact(...)`` or its name.
+        ``th.Exact(...)``, ``th.Symmetric(...)``, or a name.
 
     Returns
     -------
@@ -414,21 +417,34 @@ def resolve_method(method: Any) -> Any:
 
 
 def _choose(problem: Problem, method: Any, verb: str, *, announce: bool = False) -> Any:
-    """Return the method (``"auto"``: the first that supports the problem), or say why not."""
+    """Return the method, or say why not."""
     if method != "auto":
         chosen = resolve_method(method)
         reason = chosen.supports(problem, verb)
         if reason is not None:
             raise ValueError(reason)
         return chosen
-    reasons = []
+    reasons, found = [], []
     for candidate in ALL_METHODS.values():
-        reason = candidate().supports(problem, verb)
+        method = candidate()
+        reason = method.supports(problem, verb)
         if reason is None:
-            chosen = candidate()
-            if announce:
-                cost = chosen.estimate(problem, verb)
-                print(f"Method `{candidate.__name__}` chosen: {cost}.", file=sys.stderr)
-            return chosen
-        reasons.append(reason)
-    raise ValueError(" ".join(["No method can solve this problem.", *reasons]))
+            found.append((method, method.estimate(problem, verb)))
+        else:
+            reasons.append(reason)
+    if not found:
+        raise ValueError(" ".join(["No method can solve this problem.", *reasons]))
+    # spectra of a reduced space are not those of the whole: no swap for speed there
+    chosen, cost = _best(found) if verb in ("evolve", "correlation") else found[0]
+    if announce:
+        print(f"Method `{type(chosen).__name__}` chosen: {cost}.", file=sys.stderr)
+    return chosen
+
+
+def _best(found: list[tuple[Any, Cost]]) -> tuple[Any, Cost]:
+    """Return the first method with error bars that is done in seconds, else the fastest of them."""
+    controlled = [(method, cost) for method, cost in found if method.controlled]
+    quick = [(method, cost) for method, cost in controlled if cost.time < _SECONDS]
+    if quick or not controlled:
+        return (quick or found)[0]
+    return min(controlled, key=lambda pair: pair[1].time)

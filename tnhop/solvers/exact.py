@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -84,6 +84,8 @@ class Exact:
     >>> Exact(tolerance=1e-8)
     Exact(tolerance=1e-08, max_memory=None)
     """
+
+    controlled: ClassVar[bool] = True
 
     tolerance: float = 1e-10
     max_memory: float | None = None

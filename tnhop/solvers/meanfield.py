@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,6 +70,8 @@ class MeanField:
     >>> MeanField(closure="field").closure
     'field'
     """
+
+    controlled: ClassVar[bool] = False
 
     closure: str = "auto"
     rtol: float = 1e-10
