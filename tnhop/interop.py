@@ -13,11 +13,13 @@ from tnhop.representations.sparse import (
     product_matrix,
     unpack,
 )
+from tnhop.representations.symmetric import ClassState
 from tnhop.states import ProductState
 
 __all__ = ["to_qutip"]
 
 _LARGEST = 2**12
+_MOST_SPINS = 6  # of a symmetric state: it takes 4^N expectation values
 
 
 def to_qutip(item: Model | ProductState | DenseState, *, model: Model | None = None) -> Any:
@@ -64,7 +66,19 @@ def to_qutip(item: Model | ProductState | DenseState, *, model: Model | None = N
         return qutip.Qobj(unpack(product_matrix(item, dims)), dims=[list(dims)] * 2)
     if isinstance(item, DenseState):
         return qutip.Qobj(item.rho, dims=[list(item.dims)] * 2)
+    if isinstance(item, ClassState):
+        return _from_classes(qutip, item)
     raise wrong_type("item", "be a Model or a state", item)
+
+
+def _from_classes(qutip: Any, state: ClassState) -> Any:
+    n_spins = len(state.labels)
+    if n_spins > _MOST_SPINS or len(getattr(state, "fock_dims", ())):
+        found = f"it is a {type(state).__name__} of {n_spins} spins"
+        raise fail("item", f"have at most {_MOST_SPINS} spins and no modes", found,
+                   "Solve with `Exact`, or use `reduced_state`.")  # fmt: skip
+    rho = state.reduced_state(range(n_spins))
+    return qutip.Qobj(rho, dims=[[2] * n_spins] * 2)
 
 
 def _qutip() -> Any:

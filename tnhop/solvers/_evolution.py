@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache, cached_property, partial
 from typing import Any, Protocol
 
@@ -124,6 +124,8 @@ class Evolution:
         Takes the moments of all parts to the values of all operators, shape (n_operators,).
     state : callable
         Takes the packed parts to a state.
+    facts : dict
+        What the statistics say besides the effort.
     """
 
     problem: Problem
@@ -131,6 +133,7 @@ class Evolution:
     tolerance: float
     combine: Combine
     state: Callable[[list[Real]], Any]
+    facts: dict[str, Any] = field(default_factory=dict)
 
     @cached_property
     def bounds(self) -> dict[str, Real]:
@@ -170,7 +173,8 @@ class Evolution:
 
     def _start(self, part: LinearPart) -> _Progress:
         tail = np.maximum(part.tails @ part.x, part.cut)
-        return _Progress(0.0, part.x, None, 0.0, tail, 0)
+        rounding = 4 * float(np.finfo(float).eps * np.linalg.norm(part.x))
+        return _Progress(0.0, part.x, None, rounding, tail, 0)
 
     def _run(
         self, part: LinearPart, at: _Progress, times: Real, first: int
@@ -251,7 +255,8 @@ class Evolution:
 
     def stats(self, now: Sequence[_Progress]) -> dict[str, Any]:
         """Return the effort so far."""
-        stats: dict[str, Any] = {"applications": sum(int(at.applications) for at in now)}
+        applications = sum(int(at.applications) for at in now)
+        stats: dict[str, Any] = {"applications": applications, **self.facts}
         if self.problem.model.n_modes:
             stats["fock_tail"] = max(float(at.tail.max(initial=0.0)) for at in now)
         return stats

@@ -11,6 +11,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from tnhop.observables import Observable
 from tnhop.problem import Problem
 from tnhop.representations.populations import ClassChain, PopulationState, populations_close
 from tnhop.representations.symmetric import (
@@ -40,6 +41,10 @@ from tnhop.terms import Operator
 
 Real = NDArray[np.float64]
 
+# functionals of the overlaps alone
+_OF_OVERLAPS = {"overlap_distribution", "overlap_moments", "joint_overlap_distribution",
+                "binder_cumulant"}  # fmt: skip
+
 
 def chosen_classes(problem: Problem) -> SpinClasses:
     """Classes of the model, refined by the start unless no observable would notice."""
@@ -51,12 +56,31 @@ def chosen_classes(problem: Problem) -> SpinClasses:
     finer = classes.refined(state.bloch)
     if len(finer.sizes) == len(classes.sizes):
         return classes
-    linear = [op for o in problem.observables or () for op in o.operators]
-    simple = all(o.functional is None for o in problem.observables or ())
-    modes = problem.model.modes
-    if simple and not problem.save_states and all(is_averaged(o, classes, modes) for o in linear):
-        return classes
-    return finer
+    if problem.save_states or not all(_is_blind(o, classes, problem) for o in problem.observables):
+        return finer
+    return classes
+
+
+def _facts(problem: Problem, classes: SpinClasses) -> dict[str, Any]:
+    """Say which classes were used, and whether the start was averaged over permutations."""
+    state = problem.state
+    finer = classes.refined(state.bloch) if isinstance(state, ProductState) else classes
+    averaged = len(finer.sizes) > len(classes.sizes)
+    return {"classes": list(classes.sizes), "averaged_start": averaged}
+
+
+def _is_blind(observable: Observable, classes: SpinClasses, problem: Problem) -> bool:
+    """Return whether permutations inside classes cannot change an observable."""
+    functional = observable.functional
+    if functional is None:
+        modes = problem.model.modes
+        return all(is_averaged(operator, classes, modes) for operator in observable.operators)
+    if functional.name not in _OF_OVERLAPS:
+        return False
+    patterns = dict(functional.arguments)["xi"] * classes.signs
+    return not any(
+        np.ptp(patterns[:, classes.labels == g], axis=1).any() for g in range(len(classes.sizes))
+    )
 
 
 def is_classical(problem: Problem) -> bool:
@@ -98,7 +122,7 @@ def chain_evolution(problem: Problem, tolerance: float) -> Evolution:
     def wrap(x: list[Real]) -> PopulationState:
         return PopulationState(x[0], classes.labels, classes.signs)
 
-    return Evolution(problem, [part], tolerance, combine, wrap)
+    return Evolution(problem, [part], tolerance, combine, wrap, _facts(problem, classes))
 
 
 def _combined(
@@ -169,7 +193,8 @@ class Setting:
                 )
             )  # fmt: skip
 
-        return Evolution(problem, parts, tolerance, combine, self.state)
+        facts = _facts(problem, self.classes)
+        return Evolution(problem, parts, tolerance, combine, self.state, facts)
 
     def correlation(
         self, first: Operator, second: Operator, tolerance: float
