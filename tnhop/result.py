@@ -349,6 +349,7 @@ class Comparison:
     def table(self) -> str:
         """Return the largest deviation of every pair, and whether the error bars cover it."""
         lines = []
+        width = max(12, *(len(name) for result in self.results for name in result.expect))
         names = [type(result.method).__name__ for result in self.results]
         labels = [
             name if names.count(name) == 1 else f"{name} {names[:k].count(name) + 1}"
@@ -366,9 +367,9 @@ class Comparison:
                     bar = "unknown" if np.isnan(bars).any() else f"{bars.max():.1e}"
                     pair = f"{labels[i]} - {labels[j]}"
                     lines.append(
-                        f"  {pair:<24} {name:<12} {deviation.max():<9.1e} {bar:<9} {verdict}"
+                        f"  {pair:<24} {name:<{width}} {deviation.max():<9.1e} {bar:<9} {verdict}"
                     )
-        head = f"  {'methods':<24} {'observable':<12} {'largest':<9} {'bars':<9} verdict"
+        head = f"  {'methods':<24} {'observable':<{width}} {'largest':<9} {'bars':<9} verdict"
         return "\n".join([head, *lines])
 
     def plot(self, ax: Any = None, *, observables: Sequence[str] | None = None) -> Any:
