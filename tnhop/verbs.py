@@ -6,6 +6,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from importlib.metadata import version
 from typing import Any
 
@@ -130,7 +131,8 @@ class _Record:
         """Keep an output; a heartbeat only updates the statistics."""
         self.stats |= snapshot.stats
         if snapshot.values:
-            self.snapshots.append(snapshot)
+            # what a resume needs may be as large as the state: it is not kept for every time
+            self.snapshots.append(replace(snapshot, carry=None))
         if snapshot.state is not None:
             self.final_state = snapshot.state
             self.stats["final_time"] = float(snapshot.time)

@@ -6,7 +6,7 @@ Usage: python studies/benchmarks/symmetric.py [one_pattern] [large] [three_patte
 one_pattern: p = 1, beta = 2.5, Omega = 0.4, overlap 0.8, t <= 10, beside a plain sparse exponential
 of the occupation-number generator, written down here without tnhop. large: the same at N = 200.
 three_patterns: p = 3, N = 16, four classes. dicke: one mode, beside QuTiP's PIQS. dicke40: N = 40
-with 48 and 24 levels (the halving test; a quarter of an hour).
+with 44 and 22 levels (the halving test; a quarter of an hour).
 Every row is one subprocess, so that its peak memory is its own.
 """
 
@@ -230,7 +230,7 @@ def halving(N, levels):
 
 
 CASES = {"one_pattern": one_pattern, "large": large, "three_patterns": three_patterns,
-         "dicke": dicke_and_piqs, "dicke40": lambda: halving(40, (48, 24))}  # fmt: skip
+         "dicke": dicke_and_piqs, "dicke40": lambda: halving(40, (44, 22))}  # fmt: skip
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--worker"]:
