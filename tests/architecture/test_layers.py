@@ -33,6 +33,7 @@ LAYERS = [
     "representations/",
     "solvers/",
     "interop",
+    "_driver",
     "verbs",
     "analysis",
     "stability",
