@@ -129,16 +129,11 @@ class _Terms:
         self._fields(model)
 
     def _fields(self, model: Model) -> None:
-        rng = np.random.default_rng(1)
-        shape = (_N_SAMPLES, model.n_spins)
-        z = np.where(rng.random(shape) < rng.random((_N_SAMPLES, 1)), 1.0, -1.0)
-        z[0], z[1] = 1.0, -1.0
-        self.z = z
         self.field_at: list[list[_FieldTerm]] = [[] for _ in range(model.n_spins)]
         rows, owner = [np.zeros((0, model.n_spins))], []
         for k, jump in enumerate(model.jumps):
             if isinstance(jump, FieldJump):
-                term = _FieldTerm(k, jump, model.n_spins, z)
+                term = _FieldTerm(k, jump, model.n_spins)
                 self.field_at[jump.site].append(term)
                 rows.append(term.weights)
                 owner += [(jump.site, k)] * len(term.weights)
@@ -186,7 +181,7 @@ class _Terms:
             return f"their weights in the field of jump {k}"
         left = list(self.field_at[j])
         for term in self.field_at[i]:
-            match = next((other for other in left if term.matches(other, j, sign, self.z)), None)
+            match = next((other for other in left if term.matches(other, sign)), None)
             if match is None:
                 return f"jump {term.number}, a field-dependent flip of spin {i}"
             left.remove(match)
@@ -194,29 +189,37 @@ class _Terms:
 
 
 class _FieldTerm:
-    """A field jump with its amplitudes on sampled configurations."""
+    """A field jump, its weights and its amplitudes as functions of the fields."""
 
-    def __init__(self, number: int, jump: FieldJump, n_spins: int, z: NDArray[Any]) -> None:
+    def __init__(self, number: int, jump: FieldJump, n_spins: int) -> None:
         self.number, self.jump = number, jump
         blind = all(amplitude.n_fields == 0 for _, amplitude in jump.amplitudes)
         self.weights = jump.fields[:, :n_spins] * (0.0 if blind else 1.0)
-        self.components = self._components(z)
+        reach = np.abs(self.weights).sum(axis=1)
+        share = np.random.default_rng(1).uniform(-1, 1, (_N_SAMPLES, len(reach)))
+        share[0], share[1], share[2] = 0.0, 1.0, -1.0
+        self.samples = reach * share
+        self.components = self._components(self.samples)
 
-    def _components(self, z: NDArray[Any]) -> NDArray[np.complex128]:
-        """Amplitudes of I, σˣ, σʸ, σᶻ at configurations, shape (n_samples, 4)."""
-        return amplitude_components(self.jump, [z @ row for row in self.weights])
+    def _components(self, fields: NDArray[Any]) -> NDArray[np.complex128]:
+        """Amplitudes of I, σˣ, σʸ, σᶻ at fields of shape (n_samples, n_fields)."""
+        return amplitude_components(self.jump, list(fields.T))
 
-    def matches(self, other: _FieldTerm, j: int, sign: int, z: NDArray[Any]) -> bool:
-        """Return whether this term, moved from its spin to spin j and flipped, is the other one."""
-        i = self.jump.site
-        moved = z.copy()
-        moved[:, i], moved[:, j] = sign * z[:, j], sign * z[:, i]
-        mine = self.components * np.array([1, 1, sign, sign])
-        theirs = other._components(moved)
-        return same_up_to_phase(
-            {((k, ""),): value for k, value in enumerate(mine.ravel())},
-            {((k, ""),): value for k, value in enumerate(theirs.ravel())},
-        )
+    def matches(self, other: _FieldTerm, sign: int) -> bool:
+        """Return whether this term, moved to the spin of the other and flipped, is the other."""
+        i, j = self.jump.site, other.jump.site
+        moved = self.weights.copy()
+        moved[:, i], moved[:, j] = sign * self.weights[:, j], 0.0
+        if other.weights.shape != moved.shape:
+            return False
+        # the fields must be the same functions of the spins, up to signs
+        turn = np.where(np.einsum("fk,fk->f", moved, other.weights) < 0, -1.0, 1.0)
+        scale = np.abs(moved).max(initial=1e-300)
+        if np.abs(other.weights - turn[:, None] * moved).max(initial=0.0) > _EQUAL * scale:
+            return False
+        mine = (self.components * np.array([1, 1, sign, sign])).ravel()
+        theirs = other._components(turn * self.samples).ravel()
+        return _equal_up_to_phase(mine, theirs)
 
 
 def amplitude_components(jump: FieldJump, fields: Sequence[Any]) -> NDArray[np.complex128]:
@@ -233,8 +236,10 @@ def same_up_to_phase(a: Paulis, b: Paulis) -> bool:
     """Return whether two jumps describe the same dissipator: equal but for a phase."""
     if a.keys() != b.keys():
         return False
-    x = np.array(list(a.values()), dtype=complex)
-    y = np.array([b[key] for key in a], dtype=complex)
+    return _equal_up_to_phase(np.array(list(a.values())), np.array([b[key] for key in a]))
+
+
+def _equal_up_to_phase(x: NDArray[Any], y: NDArray[Any]) -> bool:
     inner = np.vdot(x, y)
     phase = inner / abs(inner) if abs(inner) > 0 else 1.0
     return bool(np.abs(y - phase * x).max(initial=0.0) <= _EQUAL * np.abs(x).max(initial=1e-300))

@@ -329,9 +329,10 @@ def _field_matrix(
 ) -> sp.csr_array:
     """Matrix of a field jump in the space where its spin is a class of its own."""
     fields = []
+    blind = not any(amplitude.n_fields for _, amplitude in jump.amplitudes)
     for weights in jump.fields:
         h = np.zeros(space.n)
-        for site in np.flatnonzero(weights[: len(classes.labels)]):
+        for site in np.flatnonzero(weights[: len(classes.labels)] * (not blind)):
             # every spin of a class has the same weight, up to its sign
             n_alike = space.sizes[places.of[int(site)]]
             h += weights[site] * classes.signs[site] * space.two_M[places.of[int(site)]] / n_alike

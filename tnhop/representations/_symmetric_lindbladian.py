@@ -13,6 +13,7 @@ from tnhop.model import Model
 from tnhop.representations._blocks import (
     BlockLindbladian,
     functional_rows,
+    make_real,
     pack,
     split_blocks,
     unpack,
@@ -59,10 +60,11 @@ class SymmetricLindbladian(BlockLindbladian):
         self._at = at
         twists = space.two_M.sum(axis=0)[at] // 2 if len(space.sizes) else np.zeros(len(at), int)
         self._twist = twists - (twists.min() if len(twists) else 0)
-        turned_A = _turned(A, self._twist)
-        self.turned = not turned_A.imag.count_nonzero() and bool(A.imag.count_nonzero())
-        dims = space.block_dims[self.kept].tolist()
-        super().__init__(dims, turned_A if self.turned else A, jumps)
+        turned = [_turned(O, self._twist) for O in (A, *jumps)]
+        self.turned = not _is_real(A, jumps) and _is_real(turned[0], turned[1:])
+        if self.turned:
+            A, jumps = turned[0], turned[1:]
+        super().__init__(space.block_dims[self.kept].tolist(), A, jumps)
 
     def operator(self, O: sp.csr_array) -> sp.csr_array:
         """Return an operator of the space on the kept blocks, in the frame of the generator."""
@@ -178,6 +180,11 @@ def _turned(O: sp.csr_array, twist: NDArray[np.intp]) -> sp.csr_array:
     entries = sp.coo_array(O)
     data = entries.data * _POWERS[(twist[entries.row] - twist[entries.col]) % 4]
     return sp.csr_array((data, (entries.row, entries.col)), O.shape)
+
+
+def _is_real(A: sp.csr_array, jumps: list[sp.csr_array]) -> bool:
+    """Return whether an operator and, up to phases, all jumps are real."""
+    return not A.data.imag.any() and all(np.isrealobj(make_real(L).data) for L in jumps)
 
 
 def _reachable(

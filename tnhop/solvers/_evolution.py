@@ -208,7 +208,8 @@ class Evolution:
         time = min(at.time for at in now)
         whole = len(now) == 1
         state = self.state([now[0].x]) if whole else None
-        return Snapshot(time, stats=self.stats(now), state=state, carry={"next": k, "parts": now})
+        carry = {"next": k, "parts": list(now)}
+        return Snapshot(time, stats=self.stats(now), state=state, carry=carry)
 
     def _snapshot(self, k: int, outputs: list[_Output]) -> Snapshot:
         """Evaluate the observables and their errors at one time."""

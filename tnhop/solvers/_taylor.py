@@ -108,7 +108,7 @@ class TaylorPropagator:
     ) -> Iterator[TaylorStep]:
         """Yield the steps from `start` to the last of `times`."""
         now, end = start, float(times[-1])
-        per_time = self.tolerance / max(end - start, 1e-300)
+        per_time = self.tolerance / max(end, 1e-300)  # the same for a resumed run
         pending = times[times > now]
         length = length or self.first_length
         while len(pending):
