@@ -248,7 +248,10 @@ class SymmetricState(ClassState):
             p = packed[layout.start + np.arange(space.n) - layout.first]
             table = np.zeros([N + 1 for N in space.sizes])
             n_up = [(N + M) // 2 for N, M in zip(space.sizes, space.two_M, strict=True)]
-            np.add.at(table, (*n_up, ...) if n_up else ..., p if n_up else p.sum())
+            if n_up:
+                np.add.at(table, tuple(n_up), p)
+            else:  # a part of modes alone
+                table += p.sum()
             joint = np.multiply.outer(joint, table)
         return np.transpose(joint, np.argsort(order))
 
