@@ -6,13 +6,16 @@ can hide a wrong index or sign.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 
 import numpy as np
 import scipy.sparse as sp
 
 import tnhop as th
+from tnhop.observables import standard_observables
 from tnhop.representations.sparse import Lindbladian, pack, unpack
+from tnhop.representations.symmetric import find_classes
 
 PATTERNS = np.array(
     [[1, 1, -1, 1, -1, 1, 1, -1], [1, -1, -1, -1, 1, 1, -1, -1], [1, 1, 1, -1, -1, 1, -1, 1]]
@@ -334,3 +337,112 @@ def configurations(n_spins: int) -> np.ndarray:
 def flipped(index: int, k: int, n_spins: int) -> int:
     """Return the index of a configuration with spin k flipped."""
     return index ^ (1 << (n_spins - 1 - k))
+
+
+# Interchangeable spins: states, renamed models, and models without any symmetry but permutations.
+
+_TURNED = {"x": ("x", 1), "y": ("y", -1), "z": ("z", -1), "+": ("-", 1), "-": ("+", 1),
+           "up": ("down", 1), "down": ("up", 1)}  # fmt: skip
+
+
+def everything(model: th.Model) -> list[str]:
+    """Return the names of all standard observables of a model."""
+    parts = (model.spins, model.modes, model.patterns, model.hamiltonian)
+    return list(standard_observables(*parts)[0])
+
+
+def alike(model: th.Model, scale: float = 1.0) -> th.ProductState:
+    """Return a product state with one tilted Bloch vector per class, turned with the spins."""
+    classes = find_classes(model)
+    bloch = BLOCH[classes.labels].copy()
+    bloch[:, 1:] *= classes.signs[:, None]
+    return th.product_state(model, bloch=bloch, alpha=scale * ALPHA[: model.n_modes])
+
+
+def moved_operator(operator: th.Operator, place: list[int], signs: list[int]) -> th.Operator:
+    """Rename spin k to ``place[k]``, and conjugate by σˣ the spins k of sign -1."""
+    terms = []
+    for term in operator.terms:
+        value, factors = term.coefficient, []
+        for site, name in term.factors:
+            if site < len(place):
+                turned, sign = _TURNED[name] if signs[site] < 0 else (name, 1)
+                value, site, name = value * sign, place[site], turned
+            factors.append((int(site), name))
+        terms.append(th.Term(value, factors))
+    return th.Operator(tuple(terms))
+
+
+def moved(model: th.Model, place: list[int], signs: list[int]) -> th.Model:
+    """Return the same physics with spin k renamed ``place[k]``, and turned where its sign is -1."""
+    jumps: list[th.Jump | th.FieldJump] = []
+    for jump in model.jumps:
+        if isinstance(jump, th.Jump):
+            jumps.append(th.Jump(moved_operator(jump.operator, place, signs)))
+            continue
+        fields = jump.fields.copy()
+        fields[:, place] = jump.fields[:, : len(place)] * signs
+        amplitudes = {}
+        for name, rate in jump.amplitudes:
+            turned, sign = _TURNED[name] if signs[jump.site] < 0 else (name, 1)
+            amplitudes[turned] = th.ScaledRate(sign, rate)
+        jumps.append(th.FieldJump(int(place[jump.site]), amplitudes, fields))
+    xi = None if model.patterns is None else np.empty_like(model.patterns)
+    if xi is not None:
+        xi[:, place] = model.patterns * np.asarray(signs, dtype=np.int8)
+    return th.Model(
+        model.sites, moved_operator(model.hamiltonian, place, signs), jumps, patterns=xi
+    )
+
+
+def permutations(labels: list[int]) -> list[tuple[int, ...]]:
+    """Return all permutations of spins inside classes."""
+    n = len(labels)
+    return [
+        p
+        for p in itertools.permutations(range(n))
+        if all(labels[p[k]] == labels[k] for k in range(n))
+    ]
+
+
+def random_classes(labels: list[int], seed: int, fock_dim: int = 0) -> th.Model:
+    """Random terms, summed over all permutations inside classes; then some spins are turned.
+
+    Terms of up to three spins with all letters, a collective jump, jumps that single out two spins
+    beside a collective part, field jumps with two operators and two fields; complex coefficients.
+    """
+    rng, n = np.random.default_rng(seed), len(labels)
+    group, still = permutations(labels), [1] * n
+
+    def number() -> complex:
+        return complex(*rng.standard_normal(2)) / 2 if rng.random() < 0.6 else rng.standard_normal()
+
+    def term(spins: np.ndarray) -> th.Operator:
+        letters = rng.choice([*_TURNED], len(spins))
+        factors = {int(s): str(a) for s, a in zip(spins, letters, strict=True)}
+        if fock_dim and rng.random() < 0.5:
+            factors[n] = str(rng.choice(["a", "adag", "n", "a a"]))
+        return th.Operator((th.Term(number(), factors),))
+
+    def average(operator: th.Operator) -> th.Operator:
+        images = (moved_operator(operator, place, still) for place in group)
+        return th.Operator.sum(images) * (1 / len(group))
+
+    some = [rng.permutation(n) for _ in range(4)]
+    H = average(term(some[0][:1]) + term(some[1][:2]) + term(some[2][:3]))
+    collective = average(term(some[0][:1]) + term(some[1][:2]))
+    single = term(some[3][:1]) + 0.5 * term(some[3][:2])
+    images = {moved_operator(single, place, still): None for place in group}
+    jumps: list[th.Jump | th.FieldJump] = [th.Jump(collective)]
+    jumps += [th.Jump(image + 0.3 * collective) for image in images]
+    weights = rng.standard_normal((2, max(labels) + 1, max(labels) + 1))
+    rate = th.DenseGlauberRate(9 / 7, 1, 3, (1, -1), 1 / n)
+    amplitudes = {"+": th.ScaledRate(number(), th.SqrtRate(rate)), "x": th.ConstantRate(0.2)}
+    for k in range(n):
+        fields = np.zeros((2, n + bool(fock_dim)))
+        fields[:, :n] = weights[:, labels[k], labels]
+        fields[:, k] = 0.0
+        jumps.append(th.FieldJump(k, amplitudes, fields))
+    sites = th.spins(n) + (th.modes(1, fock_dim=fock_dim) if fock_dim else ())
+    model = th.Model(sites, H + H.dag(), jumps, patterns=patterns(2, n))
+    return moved(model, list(range(n)), rng.choice([1, -1], n).tolist())

@@ -1,5 +1,6 @@
 """Mistakes that users make, and the sentence that answers each: what must hold, and what was found."""
 
+import itertools
 import time
 
 import h5py
@@ -30,6 +31,30 @@ def network(**changes):
 
 def operator_on(n_spins, hamiltonian, jumps=()):
     return th.Model(th.spins(n_spins), hamiltonian, jumps)
+
+
+def of_classes(**changes):
+    """Return a state of interchangeable spins."""
+    return evolve(method="Symmetric", **changes).final_state
+
+
+LARGE = np.ones((1, 60), dtype=int)
+UNEVEN = np.stack([np.zeros(60), np.zeros(60), np.linspace(-0.6, 0.6, 60)], axis=1)
+
+
+def tangled(n_spins=30, **changes):
+    """Return a network with random couplings, in which no two spins are alike."""
+    xi = np.ones((1, n_spins), dtype=int)
+    return network(xi=xi, Omega=3 / 7, couplings=gaussian_couplings(n_spins), **changes)
+
+
+def triples():
+    """Return jumps that single out three spins of one class."""
+    words = [
+        th.Jump(th.sigma("-")(i) * th.sigma("+")(j) * th.sigma("z")(k))
+        for i, j, k in itertools.permutations(range(4), 3)
+    ]
+    return operator_on(4, 0.0, words)
 
 
 MISTAKES = {
@@ -402,6 +427,26 @@ MISTAKES = {
         lambda: th.Exact(tolerance=1e-20),
         "`tolerance` must be at least 1e-13, but it is 1e-20",
     ),
+    "tolerance of Symmetric above all use": (
+        lambda: th.Symmetric(tolerance=0.5),
+        "`tolerance` must be at most 0.01, but it is 0.5",
+    ),
+    "tolerance of Symmetric below rounding": (
+        lambda: th.Symmetric(tolerance=1e-14),
+        "`tolerance` must be at least 1e-13, but it is 1e-14",
+    ),
+    "misspelt eigensolver": (
+        lambda: th.Symmetric(eigensolver="shift_invert"),
+        "`eigensolver` must be one of .*, but it is 'shift_invert'.*Did you mean 'shift-invert'",
+    ),
+    "conserved total spin without a start": (
+        lambda: th.steady_state(th.dicke(3, g=3 / 7, **DICKE), method="Symmetric"),
+        "`state` must be given, but is missing and the model has 2 independent stationary states",
+    ),
+    "state of classes in a model of another size": (
+        lambda: evolve(model=network(xi=np.ones((1, 4), dtype=int)), state=of_classes()),
+        "`state` must fit the model, but it has 3 spins .* while the model has 4 spins",
+    ),
     "memory of zero": (
         lambda: th.Exact(max_memory=0),
         "`max_memory` must be greater than 0, but it is 0",
@@ -457,6 +502,48 @@ REFUSALS = {
         lambda: evolve(method=th.Exact(max_memory=1e3)),
         r"Method `Exact` would propagate density matrices of dimension 4\^3 = 64 and needs .*, but 1 kB are allowed",
     ),
+    "more memory than allowed to Symmetric": (
+        lambda: evolve(method=th.Symmetric(max_memory=1e3)),
+        r"Method `Symmetric` finds classes of \(.*\) spins.* numbers and needs .*, but 1 kB are allowed \(`max_memory`\)",
+    ),
+    "no two spins alike": (
+        lambda: evolve(model=tangled(), state=th.pattern_state(tangled()), method="Symmetric"),
+        r"`Symmetric` finds 30 classes: spins 0 and 1 differ in their weights in the field of jump \d+. It would"
+        r" propagate 1.15e\+18 numbers and needs .* PB, but .* are allowed .* Use `Exact` for few spins, `MeanField`",
+    ),
+    "one-spin observables of a large uneven start": (
+        lambda: evolve(
+            model=network(xi=LARGE), state=th.product_state(network(xi=LARGE), bloch=UNEVEN),
+            observables=["m_z", "sigma_z"], method="Symmetric",
+        ),
+        "`Symmetric` finds 60 classes: spins of one class start in different states. .* Use observables that are"
+        " symmetric in the spins of a class, or `Exact`",
+    ),
+    "density matrix as a start of classes": (
+        lambda: evolve(state=evolve().final_state, method="Symmetric"),
+        "Method `Symmetric` cannot start from a DenseState",
+    ),
+    "state of classes as a density matrix": (
+        lambda: evolve(state=of_classes(), method="Exact"),
+        "Method `Exact` cannot start from a SymmetricState",
+    ),
+    "state of classes in mean field": (
+        lambda: evolve(state=of_classes(), method="MeanField"),
+        "Method `MeanField` needs a product state, but the state is a SymmetricState",
+    ),
+    "state of classes in a model that tells its spins apart": (
+        lambda: evolve(
+            model=network(xi=[[1, 1, 1]], Omega=[1 / 7, 2 / 7, 3 / 7]), method="Symmetric",
+            state=of_classes(model=network(xi=[[1, 1, 1]], Omega=3 / 7),
+                             state=th.pattern_state(network(xi=[[1, 1, 1]]))),
+        ),
+        r"`Symmetric` cannot continue a state with classes of \(3,\) spins: some of these spins are not interchangeable"
+        " in the model. Use `th.product_state`",
+    ),
+    "jumps of three spins of one class": (
+        lambda: evolve(model=triples(), state=th.product_state(triples(), bloch=[0.1, 0.2, 0.3]), method="Symmetric"),
+        "`Symmetric` cannot use the permutation symmetry: jump 0 singles out 3 spins of their classes. Use `Exact`",
+    ),
 }  # fmt: skip
 
 
@@ -474,7 +561,9 @@ def test_too_large_system_is_refused_before_anything_is_allocated():
     with pytest.raises(ValueError, match=r"dimension 4\^40 and needs .* PB, but"):
         th.evolve(model, state, [0.0, 1.0], method="Exact")
     with pytest.raises(ValueError, match=r"4\^40"):
-        th.liouvillian_spectrum(model, 2)
+        th.liouvillian_spectrum(model, 2, method="Exact")
+    with pytest.raises(ValueError, match=r"finds 40 classes"):
+        th.steady_state(tangled(40), method="Symmetric")
     # nothing of size 2^40 can be touched in this time
     assert time.perf_counter() - start < 2.0
 
@@ -482,15 +571,20 @@ def test_too_large_system_is_refused_before_anything_is_allocated():
 def test_automatic_method_takes_one_that_fits(capsys):
     model = network(xi=np.ones((1, 40), dtype=int))
     result = th.evolve(model, th.pattern_state(model), [0.5], observables="m_z")
+    assert isinstance(result.method, th.Symmetric)
+    assert "Method `Symmetric` chosen" in capsys.readouterr().err
+
+
+def test_automatic_method_is_mean_field_where_no_two_spins_are_alike(capsys):
+    result = th.evolve(tangled(), th.pattern_state(tangled()), [0.5], observables="m_z")
     assert isinstance(result.method, th.MeanField)
     assert "Method `MeanField` chosen" in capsys.readouterr().err
 
 
 def test_nothing_fits_gives_all_reasons():
-    model = network(xi=np.ones((1, 40), dtype=int), beta=np.inf)
-    with pytest.raises(
-        ValueError, match=r"No method can solve this problem. Method `Exact` .* Method `MeanField`"
-    ):
+    model = tangled(beta=np.inf)
+    reasons = "Method `Exact` .* Method `Symmetric` finds 30 classes.* Method `MeanField`"
+    with pytest.raises(ValueError, match=f"No method can solve this problem. {reasons}"):
         th.evolve(model, th.pattern_state(model), [0.5])
 
 

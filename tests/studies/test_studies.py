@@ -1,0 +1,137 @@
+"""The studies run in small, and their numbers agree with closed forms."""
+
+import importlib
+import importlib.util
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+from matplotlib.figure import Figure
+
+import tnhop as th
+
+FOLDER = Path(__file__).parents[2] / "studies" / "beyond_mean_field"
+NAMES = ("limit_cycle", "retrieval_transition", "memory_lifetime", "quantum_retrieval")
+# where NaN says "never", "not computed" or "beyond N"
+MAY_BE_NAN = {
+    "P", "rms_overlap", "binder", "drift", "crossing_temperature", "crossing_binder", "exponent",
+    "prefactor", "coherence_time", "first_passage", "first_passage_mean_field", "first_passage_same_T", "rate_mean_field",
+}  # fmt: skip
+
+pytestmark = pytest.mark.skipif(not FOLDER.exists(), reason="source distribution without studies")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _beside_each_other():
+    """Let studies import what they share, as when they run as scripts."""
+    sys.path.insert(0, str(FOLDER))
+    yield
+    sys.path.remove(str(FOLDER))
+
+
+def load(name):
+    if name not in sys.modules:
+        spec = importlib.util.spec_from_file_location(name, FOLDER / f"{name}.py")
+        sys.modules[name] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(sys.modules[name])
+    return sys.modules[name]
+
+
+@pytest.fixture(scope="module")
+def computed():
+    known = {}
+
+    def get(name):
+        if name not in known:
+            study = load(name)
+            known[name] = study.compute(study.Params.tiny())
+        return known[name]
+
+    return get
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_values_are_finite_and_labelled(name, computed):
+    data = computed(name)
+    assert {"question", "parameters", "tnhop"} <= set(data.attrs)
+    for key, values in data.data_vars.items():
+        finite = np.isfinite(values)
+        assert finite.any() if key in MAY_BE_NAN else finite.all(), key
+        assert values.attrs["units"], key
+        assert values.attrs["long_name"], key
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_figure_is_drawn_from_the_file(name, computed, tmp_path):
+    computed(name).to_netcdf(tmp_path / "data.h5", engine="h5netcdf")
+    with xr.open_dataset(tmp_path / "data.h5", engine="h5netcdf") as stored:
+        figure = load(name).plot(stored.load())
+    assert isinstance(figure, Figure)
+    assert all(ax.get_xlabel() and ax.get_ylabel() for ax in figure.axes)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_results_in_the_repository_are_those_of_the_script(name):
+    study = load(name)
+    with xr.open_dataset(FOLDER / f"{name}.h5", engine="h5netcdf") as stored:
+        labelled = importlib.import_module("_study").labelled
+        data = labelled(study.Params(), "", {}, {})
+        assert stored.attrs["parameters"] == data.attrs["parameters"]
+
+
+def test_phase_diffusion_of_the_cycle():
+    # physics.md of the project, section 8: two independent integrations
+    cycle = load("limit_cycle").cycle
+    assert cycle(0.5, 0.6) == pytest.approx((2 * np.pi / 5.821505375809, 3.05023515), abs=1e-6)
+    assert cycle(0.5, 0.5) == pytest.approx((2 * np.pi / 7.392221313583, 3.81247944), abs=1e-6)
+
+
+def test_fitted_pair_agrees_with_the_spectrum(computed):
+    data = computed("limit_cycle")
+    for kind in ("decay", "omega"):
+        fit = data[f"{kind}_fit"].sel(n_spins_fit=12).values
+        spectrum = data[f"{kind}_spectrum"].sel(n_spins_spectrum=12).values
+        assert np.all(np.abs(fit - spectrum) < 1e-8 + 3 * data.fit_error.sel(n_spins_fit=12))
+
+
+def test_gibbs_distribution_is_the_steady_state_without_field():
+    study = load("retrieval_transition")
+    model = importlib.import_module("_study").network(8, 0.83, 0.0)
+    names = ["overlap_distribution", "binder_cumulant"]
+    steady = th.steady_state(model, observables=names, method="Symmetric")
+    P = study.gibbs(8, 0.83)
+    assert steady.expect["overlap_distribution"][0] == pytest.approx(P, abs=1e-10)
+    assert steady.expect["binder_cumulant"][0] == pytest.approx(study.moments(P)[1], abs=1e-9)
+
+
+def test_long_evolution_reaches_the_steady_state():
+    study = load("retrieval_transition")
+    tiny = study.Params.tiny()
+    found = {limit: study.stationary(6, 0.7, 0.15, study.Params(
+        largest_steady=limit, settling_time=tiny.settling_time)) for limit in (0, 6)}  # fmt: skip
+    assert found[0][0] == pytest.approx(found[6][0], abs=1e-7)
+    assert found[0][1] < 1e-6
+
+
+def test_cat_decays_by_the_closed_form_without_field(computed):
+    data = computed("memory_lifetime")
+    exact = data.rate_without_field.values  # (temperature, n_spins_cat)
+    assert data.fastest_rate.sel(Omega=0.0).values == pytest.approx(exact, rel=1e-8)
+
+
+def test_classical_barrier():
+    # free energy per spin -m²/2 - T s(m), at the two minima and at zero
+    barrier = load("memory_lifetime").classical_barrier
+    m, T = 0.9575040240772688, 0.5
+    s = -sum(p * np.log(p) for p in ((1 + m) / 2, (1 - m) / 2))
+    assert barrier(T) == pytest.approx(m**2 / (2 * T) + s - np.log(2), abs=1e-12)
+
+
+def test_mean_field_rate_of_retrieval():
+    # physics.md of the project, section 13: 0.38086 → 0.43041 at the exceptional point
+    rate = load("quantum_retrieval").relaxation_rate
+    assert rate(0.8, 0.0) == pytest.approx(0.38086, abs=1e-5)
+    assert rate(0.8, 0.0348) == pytest.approx(0.43041, abs=3e-3)
+    assert rate(0.9, 0.0) == pytest.approx(0.19564, abs=1e-5)
