@@ -143,3 +143,13 @@ def test_asking_for_more_eigenvalues_than_there_are_gives_all():
     spectrum = th.liouvillian_spectrum(th.independent_spins(1, Omega=3 / 7, decay=1 / 3), 50)
     assert len(spectrum.eigenvalues) == 4
     assert np.sum(spectrum.eigenvalues).real == pytest.approx(-2 / 3, abs=1e-13)
+
+
+@pytest.mark.parametrize("bloch", [[0.6, 0.0, 0.8], [0.3, 0.0, 0.4]])
+def test_multiplicity_does_not_depend_on_the_start(bloch):
+    """A pure start reaches the triplet alone; the singlet still is a stationary state."""
+    model = th.dicke(2, g=3 / 7, omega=8 / 7, Omega=4 / 9, loss=9 / 7, fock_dim=6)
+    state = th.product_state(model, bloch=bloch)
+    found = [th.steady_state(model, state=state, method=m) for m in ("Exact", "Symmetric")]
+    assert [steady.multiplicity for steady in found] == [2, 2]
+    np.testing.assert_allclose(found[0].expect["m_x"], found[1].expect["m_x"], atol=1e-10)

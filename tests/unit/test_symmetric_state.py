@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import tnhop as th
+from tnhop.observables import Functional
 from tnhop.representations.symmetric import SpinClasses, SymmetricState, find_classes, partition
 from tnhop.states import coherent_ket
 from zoo import ALPHA, BLOCH, alike, patterns, permutations, random_classes, tilted
@@ -241,7 +242,7 @@ def test_large_uneven_state_keeps_its_overlaps_when_averaged():
 
 
 def test_marginals_of_joint_overlaps_are_the_overlaps():
-    xi = th.random_patterns(3, 24, rng=5)
+    xi = th.random_patterns(3, 16, rng=5)
     model = th.open_hopfield(xi, beta=2.0)
     state, product = uniform(model)
     joint = state.joint_overlap_distribution(xi)
@@ -257,6 +258,17 @@ def test_two_point_functions_of_a_large_state_factorise():
     pairs = [th.sigma("y")(0) * th.sigma("z")(k) for k in (1, 7, 59)]
     found, expected = state.expect(pairs), product.expect(pairs)
     np.testing.assert_allclose(found, expected, atol=1e-13)
+
+
+def test_negativity_of_a_run_without_coherences_is_zero():
+    """Populations answer every functional that the method promises for its states."""
+    model = th.open_hopfield(patterns(2, 6), beta=13 / 7)
+    functional = Functional("negativity", (("classes", (0,)),))
+    negativity = th.Observable("negativity", functional=functional)
+    run = th.evolve(
+        model, th.pattern_state(model), [0.7], observables=negativity, method="Symmetric"
+    )
+    assert run.expect["negativity"][0] == pytest.approx(0.0, abs=1e-12)
 
 
 # Parts and files.

@@ -43,6 +43,8 @@ class SymmetricLindbladian(BlockLindbladian):
 
     Attributes
     ----------
+    groups_left_out : int
+        Sets of connected blocks that the start does not reach.
     turned : bool
         Whether all spins are turned by 90° about z, which makes the generator real: then the parity
         of the number of factors σˣ is conserved, Eq. (49) of docs/physics.md.
@@ -54,7 +56,10 @@ class SymmetricLindbladian(BlockLindbladian):
         self.part = part
         A, jumps = part_operators(model, classes, part)
         space = part.space
-        self.kept = _reachable(space, jumps, start)
+        links = _block_links(space, jumps)
+        self.kept = _reachable(links, start)
+        n, groups = sp.csgraph.connected_components(links, directed=False)
+        self.groups_left_out = n - len(np.unique(groups[self.kept]))
         at = np.flatnonzero(self.kept[space.block])
         A, jumps = A[at][:, at], [L[at][:, at] for L in jumps]
         self._at = at
@@ -187,18 +192,20 @@ def _is_real(A: sp.csr_array, jumps: list[sp.csr_array]) -> bool:
     return not A.data.imag.any() and all(np.isrealobj(make_real(L).data) for L in jumps)
 
 
-def _reachable(
-    space: SymmetricSpace, jumps: list[sp.csr_array], start: Real | None
-) -> NDArray[np.bool_]:
+def _block_links(space: SymmetricSpace, jumps: list[sp.csr_array]) -> sp.csr_array:
+    """Matrix with an entry wherever a jump takes one block to another."""
     n = len(space.blocks)
-    reached = np.ones(n, dtype=bool) if start is None else np.asarray(start) != 0
-    entries = [sp.coo_array(L) for L in jumps]
     links = sp.coo_array((n, n))
-    for L in entries:
+    for L in map(sp.coo_array, jumps):
         pair = (space.block[L.row], space.block[L.col])
         links = links + sp.coo_array((np.ones(L.nnz), pair), (n, n))
+    return sp.csr_array(links)
+
+
+def _reachable(links: sp.csr_array, start: Real | None) -> NDArray[np.bool_]:
+    reached = np.ones(links.shape[0], dtype=bool) if start is None else np.asarray(start) != 0
     while True:
-        more = reached | ((sp.csr_array(links) @ reached.astype(float)) > 0)
+        more = reached | ((links @ reached.astype(float)) > 0)
         if np.array_equal(more, reached):
             return reached
         reached = more

@@ -243,6 +243,16 @@ class PopulationState(ClassState):
         p = np.maximum(self.populations, 0.0)
         return np.asarray(np.sum(p * self._log_ways - xlogy(p, p)))
 
+    def negativity(self, classes: Sequence[int]) -> Real:  # noqa: ARG002
+        """Return the negativity between some classes and the others: a diagonal state has none.
+
+        Parameters
+        ----------
+        classes : sequence of int
+            Labels of classes.
+        """
+        return np.zeros(())
+
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """Return the arrays that define the state."""
         return {"populations": self.populations, "labels": self.labels, "signs": self.signs}

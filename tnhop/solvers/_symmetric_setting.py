@@ -251,6 +251,8 @@ class Setting:
         gaps = [each.gap for each in found if not math.isnan(each.gap)]
         return Stationary(
             x, float(np.linalg.norm(whole(x)) / np.linalg.norm(x)), min(gaps, default=math.nan),
-            sum(each.multiplicity for each in found), sum(each.undamped for each in found),
+            # every set of blocks that the start does not reach has a stationary state of its own
+            sum(each.multiplicity for each in found) + whole.groups_left_out,
+            sum(each.undamped for each in found),
             all(each.converged for each in found),
         )  # fmt: skip
