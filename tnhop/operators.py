@@ -7,7 +7,8 @@ truncated Fock spaces, so a word is kept as written and never reordered.
 
 from __future__ import annotations
 
-from functools import cache
+from dataclasses import dataclass
+from functools import cache, cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,12 +19,15 @@ __all__ = [
     "MODE_LETTERS",
     "PAULI_COMPONENTS",
     "SPIN_OPERATORS",
+    "LocalBasis",
     "adjoint_name",
     "bloch_components",
     "kind_of",
     "local_matrix",
+    "mode_basis",
     "multiply_names",
     "normal_order",
+    "spin_basis",
 ]
 
 SPIN_OPERATORS: dict[str, NDArray[np.complex128]] = {
@@ -119,3 +123,66 @@ def normal_order(name: str) -> dict[tuple[int, int], float]:
                 product[key] = product.get(key, 0.0) + value * l1
         total = product
     return total
+
+
+@dataclass(frozen=True, eq=False)
+class LocalBasis:
+    r"""Real coordinates of Hermitian matrices on one site, Eq. (53) of docs/physics.md.
+
+    .. math:: c_a = \operatorname{tr}(D_a \rho), \qquad \rho = \sum_a c_a B_a .
+
+    Parameters
+    ----------
+    matrices : ndarray, shape (n, dim, dim)
+        Hermitian matrices B_a, n = dim².
+    duals : ndarray, shape (n, dim, dim)
+        Hermitian matrices D_a with tr(D_a B_b) = δ_ab.
+    """
+
+    matrices: NDArray[np.complex128]
+    duals: NDArray[np.complex128]
+
+    @property
+    def size(self) -> int:
+        """Number n = dim² of coordinates."""
+        return len(self.matrices)
+
+    @cached_property
+    def trace(self) -> NDArray[np.float64]:
+        """The functional t with tr ρ = t·c, shape (n,)."""
+        return np.trace(self.matrices, axis1=1, axis2=2).real.copy()
+
+    def coordinates(self, rho: NDArray[np.complex128]) -> NDArray[np.float64]:
+        """Return the coordinates c of a Hermitian matrix."""
+        return np.einsum("aij,ji->a", self.duals, rho).real
+
+    def functional(self, operator: NDArray[np.complex128]) -> NDArray[np.complex128]:
+        """Return f with tr(O ρ) = f·c."""
+        return np.einsum("ij,aji->a", operator, self.matrices)
+
+    def superoperator(
+        self, left: NDArray[np.complex128], right: NDArray[np.complex128]
+    ) -> NDArray[np.complex128]:
+        """Return S with coordinates(left ρ right) = S c; complex unless the map is Hermitian."""
+        moved = np.einsum("ij,ajk,kl->ail", left, self.matrices, right, optimize=True)
+        return np.einsum("aij,bji->ab", self.duals, moved, optimize=True)
+
+
+@cache
+def spin_basis(epsilon: float = 1.0) -> LocalBasis:
+    """Return the coordinates (tr ρ, ε⟨σᶻ⟩, ε⟨σˣ⟩, ε⟨σʸ⟩) of a spin."""
+    weight = np.array([1.0, epsilon, epsilon, epsilon])[:, None, None]
+    pauli = np.array([SPIN_OPERATORS[name] for name in "Izxy"])
+    return LocalBasis(pauli / (2 * weight), weight * pauli)
+
+
+@cache
+def mode_basis(dim: int) -> LocalBasis:
+    """Return orthonormal coordinates of a mode: populations, then √2 Re and √2 Im of ρ_mn."""
+    matrices = np.zeros((dim**2, dim, dim), dtype=complex)
+    matrices[np.arange(dim), np.arange(dim), np.arange(dim)] = 1.0
+    m, n = np.triu_indices(dim, 1)
+    even = dim + 2 * np.arange(len(m))
+    matrices[even, m, n] = matrices[even, n, m] = 0.5**0.5
+    matrices[even + 1, m, n], matrices[even + 1, n, m] = 1j * 0.5**0.5, -1j * 0.5**0.5
+    return LocalBasis(matrices, matrices)

@@ -1,0 +1,213 @@
+"""The part of an MPO that field jumps make, and its errors on test configurations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tnhop.operators import SPIN_OPERATORS, LocalBasis
+from tnhop.representations._skeleton import TYPES, FieldSite, FieldTable, Nodes, nested_nodes
+
+Real = NDArray[np.float64]
+Complex = NDArray[np.complex128]
+
+_SAFETY = 0.45  # first guess of the tolerance of one cut: errors of many cuts add up
+_ATTEMPTS = 8
+_RANDOM_TESTS = 48
+_ROUNDING = 1e-13
+
+
+@dataclass(frozen=True, eq=False)
+class FieldChain:
+    """Interpolated field jumps: nodes from the left and from the right of every cut.
+
+    Attributes
+    ----------
+    table : FieldTable
+        The jumps.
+    left, right : list of Nodes
+        By cut 0 ... n_sites: the sites before it, and those behind it.
+    max_error, typical_error, rate_error, smallest_rate : float
+        As in `LindbladMPO`.
+    """
+
+    table: FieldTable
+    left: list[Nodes]
+    right: list[Nodes]
+    max_error: float
+    typical_error: float
+    rate_error: float
+    smallest_rate: float
+
+    def local(self, n: int) -> Iterator[tuple[Complex, Complex, Complex]]:
+        """Yield (weights between left and right nodes, A, B) with D ρ = Σ weight · A ρ B."""
+        site = self.table.sites.get(n)
+        if site is not None:
+            left, right = self.left[n], self.right[n + 1]
+            fields = _Sums(left, right)
+            for f, A, B, _ in _channels(site, fields.ket, fields.bra):
+                yield left.mirrored @ f @ right.mirrored.T, A, B
+
+
+class _Sums:
+    """Fields of all pairs of a left and a right node, mirror images included."""
+
+    def __init__(self, left: Nodes, right: Nodes) -> None:
+        a, b = np.concatenate([left.ket, left.bra]), np.concatenate([right.ket, right.bra])
+        c, d = np.concatenate([left.bra, left.ket]), np.concatenate([right.bra, right.ket])
+        self._pairs = (a, b), (c, d)
+
+    def ket(self, row: int) -> Real:
+        (a, b), _ = self._pairs
+        return np.asarray(a[:, None, row] + b[None, :, row])
+
+    def bra(self, row: int) -> Real:
+        _, (c, d) = self._pairs
+        return np.asarray(c[:, None, row] + d[None, :, row])
+
+
+def _channels(
+    site: FieldSite, ket: Any, bra: Any
+) -> Iterator[tuple[Complex, Complex, Complex, bool]]:
+    """Yield (f, A, B, whether f is a rate for populations) with Σ_jumps D[L] ρ = Σ f · A ρ B.
+
+    The fields are ket(row) and bra(row).
+    """
+    one = SPIN_OPERATORS["I"]
+    for amplitudes, rows in zip(site.amplitudes, site.rows, strict=True):
+        a = [np.asarray(rate(*map(ket, rows)), dtype=complex) for _, rate in amplitudes]
+        b = [np.asarray(rate(*map(bra, rows)), dtype=complex) for _, rate in amplitudes]
+        matrices = [SPIN_OPERATORS[name] for name, _ in amplitudes]
+        for i, A in enumerate(matrices):
+            for j, B in enumerate(matrices):
+                yield a[i] * b[j].conj(), A, B.conj().T, i == j
+                square = A.conj().T @ B
+                if square.any():
+                    yield -0.5 * a[i].conj() * a[j], square, one, False
+                    yield -0.5 * b[i].conj() * b[j], one, square, False
+
+
+def field_chain(table: FieldTable, tolerance: float, rate_tolerance: float) -> FieldChain:
+    """Interpolate field jumps so that all test configurations meet the tolerances.
+
+    The tolerance of one cut is lowered until the errors measured on whole configurations are small
+    enough; several cuts add up, and the pivots see the other side on a grid only.
+    """
+    tests = test_configurations(table)
+    asked, asked_rate = _SAFETY * tolerance, _SAFETY * rate_tolerance
+    best, lowest = None, np.inf
+    for _ in range(_ATTEMPTS):
+        left = nested_nodes(table, asked, asked_rate)
+        right = nested_nodes(table.reversed(), asked, asked_rate)[::-1]
+        chain = _measured(table, left, right, tests)
+        excess = chain.max_error / tolerance
+        excess_rate = chain.rate_error / rate_tolerance
+        if chain.smallest_rate < -_ROUNDING:
+            excess_rate = max(excess_rate, 2.0)
+        score = max(excess, excess_rate)
+        if score < lowest:
+            best, lowest = chain, score
+        if excess <= 1 and excess_rate <= 1:
+            return chain
+        asked *= min(1.0, 0.8 / excess)
+        asked_rate *= min(1.0, 0.8 / excess_rate)
+    assert best is not None
+    return best
+
+
+def test_configurations(table: FieldTable) -> NDArray[np.intp]:
+    """Return configurations of ket and bra as local types, shape (n_tests, n_sites).
+
+    Aligned with the extreme fields, their cats and domain walls, and random ones around them.
+    """
+    rng = np.random.default_rng(1)
+    n_sites = table.weights.shape[1]
+    axes = np.array([*table.axes, rng.choice([-1, 1], n_sites)])
+    half = np.where(np.arange(n_sites) < n_sites // 2, 1, -1)
+    aligned = np.concatenate([axes, -axes, axes * half, -axes * half])
+    noise = np.where(
+        rng.random((_RANDOM_TESTS, n_sites)) < np.linspace(0, 0.5, _RANDOM_TESTS)[:, None], -1, 1
+    )
+    kets = np.concatenate([aligned, axes[rng.integers(0, len(axes), _RANDOM_TESTS)] * noise])
+    few = np.where(rng.random(kets.shape) < 2 / n_sites, -1, 1)
+    pairs = [
+        (kets, kets),
+        (kets, -kets),
+        (kets, kets * few),
+        (kets, kets[rng.permutation(len(kets))]),
+    ]
+    ket, bra = (np.concatenate([pair[k] for pair in pairs]) for k in (0, 1))
+    kind = np.zeros((3, 3), dtype=np.intp)
+    kind[TYPES[:, 0], TYPES[:, 1]] = np.arange(4)  # -1 counts from the end
+    return np.asarray(kind[ket, bra])
+
+
+def _measured(
+    table: FieldTable, left: list[Nodes], right: list[Nodes], tests: NDArray[np.intp]
+) -> FieldChain:
+    n_sites = tests.shape[1]
+    one = np.ones((len(tests), 1), dtype=complex)
+    behind = [one]
+    for n in reversed(range(1, n_sites)):
+        behind.append(right[n].weights(behind[-1], tests[:, n]))
+    ket = TYPES[tests][:, :, 0] @ table.weights.T
+    bra = TYPES[tests][:, :, 1] @ table.weights.T
+    population = (TYPES[tests][:, :, 0] == TYPES[tests][:, :, 1]).all(axis=1)
+    chain = FieldChain(table, left, right, 0.0, 0.0, 0.0, np.inf)
+    largest, squares, relative, smallest = 0.0, list[float](), 0.0, np.inf
+    before = one
+    for n in range(n_sites):
+        if n:
+            before = left[n].weights(before, tests[:, n - 1])
+        after = behind[n_sites - 1 - n]
+        if n not in table.sites:
+            continue
+        exact = _channels(table.sites[n], lambda row: ket[:, row], lambda row: bra[:, row])
+        for (weights, _, _), (f, _, _, is_rate) in zip(chain.local(n), exact, strict=True):
+            found = np.einsum("kn,nm,km->k", before, weights, after, optimize=True)
+            largest = max(largest, float(np.abs(found - f).max()))
+            squares.append(float(np.mean(np.abs(found - f)[population] ** 2)))
+            if is_rate:
+                rate, true = found[population].real, f[population].real
+                smallest = min(smallest, float(rate.min()))
+                some = true > 1e-14
+                relative = max(relative, float(np.abs(rate[some] / true[some] - 1).max(initial=0)))
+    typical = float(np.sqrt(np.mean(squares)))
+    return FieldChain(table, left, right, largest, typical, relative, smallest)
+
+
+def field_cores(
+    chain: FieldChain, bases: Sequence[LocalBasis]
+) -> Iterator[tuple[Real, Real, Real]]:
+    """Yield by position: before → before, before → after, after → after; Eq. (59).
+
+    Each of shape (n_left, n, n, n_right); state 0 of either side is the identity.
+    """
+    for n, basis in enumerate(bases):
+        if basis.size != 4:  # a mode enters no field
+            eye = np.eye(basis.size)[None, :, :, None]
+            keep = [
+                np.eye(nodes.size)[:, None, None, :] for nodes in (chain.left[n], chain.right[n])
+            ]
+            none = np.zeros((chain.left[n].size, basis.size, basis.size, chain.right[n + 1].size))
+            yield keep[0] * eye, none, keep[1] * eye
+            continue
+        types = _type_superoperators(basis)
+        forward = np.einsum("ltr,tab->labr", chain.left[n + 1].transfer, types)
+        backward = np.einsum("rtl,tab->labr", chain.right[n].transfer, types)
+        flips = np.zeros((chain.left[n].size, 4, 4, chain.right[n + 1].size))
+        for weights, A, B in chain.local(n):
+            flips += np.einsum("lr,ab->labr", weights, basis.superoperator(A, B)).real
+        yield forward, flips, backward
+
+
+def _type_superoperators(basis: LocalBasis) -> Real:
+    """P↑, P↓, E and R of Eq. (58) on the coordinates of a spin."""
+    up, down = SPIN_OPERATORS["up"], SPIN_OPERATORS["down"]
+    mixed, other = basis.superoperator(up, down), basis.superoperator(down, up)
+    same = [basis.superoperator(up, up), basis.superoperator(down, down)]
+    return np.array([*same, mixed + other, 1j * (mixed - other)]).real
