@@ -48,11 +48,13 @@ from tnhop.rates import (
     ScaledRate,
     SqrtRate,
 )
+from tnhop.representations.mpo import LindbladMPO, lindblad_mpo, predicted_bond
+from tnhop.representations.mps import MPSState
 from tnhop.representations.populations import PopulationState
 from tnhop.representations.sparse import DenseState
 from tnhop.representations.symmetric import SymmetricState
 from tnhop.result import Comparison, Correlation, ErrorBudget, Result, Spectrum, SteadyState, load
-from tnhop.solvers import ALL_METHODS, Exact, MeanField, Symmetric
+from tnhop.solvers import ALL_METHODS, TDVP, Exact, MeanField, Symmetric
 from tnhop.states import ProductState, pattern_state, product_state
 from tnhop.terms import (
     FieldJump,
@@ -72,6 +74,7 @@ __version__ = version("tnhop")
 __all__ = [
     "ALL_METHODS",
     "ALL_MODELS",
+    "TDVP",
     "ChebyshevRate",
     "Comparison",
     "ConstantRate",
@@ -86,6 +89,8 @@ __all__ = [
     "Functional",
     "GlauberRate",
     "Jump",
+    "LindbladMPO",
+    "MPSState",
     "MeanField",
     "Model",
     "Observable",
@@ -126,6 +131,7 @@ __all__ = [
     "hebbian_ising",
     "identity",
     "independent_spins",
+    "lindblad_mpo",
     "liouvillian_spectrum",
     "load",
     "local_fields",
@@ -141,6 +147,7 @@ __all__ = [
     "pattern_state",
     "patterns_from_images",
     "power_law",
+    "predicted_bond",
     "product_state",
     "pseudo_inverse",
     "random_patterns",
