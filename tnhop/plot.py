@@ -127,7 +127,7 @@ def draw_run(datasets: Sequence[xr.Dataset], *, observables: Sequence[str] | Non
             _legend(ax, curves, _method_entries(datasets) if ax is axes[0] else [])
         if ax is not axes[-1]:
             ax.set_xlabel("")
-    figure.suptitle(_title(first), fontsize="medium")
+    figure.suptitle(_title(datasets), fontsize="medium")
     return figure
 
 
@@ -265,10 +265,14 @@ def _draw_image(ax: Axes, data: xr.Dataset) -> None:
     figure.colorbar(mesh, ax=ax, label=label, pad=0.02, ticks=[-1, 0, 1], aspect=12)
 
 
-def _title(data: xr.Dataset) -> str:
-    origin, _, sizes = str(data.attrs.get("model", "")).strip("<>").partition(": ")
-    kept = [s for s in sizes.split(", ") if not s.endswith((" terms", " jumps"))]
-    lines = [f"{origin}: {', '.join(kept)}" if sizes else origin]
-    if data.attrs.get("parameters"):
-        lines.append(str(data.attrs["parameters"]))
+def _title(datasets: Sequence[xr.Dataset]) -> str:
+    """Say which models are shown, each once, and with which parameters."""
+    lines: dict[str, None] = {}
+    for data in datasets:
+        origin, _, sizes = str(data.attrs.get("model", "")).strip("<>").partition(": ")
+        kept = [s for s in sizes.split(", ") if not s.endswith((" terms", " jumps"))]
+        lines[f"{origin}: {', '.join(kept)}" if sizes else origin] = None
+    for data in datasets:
+        if data.attrs.get("parameters"):
+            lines[str(data.attrs["parameters"])] = None
     return "\n".join(lines)
