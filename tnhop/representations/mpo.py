@@ -193,7 +193,8 @@ def lindblad_mpo(
     strings, families = real_strings(model, bases, order)
     chain_of_terms = minimal_chain(strings, families)
     table = _field_table(model, order)
-    _refuse_large(_largest_bond(chain_of_terms, table, tolerance, rate_tolerance), max_bond)
+    if table is None or max_bond < 2 + 2 * 4 ** (model.n_sites // 2):  # what no MPO exceeds
+        _refuse_large(_largest_bond(chain_of_terms, table, tolerance, rate_tolerance), max_bond)
     terms = [
         np.einsum("lkr,kab->labr", core, np.array(family.matrices))
         for core, family in zip(chain_of_terms, families, strict=True)
@@ -253,12 +254,12 @@ def _field_table(model: Model, order: NDArray[np.intp]) -> FieldTable | None:
 def _largest_bond(
     terms: Sequence[Real], table: FieldTable | None, tolerance: float, rate_tolerance: float
 ) -> int:
-    """Largest bond of terms and field jumps together, the latter estimated at three cuts."""
+    """Largest bond of terms and field jumps together, the latter estimated at five cuts."""
     bonds = [core.shape[2] for core in terms[:-1]]
     if table is None or not bonds:
         return max(bonds, default=1)
     n_sites, asked = len(terms), (tolerance / _CUTS, rate_tolerance / _CUTS)
-    cuts = {max(1, n_sites // 4), n_sites // 2, min(n_sites - 1, 3 * n_sites // 4)}
+    cuts = {min(max(1, k * n_sites // 8), n_sites - 1) for k in (2, 3, 4, 5, 6)}
     back = table.reversed()
     return max(
         bonds[cut - 1] - 2

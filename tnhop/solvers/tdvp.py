@@ -40,6 +40,7 @@ Real = NDArray[np.float64]
 _START_LEVELS = 4  # the first step is cut into 1/16, 1/16, 1/8, 1/4, 1/2
 _PROBES = 12  # a time-step probe at steps 1, 2, 4, 8 and then every so many
 _TRUNCATION = 3.0  # true over estimated errors of truncation and projection, at most, N = 12 to 80
+_TYPICAL_GENERATOR = 100
 _TYPICAL_BOND = 30  # behind estimates of time and memory
 _ONE_THREAD = 100  # bond below which BLAS runs on one thread
 _LARGEST_GENERATOR = 600  # bond beyond which a step takes minutes
@@ -171,6 +172,10 @@ class TDVP:
         return missing_functionals(problem.observables or (), MPSState)
 
     def _bond(self, model: Model) -> int:
+        """Bond of the generator; for few sites, where it is harmless, no more than a bound."""
+        bound = 2 + 2 * 4 ** (model.n_sites // 2)
+        if bound <= _LARGEST_GENERATOR and not model.n_modes:
+            return min(bound, _TYPICAL_GENERATOR)
         return _predicted(model, self.ordering, self.mpo_tolerance, self.rate_tolerance)
 
     def estimate(self, problem: Problem, verb: str = "evolve") -> Cost:  # noqa: ARG002
