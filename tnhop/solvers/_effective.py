@@ -94,7 +94,7 @@ def _filled(W: NDArray[np.float64]) -> int:
 def _part(W: NDArray[np.float64], group: slice, like: Array) -> Part:
     rows = np.flatnonzero(W.any(axis=(1, 2, 3)))
     columns = np.flatnonzero(W.any(axis=(0, 1, 2)))
-    matrix = W[rows][..., columns].reshape(len(rows), -1)
+    matrix = W[rows][..., columns].reshape(len(rows), W.shape[1] ** 2 * len(columns))
     return Part(rows, columns, group, placed(matrix, like))
 
 

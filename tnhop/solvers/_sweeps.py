@@ -32,18 +32,21 @@ from tnhop.solvers._effective import (
 
 Array = Any
 
-_ROUNDING = 1e-14
 _OVERSAMPLING = 4  # random vectors beyond the directions that are wanted
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Numbers that steer a step, see `TDVP`; `cutoff` is that of one step."""
+    """Numbers that steer a step, see `TDVP`.
+
+    Without `keep_trace` splits are plain ones: at a fixed bond a step can then be undone.
+    """
 
     max_bond: int
     krylov_tolerance: float
     expansion: int
     sites: int
+    keep_trace: bool = True
 
 
 class Generator:
@@ -93,32 +96,36 @@ class Tally:
     applications: int = 0
     saturated: float = 0.0
 
-    def __add__(self, other: Tally) -> Tally:
-        """Add up."""
-        return Tally(
-            self.discarded + other.discarded,
-            self.krylov + other.krylov,
-            self.applications + other.applications,
-            max(self.saturated, other.saturated),
-        )
+    def add(self, other: Tally) -> None:
+        """Add what another one has counted."""
+        self.discarded += other.discarded
+        self.krylov += other.krylov
+        self.applications += other.applications
+        self.saturated = max(self.saturated, other.saturated)
 
 
-def kept_split(M: Array, a: Array, cutoff: float, most: int, tally: Tally) -> tuple[Array, Array]:
+def kept_split(
+    M: Array, a: Array | None, cutoff: float, most: int, tally: Tally
+) -> tuple[Array, Array]:
     """Split M ≈ U C with isometric U, whose first column is the unit vector `a`, Eq. (61).
 
     The row a·M is kept as it is; of the rest, singular values up to `cutoff` are dropped. With `a`
     the trace functional, traces and one-site expectation values of the other side do not change.
     """
-    row = a @ M
-    U, S, V = do("linalg.svd", M - a[:, None] * row)
+    row = None if a is None else a @ M
+    U, S, V = do("linalg.svd", M if a is None else M - a[:, None] * row)
     values = do("to_numpy", S)
-    room = max(0, min(most, M.shape[0]) - 1)
-    wanted = int(np.sum(values > cutoff))
+    # vectors of values that are mere rounding are not orthogonal to `a`
+    rounding = 8 * float(np.finfo(values.dtype).eps) * _norm(M)
+    room = max(0, min(most, M.shape[0]) - (a is not None))
+    wanted = int(np.sum(values > max(cutoff, rounding)))
     rank = min(wanted, room)
     if rank < wanted:
         tally.saturated = max(tally.saturated, float(values[rank]))
     tally.discarded += float(np.sum(values[rank:] ** 2))
     U = U[:, :rank]
+    if a is None or row is None:
+        return U, S[:rank, None] * V[:rank]
     U = U - a[:, None] * (a @ U)
     left = do("concatenate", (a[:, None], U), axis=1)
     return left, do("concatenate", (row[None], S[:rank, None] * V[:rank]), axis=0)
@@ -131,7 +138,7 @@ def right_canonical(tensors: Sequence[Array], traces: Sequence[Array]) -> list[A
     for n in range(len(chain) - 1):
         left, size, _ = chain[n].shape
         M = chain[n].reshape(left * size, -1)
-        U, C = kept_split(M, _string(traces[n], left), _ROUNDING * _norm(M), M.shape[0], tally)
+        U, C = kept_split(M, _string(traces[n], left), 0.0, M.shape[0], tally)
         chain[n] = U.reshape(left, size, -1)
         chain[n + 1] = do("tensordot", C, chain[n + 1], ((1,), (0,)))
     return mirrored(chain)
@@ -196,6 +203,17 @@ class Stepper:
         sweep.tally.krylov += error**2
         return v
 
+    def _split(
+        self, sweep: _Sweep, M: Array, n: int, left: int, cutoff: float
+    ) -> tuple[Array, Array]:
+        string = _string(sweep.traces[n], left) if self.settings.keep_trace else None
+        own = Tally()
+        U, C = kept_split(M, string, cutoff, self.settings.max_bond, own)
+        if own.saturated <= sweep.cutoff:  # what is cut would have been dropped anyway
+            own.saturated = 0.0
+        sweep.tally.add(own)
+        return U, C
+
     def _singles(
         self, sweep: _Sweep, chain: list[Array], ahead: list[Array], sketches: list[Array] | None
     ) -> tuple[list[Array], list[Array]]:
@@ -220,7 +238,7 @@ class Stepper:
         chain, envs : list of array
             State with its centre on the last site; environments of the first 0, 1, ... sites.
         """
-        cores, traces = sweep.cores, sweep.traces
+        cores = sweep.cores
         last, chain = len(chain) - 1, list(chain)
         envs = [_one(chain[0], 1, 1, 1)]
         sketch = _one(chain[0], self._rows, 1, 1)
@@ -231,11 +249,9 @@ class Stepper:
             if n == last:
                 break
             shape = center.shape[:2]
-            M, string = center.reshape(shape[0] * shape[1], -1), _string(traces[n], shape[0])
-            if sketches is None:
-                U, S = kept_split(M, string, sweep.cutoff, self.settings.max_bond, sweep.tally)
-            else:
-                U, S = kept_split(M, string, _ROUNDING, M.shape[0], sweep.tally)
+            M = center.reshape(shape[0] * shape[1], -1)
+            U, S = self._split(sweep, M, n, shape[0], sweep.cutoff if sketches is None else 0.0)
+            if sketches is not None:
                 # S grows before it goes back in time: the new directions take part in the change
                 # of the tensor behind it, which the next site must not count twice
                 U, S = self._expanded(left, center, U, S, sketches[last - 1 - n], sweep.cutoff)
@@ -264,11 +280,8 @@ class Stepper:
             shape = pair.shape
             theta = pair.reshape(*shape[:2], -1)
             theta = self._exponential(sweep, effective(left, both), theta, sweep.dt)
-            string = _string(sweep.traces[n], shape[0])
-            U, C = kept_split(
-                theta.reshape(shape[0] * shape[1], -1), string,
-                sweep.cutoff, self.settings.max_bond, sweep.tally,
-            )  # fmt: skip
+            M = theta.reshape(shape[0] * shape[1], -1)
+            U, C = self._split(sweep, M, n, shape[0], sweep.cutoff)
             chain[n] = U.reshape(*shape[:2], -1)
             envs.append(advanced(left, chain[n], chain[n]))
             center = C.reshape(-1, *shape[2:])

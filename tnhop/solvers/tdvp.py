@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any, ClassVar
 
@@ -14,7 +14,7 @@ from autoray import do
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from tnhop._checks import fail, integer, one_of, real
+from tnhop._checks import fail, integer, one_of, real, wrong_type
 from tnhop._codec import register
 from tnhop.model import Model
 from tnhop.operators import LocalBasis, kind_of, local_matrix
@@ -147,7 +147,10 @@ class TDVP:
         if self.device is not None and self.backend != "torch":
             raise fail("device", "be None unless `backend` is 'torch'", f"it is '{self.device}'")
         if not isinstance(self.ordering, str):
-            object.__setattr__(self, "ordering", tuple(int(k) for k in self.ordering))
+            order = positions(self.ordering, "ordering")
+            object.__setattr__(self, "ordering", order)
+        else:
+            one_of(self.ordering, "ordering", ["auto", "natural"])
 
     def weight(self, model: Model) -> float:
         """Return ε for a model."""
@@ -202,6 +205,14 @@ class TDVP:
             yield run.snapshot(float(times[k]))
 
 
+def positions(value: Any, name: str) -> tuple[int, ...]:
+    """Accept integers; whether they are a permutation is checked with the model."""
+    array = np.asarray(value)
+    if array.ndim != 1 or array.dtype.kind not in "iu":
+        raise wrong_type(name, "be 'auto', 'natural' or a list of sites", value)
+    return tuple(int(k) for k in array)
+
+
 @lru_cache(maxsize=64)
 def _predicted(model: Model, ordering: Any, tolerance: float, rate_tolerance: float) -> int:
     return predicted_bond(
@@ -229,7 +240,7 @@ class _Run:
     """One evolution."""
 
     def __init__(self, method: TDVP, problem: Problem, carry: Any) -> None:
-        self.method, self.problem = method, problem
+        self.method, self.problem, self._warned = method, problem, False
         model, state = problem.model, problem.state
         self.epsilon = method.weight(model)
         ordering: Any = state.order if isinstance(state, MPSState) else method.ordering
@@ -250,7 +261,8 @@ class _Run:
             chain = right_canonical(chain, self.generator.traces[0])
             self.progress = _Progress([do("to_numpy", A) for A in chain])
         else:
-            self.progress = _Progress(**{**carry, "tally": Tally(**carry["tally"])})
+            own = {"tally": Tally(**carry["tally"]), "step_errors": dict(carry["step_errors"])}
+            self.progress = _Progress(**{**carry, **own})
         chain = [placed(A, self.like) for A in self.progress.tensors]
         self.stepper = Stepper(self.generator, self.settings, chain)
         self._norms = {
@@ -276,6 +288,8 @@ class _Run:
 
     def _advance(self, target: float) -> None:
         now, longest = self.progress, self.method.dt
+        if now.steps == 0:
+            self._open()
         left = target - now.time
         even = left / math.ceil(left / longest * (1 - 1e-12))
         # the bonds grow step by step: the first steps are short, so that little is missed
@@ -284,13 +298,20 @@ class _Run:
         probed = now.since_probe + 1 >= min(_PROBES, max(1, now.steps))
         tally = self._probe(dt) if probed else self._step(self.stepper, dt, now.steps)
         now.since_probe = 0 if probed else now.since_probe + 1
-        now.tally = now.tally + tally
+        now.tally.add(tally)
         now.lost += math.sqrt(tally.discarded)
         now.steps += 1
         now.time = target if last else now.time + dt
         now.tensors = [do("to_numpy", A) for A in self.stepper.chain]
         now.largest_bond = max(now.largest_bond, *(A.shape[2] for A in now.tensors))
         now.trace_defect = max(now.trace_defect, abs(float(self.state().trace()) - 1))
+
+    def _open(self) -> None:
+        """Open the bonds of the start in the directions of Lρ, which the first sweep would miss."""
+        stepper = self.stepper
+        stepper.settings = replace(self.settings, sites=1)
+        stepper.step(0.0, 0.0, (0, 2))
+        stepper.settings = self.settings
 
     def _step(self, stepper: Stepper, dt: float, seed: int, half: int = 0) -> Tally:
         return stepper.step(dt, self.method.cutoff * dt, (seed, half))
@@ -300,7 +321,8 @@ class _Run:
         coarse = self.stepper.copy()
         seed = self.progress.steps
         tally = self._step(coarse, dt, seed)
-        fine = self._step(self.stepper, dt / 2, seed) + self._step(self.stepper, dt / 2, seed, 1)
+        fine = self._step(self.stepper, dt / 2, seed)
+        fine.add(self._step(self.stepper, dt / 2, seed, 1))
         fine.applications += tally.applications
         states = [self.state(s.chain) for s in (coarse, self.stepper)]
         # half steps err by a quarter of what whole steps do, in all steps until the next probe
@@ -322,10 +344,11 @@ class _Run:
     def snapshot(self, time: float | None) -> Snapshot:
         """Return observables, error bars and all that a resume needs; a heartbeat at no time."""
         state, now = self.state(), self.progress
-        carry = {**now.__dict__, "tally": dict(now.tally.__dict__)}
+        own = {"tally": dict(now.tally.__dict__), "step_errors": dict(now.step_errors)}
+        carry = {**now.__dict__, **own}
         if time is None:
             return Snapshot(now.time, stats=self.stats(), state=state, carry=carry)
-        if now.tally.saturated > 0:
+        if now.tally.saturated > 0 and not self._warned:
             self._warn_saturated()
         values = {o.name: evaluate(state, o) for o in self.problem.observables}
         errors = {o.name: self._errors(o) for o in self.problem.observables}
@@ -345,6 +368,7 @@ class _Run:
         }
 
     def _warn_saturated(self) -> None:
+        self._warned = True
         found = self.progress.tally.saturated
         warnings.warn(
             f"`max_bond` = {self.method.max_bond} cut away singular values of {found:.1e}, above"

@@ -1,0 +1,319 @@
+"""Contractions and splits of the TDVP engine against plain sums over all legs."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from tnhop.solvers._effective import (
+    absorbed,
+    advanced,
+    as_ahead,
+    bond_effective,
+    effective,
+    mirrored,
+    pair_ahead,
+    placed,
+    sketched,
+    split_core,
+)
+from tnhop.solvers._sweeps import Tally, kept_split, right_canonical
+
+LIKE = np.zeros(1)
+
+
+def full(n, left, right, rng):
+    """Return a dense core."""
+    return rng.standard_normal((left, n, n, right))
+
+
+def sparse_rows(n, left, right, rng):
+    """Return a core with zero rows and columns of the bond."""
+    W = full(n, left, right, rng)
+    W[[0, 3]], W[..., [1, right - 1]] = 0.0, 0.0
+    return W
+
+
+def blocks(n, left, right, rng):
+    """Return a core of spins that mixes populations and coherences in few bond states."""
+    W = np.zeros((left, n, n, right))
+    W[:, :2, :2] = rng.standard_normal((left, 2, 2, right))
+    W[1:, 2:, 2:, :-2] = rng.standard_normal((left - 1, 2, 2, right - 2))
+    W[2, :, :, 1] += rng.standard_normal((n, n))
+    return W
+
+
+def diagonal(n, left, right, rng):
+    """Return a core that never mixes populations and coherences."""
+    W = np.zeros((left, n, n, right))
+    W[:, :2, :2] = rng.standard_normal((left, 2, 2, right))
+    W[1:, 2:, 2:, :-2] = rng.standard_normal((left - 1, 2, 2, right - 2))
+    return W
+
+
+def empty(n, left, right, rng):
+    """Return a core of zeros."""
+    return np.zeros((left, n, n, right))
+
+
+CORES = {
+    "full spin": (full, 4, 1), "zero rows": (sparse_rows, 4, 1), "blocks": (blocks, 4, 3),
+    "diagonal": (diagonal, 4, 2), "mode": (full, 9, 1), "mode with zero rows": (sparse_rows, 9, 1),
+    "nothing": (empty, 4, 2),
+}  # fmt: skip
+ANY_CORE = pytest.mark.parametrize(("make", "n", "parts"), CORES.values(), ids=CORES.keys())
+GROUPED = pytest.mark.parametrize("grouped", [True, False])
+
+
+def arrays(make, n, rng):
+    """Return core, environment of the left (bra, ket, D), of the right (ket, D, bra), tensor."""
+    W = make(n, 6, 7, rng)
+    return W, rng.standard_normal((3, 2, 6)), rng.standard_normal((5, 7, 4)), rng.standard_normal(
+        (2, n, 5)
+    )  # fmt: skip
+
+
+@ANY_CORE
+def test_number_of_parts(make, n, parts, rng):
+    W = make(n, 6, 7, rng)
+    assert len(split_core(W, LIKE).parts) == parts
+    assert len(split_core(W, LIKE, grouped=False).parts) == 1
+
+
+@GROUPED
+@ANY_CORE
+def test_parts_add_up_to_the_core(make, n, parts, grouped, rng):
+    W = make(n, 6, 7, rng)
+    total = np.zeros_like(W)
+    for part in split_core(W, LIKE, grouped).parts:
+        size = part.group.stop - part.group.start
+        matrix = part.matrix.reshape(len(part.rows), size, size, len(part.columns))
+        index = np.arange(part.group.start, part.group.stop)
+        total[np.ix_(part.rows, index, index, part.columns)] += matrix
+    np.testing.assert_array_equal(total, W)
+
+
+@GROUPED
+@ANY_CORE
+def test_effective_generator_of_a_site(make, n, parts, grouped, rng):
+    W, env, ahead, A = arrays(make, n, rng)
+    apply = effective(absorbed(env, split_core(W, LIKE, grouped)), ahead)
+    expected = np.einsum("bkD,DxnE,kns,sEt->bxt", env, W, A, ahead)
+    np.testing.assert_allclose(apply(A), expected, rtol=0, atol=1e-12)
+
+
+@GROUPED
+@ANY_CORE
+def test_environment_moves_by_one_site(make, n, parts, grouped, rng):
+    W, env, _, ket = arrays(make, n, rng)
+    bra = rng.standard_normal((3, n, 6))
+    found = advanced(absorbed(env, split_core(W, LIKE, grouped)), bra, ket)
+    expected = np.einsum("bkD,DxnE,bxs,knt->stE", env, W, bra, ket)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12)
+
+
+@GROUPED
+@ANY_CORE
+def test_sketch_moves_by_one_site(make, n, parts, grouped, rng):
+    W, _, _, A = arrays(make, n, rng)
+    sketch, G = rng.standard_normal((8, 2, 6)), rng.standard_normal((8, n))
+    found = sketched(sketch, G, split_core(W, LIKE, grouped), A)
+    expected = np.einsum("mkD,DxnE,mx,kns->msE", sketch, W, G, A)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12)
+
+
+@ANY_CORE
+def test_pair_of_sites(make, n, parts, rng):
+    """The second site, seen from the mirrored chain, is absorbed into what lies ahead."""
+    W, env, _, A = arrays(make, n, rng)
+    second = make(n, 7, 6, rng)
+    behind = rng.standard_normal((4, 3, 6))  # (bra, ket, D) of the mirrored chain
+    there = split_core(second.transpose(3, 1, 2, 0), LIKE, grouped=False)
+    ahead = pair_ahead(behind, there)
+    assert ahead.shape == (n * 3, 7, n * 4)
+    B = rng.standard_normal((5, n, 3))
+    pair = np.tensordot(A, B, (2, 0))
+    apply = effective(absorbed(env, split_core(W, LIKE)), ahead)
+    found = apply(pair.reshape(2, n, -1)).reshape(3, n, n, 4)
+    half = np.einsum("bkD,DxnE,knmt->bxEmt", env, W, pair)
+    expected = np.einsum("bxEmt,EymF,utF->bxyu", half, second, behind)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-11)
+
+
+def test_effective_generator_of_a_bond(rng):
+    env, ahead = rng.standard_normal((3, 2, 6)), rng.standard_normal((5, 6, 4))
+    S = rng.standard_normal((2, 5))
+    expected = np.einsum("bkD,ks,sDt->bt", env, S, ahead)
+    np.testing.assert_allclose(bond_effective(env, ahead)(S), expected, rtol=0, atol=1e-12)
+    np.testing.assert_array_equal(as_ahead(env), np.einsum("bkD->kDb", env))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_precision_is_that_of_the_other_array(dtype, rng):
+    like = np.zeros(1, dtype=dtype)
+    W, env, ahead, A = arrays(blocks, 4, rng)
+    env, ahead, A = (placed(x, like) for x in (env, ahead, A))
+    left = absorbed(env, split_core(W, like))
+    assert effective(left, ahead)(A).dtype == dtype
+    assert advanced(left, placed(rng.standard_normal((3, 4, 6)), like), A).dtype == dtype
+
+
+def test_torch_gives_the_same_numbers(rng):
+    torch = pytest.importorskip("torch")
+    like = torch.zeros(1, dtype=torch.float64)
+    W, env, ahead, A = arrays(blocks, 4, rng)
+    bra = rng.standard_normal((3, 4, 6))
+    here, there = absorbed(env, split_core(W, LIKE)), placed(env, like)
+    there = absorbed(there, split_core(W, like))
+    pairs = [
+        (effective(here, ahead)(A), effective(there, placed(ahead, like))(placed(A, like))),
+        (advanced(here, bra, A), advanced(there, placed(bra, like), placed(A, like))),
+    ]
+    for numpy_array, torch_array in pairs:
+        np.testing.assert_allclose(torch_array.numpy(), numpy_array, rtol=0, atol=1e-12)
+
+
+# Splits that keep one vector.
+
+
+def with_values(values, a, rows, columns, rng):
+    """Return a matrix whose part orthogonal to `a` has the given singular values."""
+    P = rng.standard_normal((rows, len(values)))
+    P = np.linalg.qr(P - np.outer(a, a @ P))[0]
+    Q = np.linalg.qr(rng.standard_normal((columns, len(values))))[0]
+    return np.outer(a, rng.standard_normal(columns)) + P * values @ Q.T
+
+
+@pytest.fixture
+def unit(rng):
+    a = rng.standard_normal(12)
+    return a / np.linalg.norm(a)
+
+
+VALUES = np.array([2.0, 0.7, 0.1, 1e-3, 1e-5])
+
+
+@pytest.mark.parametrize(
+    ("cutoff", "most", "rank", "saturated"),
+    [(1e-12, 50, 5, 0.0), (1e-4, 50, 4, 0.0), (0.05, 50, 3, 0.0), (10.0, 50, 0, 0.0),
+     (1e-12, 3, 2, 0.1), (1e-4, 4, 3, 1e-3), (1e-4, 5, 4, 0.0), (1e-4, 1, 0, 2.0)],
+)  # fmt: skip
+def test_split_keeps_the_vector_and_drops_small_values(cutoff, most, rank, saturated, unit, rng):
+    M, tally = with_values(VALUES, unit, 12, 9, rng), Tally()
+    U, C = kept_split(M, unit, cutoff, most, tally)
+    assert U.shape == (12, rank + 1)
+    assert C.shape == (rank + 1, 9)
+    np.testing.assert_array_equal(U[:, 0], unit)
+    np.testing.assert_allclose(U.T @ U, np.eye(rank + 1), rtol=0, atol=1e-12)
+    np.testing.assert_allclose(unit @ U @ C, unit @ M, rtol=0, atol=1e-13)
+    discarded = np.sum(VALUES[rank:] ** 2)
+    assert tally.discarded == pytest.approx(discarded, rel=1e-9, abs=1e-28)
+    assert np.sum((M - U @ C) ** 2) == pytest.approx(discarded, rel=1e-9, abs=1e-28)
+    assert tally.saturated == pytest.approx(saturated, rel=1e-9)
+
+
+def test_split_without_cutoff_is_complete_and_isometric(unit, rng):
+    """Also where rounding errors are kept as singular vectors."""
+    M, tally = with_values(VALUES, unit, 12, 20, rng), Tally()
+    U, C = kept_split(M, unit, 0.0, 100, tally)
+    assert U.shape[1] <= 12
+    np.testing.assert_allclose(U.T @ U, np.eye(U.shape[1]), rtol=0, atol=1e-12)
+    np.testing.assert_allclose(U @ C, M, rtol=0, atol=1e-13)
+    assert tally.saturated == 0.0
+
+
+def test_split_of_a_multiple_of_the_vector(unit, rng):
+    row, tally = rng.standard_normal(9), Tally()
+    U, C = kept_split(np.outer(unit, row), unit, 1e-12, 50, tally)
+    np.testing.assert_array_equal(U, unit[:, None])
+    np.testing.assert_allclose(C, row[None], rtol=0, atol=1e-14)
+    assert tally.discarded < 1e-28
+
+
+def test_split_adds_to_the_tally(unit, rng):
+    M, tally = with_values(VALUES, unit, 12, 9, rng), Tally(discarded=1.0, saturated=0.5)
+    kept_split(M, unit, 0.05, 3, tally)
+    assert tally.saturated == 0.5
+    assert tally.discarded == pytest.approx(1.0 + np.sum(VALUES[2:] ** 2), rel=1e-12)
+
+
+def test_tallies_add_up():
+    total = Tally(1.0, 2.0, 3, 0.5)
+    total.add(Tally(0.25, 0.5, 4, 0.25))
+    assert total == Tally(1.25, 2.5, 7, 0.5)
+
+
+# Chains.
+
+SIZES = (4, 4, 9, 4, 9)
+
+
+def random_chain(rng, bonds=(1, 3, 5, 4, 2, 1)):
+    pairs = zip(pairwise(bonds), SIZES, strict=True)
+    return [rng.standard_normal((left, n, right)) for (left, right), n in pairs]
+
+
+def vector_of(chain):
+    total = np.ones((1, 1))
+    for A in chain:
+        total = np.tensordot(total, A, (-1, 0)).reshape(-1, A.shape[2])
+    return total.ravel()
+
+
+def unit_traces():
+    d = {4: 1, 9: 3}  # populations of a mode come first
+    traces = [np.r_[np.ones(d[n]), np.zeros(n - d[n])] for n in SIZES]
+    return [t / np.linalg.norm(t) for t in traces]
+
+
+def test_mirror():
+    chain = random_chain(np.random.default_rng(1))
+    for A, B in zip(mirrored(mirrored(chain)), chain, strict=True):
+        np.testing.assert_array_equal(A, B)
+    shape = SIZES
+    there = vector_of(mirrored(chain)).reshape(shape[::-1])
+    np.testing.assert_allclose(
+        there.transpose(), vector_of(chain).reshape(shape), rtol=0, atol=1e-12
+    )
+
+
+@pytest.mark.parametrize(
+    "bonds", [(1, 3, 5, 4, 2, 1), (1, 1, 1, 1, 1, 1), (1, 7, 40, 20, 11, 1)],
+    ids=["small", "product", "larger than needed"],
+)  # fmt: skip
+def test_canonical_chain(bonds, rng):
+    chain, traces = random_chain(rng, bonds), unit_traces()
+    before = [A.copy() for A in chain]
+    found = right_canonical(chain, traces)
+    vector = vector_of(chain)
+    np.testing.assert_allclose(
+        vector_of(found), vector, rtol=0, atol=1e-12 * np.linalg.norm(vector)
+    )
+    behind = np.ones(1)
+    for A, trace in zip(found[:0:-1], traces[:0:-1], strict=True):
+        left, n, right = A.shape
+        flat = A.reshape(left, n * right)
+        np.testing.assert_allclose(flat @ flat.T, np.eye(left), rtol=0, atol=1e-12)
+        # the first vector of every bond is the trace functional of what lies behind
+        np.testing.assert_allclose(A[0], np.outer(trace, behind), rtol=0, atol=1e-14)
+        behind = np.eye(left)[0]
+    for A, B in zip(chain, before, strict=True):
+        np.testing.assert_array_equal(A, B)
+
+
+def test_canonical_chain_of_one_site(rng):
+    A = rng.standard_normal((1, 4, 1))
+    (found,) = right_canonical([A], [np.eye(4)[0]])
+    np.testing.assert_array_equal(found, A)
+
+
+def test_canonical_chain_in_torch(rng):
+    torch = pytest.importorskip("torch")
+    like = torch.zeros(1, dtype=torch.float64)
+    chain = random_chain(rng)
+    found = right_canonical(
+        [placed(A, like) for A in chain], [placed(t, like) for t in unit_traces()]
+    )
+    np.testing.assert_allclose(
+        vector_of([A.numpy() for A in found]), vector_of(chain), rtol=0, atol=1e-11
+    )
