@@ -1,0 +1,257 @@
+"""Where `TDVP` spends its time and how fast its kernel is, one thread; prints tables.
+
+Usage: python studies/benchmarks/kernel.py [shares] [rates] [torch]
+
+shares: parts of a run at N = 20, p = 1, beta = 2.5, Omega = 0.4, overlap 0.8, t <= 4.
+rates: operations per second of `effective(...)` at bond 64 with real cores from the middle of
+generators (p = 1, N = 20 and p = 3, N = 16, beta = 2.5), random environments, beside a product of
+two 1000 x 1000 matrices measured in turn. torch: the same with torch, where it is installed,
+and the whole run.
+
+Only the products that are made count: 2 m n k each (8 m n k for complex numbers in GFLOP/s; the
+ratio of times says what real numbers save). Best of many calls, in seconds of the processor.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections import defaultdict
+from types import SimpleNamespace
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+import tnhop as th
+from tnhop.representations.mpo import lindblad_mpo
+from tnhop.solvers import _arnoldi, _sweeps
+from tnhop.solvers import tdvp as tdvp_module
+from tnhop.solvers._effective import absorbed, effective, placed, split_core
+
+BETA, OMEGA, OVERLAP = 2.5, 0.4, 0.8
+ROUNDS, SHARE_OF_A_SECOND = 8, 0.06
+
+
+def operations(left, ahead_shape):
+    """Count 2 m n k over the products of one application."""
+    (bra, ket), (right, D, out) = left.shape, ahead_shape
+    total = 0
+    for part in left.core.parts:
+        n, columns = part.group.stop - part.group.start, min(len(part.columns), D)
+        total += 2 * (ket * n) * right * (columns * out)
+        total += 2 * (bra * n) * (ket * n * columns) * out
+    return total
+
+
+# Shares of a run.
+
+
+class Clock:
+    """Times functions; what is timed inside another counts for the inner one only."""
+
+    def __init__(self):
+        self.seconds, self.calls = defaultdict(float), defaultdict(int)
+        self._inner = [0.0]
+
+    def timed(self, name, function):
+        """Return the function with its time added to a name."""
+
+        def wrapped(*args, **kwargs):
+            self._inner.append(0.0)
+            began = time.process_time()
+            try:
+                return function(*args, **kwargs)
+            finally:
+                spent = time.process_time() - began
+                self.seconds[name] += spent - self._inner.pop()
+                self.calls[name] += 1
+                self._inner[-1] += spent
+
+        return wrapped
+
+
+def instrumented(clock):
+    """Put clocks around the parts of a step."""
+    counted = [0]
+    whole = _sweeps.effective, _sweeps.bond_effective, _sweeps.do
+
+    def timed_effective(left, ahead):
+        work, apply = operations(left, ahead.shape), clock.timed("apply", whole[0](left, ahead))
+
+        def counting(v):
+            counted[0] += work
+            return apply(v)
+
+        return counting
+
+    def timed_do(name, *args, **kwargs):
+        if name not in ("linalg.svd", "linalg.qr"):
+            return whole[2](name, *args, **kwargs)
+        return clock.timed("SVD, QR", whole[2])(name, *args, **kwargs)
+
+    _sweeps.effective = clock.timed("selecting blocks", timed_effective)
+    _sweeps.bond_effective = lambda *a: clock.timed("apply (bond)", whole[1](*a))
+    _sweeps.do = timed_do
+    for name in ("absorbed", "advanced", "sketched", "as_ahead"):
+        setattr(_sweeps, name, clock.timed(name, getattr(_sweeps, name)))
+    _sweeps.exponential = clock.timed("Arnoldi, orthogonalising", _sweeps.exponential)
+    _arnoldi.sl = SimpleNamespace(expm=clock.timed("small exponentials", _arnoldi.sl.expm))
+    tdvp_module.lindblad_mpo = clock.timed("generator", tdvp_module.lindblad_mpo)
+    tdvp_module.evaluate = clock.timed("observables", tdvp_module.evaluate)
+    return counted
+
+
+def one_pattern():
+    """Return model, start and times of the run."""
+    model = th.open_hopfield(np.ones((1, 20)), beta=BETA, Omega=OMEGA)
+    return model, th.pattern_state(model, overlap=OVERLAP), np.linspace(0, 4, 11)
+
+
+def shares():
+    """Share of the parts of a run."""
+    model, start, times = one_pattern()
+    run = {"observables": ["m_y", "m_z"], "method": th.TDVP()}
+    th.evolve(model, start, times[:2], **run)
+    began = time.process_time()
+    th.evolve(model, start, times, **run)
+    plain = time.process_time() - began
+    clock = Clock()
+    counted = instrumented(clock)
+    began = time.process_time()
+    stats = th.evolve(model, start, times, **run).stats
+    total = time.process_time() - began
+    rate = dgemm(np.zeros(1))()
+    print(
+        f"N = 20, t = 4: {plain:.2f} s, {total:.2f} s with clocks; bonds {stats['largest_bond']}"
+        f" and {stats['generator_bond']}, {stats['steps']} steps"
+    )
+    clock.seconds["everything else"] = total - sum(clock.seconds.values())
+    for name, seconds in sorted(clock.seconds.items(), key=lambda item: -item[1]):
+        note = ""
+        if name == "apply":
+            mean = counted[0] / seconds / 1e9
+            note = f"  {mean:.1f} GFLOP/s; 1000 x 1000: {rate:.1f}"
+        print(
+            f"  {name:<26} {seconds / total:>6.1%} {seconds:>7.2f} s {clock.calls[name]:>7}{note}"
+        )
+    products = sum(clock.seconds[n] for n in
+                   ("apply", "apply (bond)", "absorbed", "advanced", "sketched"))  # fmt: skip
+    print(f"  matrix products together   {products / total:>6.1%}, decompositions"
+          f" {clock.seconds['SVD, QR'] / total:.1%}")  # fmt: skip
+
+
+# Rates of the kernel.
+
+
+def timed(function, work):
+    """Return a function that measures GFLOP/s of one burst of calls."""
+
+    def burst():
+        function()
+        best, began = np.inf, time.process_time()
+        while time.process_time() - began < SHARE_OF_A_SECOND:
+            start = time.process_time()
+            function()
+            best = min(best, time.process_time() - start)
+        return work / best / 1e9
+
+    return burst
+
+
+def dgemm(like, size=1000):
+    """Return the measurement of a product of two large matrices."""
+    rng = np.random.default_rng(1)
+    a, b = (placed(rng.standard_normal((size, size)), like) for _ in range(2))
+    return timed(lambda: a @ b, (8 if "complex" in str(like.dtype) else 2) * size**3)
+
+
+def cores():
+    """Return cores from the middle of two generators, the larger bond about 60 and 130."""
+    xi = th.random_patterns(3, 16, rng=7)
+    for label, patterns, tolerance in (("p = 1, N = 20", np.ones((1, 20)), 1e-4),
+                                       ("p = 3, N = 16", xi, 1e-4)):  # fmt: skip
+        model = th.open_hopfield(patterns, beta=BETA, Omega=OMEGA)
+        mpo = lindblad_mpo(model, epsilon=0.3, tolerance=tolerance, rate_tolerance=0.1)
+        yield label, mpo.cores[len(mpo.cores) // 2]
+
+
+def application(W, bond, like):
+    """Return one application of an effective generator and its operations."""
+    rng = np.random.default_rng(2)
+
+    def random(*shape):
+        return placed(rng.standard_normal(shape), like)
+
+    core = split_core(W, like)
+    left = absorbed(random(bond, bond, W.shape[0]), core)
+    ahead = random(bond, W.shape[3], bond)
+    apply, v = effective(left, ahead), random(bond, W.shape[1], bond)
+    return lambda: apply(v), operations(left, ahead.shape)
+
+
+def rates(kinds=("float64", "complex128", "float32"), bonds=(64, 32), library="numpy"):
+    """Operations per second, measured in turn with the large product, and ratios of times."""
+    print(f"{'core':<18} {'bond':>4} {'D':>9} {'blocks':>6} {'kind':>16} {'ms':>8} {'GFLOP/s':>8}"
+          f" {'large':>7} {'share':>6} {'time / float64':>14}")  # fmt: skip
+    likes = {kind: zeros(kind, library) for kind in kinds}
+    large = {kind: dgemm(like) for kind, like in likes.items()}
+    for label, W in cores():
+        for bond in bonds:
+            measures, works = {}, {}
+            for kind, like in likes.items():
+                function, work = application(W, bond, like)
+                works[kind] = work * (4 if kind == "complex128" else 1)
+                measures[kind] = timed(function, works[kind])
+            best, peak = defaultdict(float), defaultdict(float)
+            for _ in range(ROUNDS):
+                for kind in kinds:
+                    best[kind] = max(best[kind], measures[kind]())
+                    peak[kind] = max(peak[kind], large[kind]())
+            parts = len(split_core(W, np.zeros(1)).parts)
+            base = works[kinds[0]] / best[kinds[0]]
+            for kind in kinds:
+                spent = works[kind] / best[kind]
+                print(
+                    f"{label:<18} {bond:>4} {W.shape[0]:>4}-{W.shape[3]:<4} {parts:>6}"
+                    f" {library + ' ' + kind:>16} {spent / 1e6:>8.2f} {best[kind]:>8.1f}"
+                    f" {peak[kind]:>7.1f} {best[kind] / peak[kind]:>6.0%} {spent / base:>14.2f}",
+                    flush=True,
+                )
+
+
+def zeros(kind, library):
+    """Return an array of a library."""
+    if library == "numpy":
+        return np.zeros(1, dtype=kind)
+    import torch
+
+    torch.set_num_threads(1)
+    return torch.zeros(1, dtype=getattr(torch, kind))
+
+
+def by_torch():
+    """Torch, beside numpy in the same run."""
+    try:
+        import torch  # noqa: F401
+    except ImportError:
+        print("torch is not installed")
+        return
+    for library in ("numpy", "torch"):
+        rates(("float64", "float32"), library=library)
+    model, start, times = one_pattern()
+    for library in ("numpy", "torch"):
+        run = {"observables": ["m_y", "m_z"], "method": th.TDVP(backend=library)}
+        th.evolve(model, start, times[:2], **run)
+        began = time.process_time()
+        values = th.evolve(model, start, times, **run).expect["m_z"]
+        print(f"whole run, {library}: {time.process_time() - began:.2f} s, m_z {values[-1, 0]:.6f}")
+
+
+CASES = {"shares": shares, "rates": rates, "torch": by_torch}
+
+if __name__ == "__main__":
+    print(f"one thread; {os.cpu_count()} cores; Python {sys.version.split()[0]}")
+    with threadpool_limits(1):
+        for case in sys.argv[1:] or CASES:
+            CASES[case]()
