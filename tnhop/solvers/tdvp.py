@@ -39,8 +39,8 @@ Real = NDArray[np.float64]
 
 _START_LEVELS = 4  # the first step is cut into 1/16, 1/16, 1/8, 1/4, 1/2
 _PROBES = 12  # a time-step probe at steps 1, 2, 4, 8 and then every so many
-# What is dropped goes on acting, and more so in large networks: true over dropped was 3, 8 and 10 to
-# 20 at N = 16, 40 and 80 to 100, t <= 10, against `Symmetric`. Fitted to these few cases.
+# What is dropped goes on acting, the more so in large networks: true over dropped was 3, 8 and 10
+# to 20 at N = 16, 40 and 80 to 100, t <= 10, against `Symmetric`. Fitted to these few cases.
 _TRUNCATION = 1.2
 _TYPICAL_GENERATOR = 100
 _TYPICAL_BOND = 30  # behind estimates of time and memory
