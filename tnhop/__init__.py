@@ -54,7 +54,7 @@ from tnhop.representations.populations import PopulationState
 from tnhop.representations.sparse import DenseState
 from tnhop.representations.symmetric import SymmetricState
 from tnhop.result import Comparison, Correlation, ErrorBudget, Result, Spectrum, SteadyState, load
-from tnhop.solvers import ALL_METHODS, TDVP, Exact, MeanField, Symmetric
+from tnhop.solvers import ALL_METHODS, TDVP, TEBD, Exact, MeanField, Symmetric
 from tnhop.states import ProductState, pattern_state, product_state
 from tnhop.terms import (
     FieldJump,
@@ -75,6 +75,7 @@ __all__ = [
     "ALL_METHODS",
     "ALL_MODELS",
     "TDVP",
+    "TEBD",
     "ChebyshevRate",
     "Comparison",
     "ConstantRate",

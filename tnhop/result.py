@@ -226,6 +226,12 @@ class SteadyState:
         Labels and definitions.
     stats : dict
         Effort.
+    errors : ErrorBudget or None
+        Half-widths, where the method measures them.
+    weighted_residual : float
+        The residual in the norm in which the method truncates; NaN if there is none.
+    label : str
+        What `converged` rests on, where it is less than an eigenvalue problem.
     """
 
     state: Any
@@ -238,6 +244,9 @@ class SteadyState:
     method: Any
     observables: tuple[Observable, ...]
     stats: dict[str, Any] = field(default_factory=dict)
+    errors: ErrorBudget | None = None
+    weighted_residual: float = float("nan")
+    label: str = ""
 
     def __repr__(self) -> str:
         """Return the quality and the table of values."""
@@ -245,10 +254,12 @@ class SteadyState:
             row
             for o in self.observables
             for name, values in real_parts(o.name, self.expect[o.name])
-            for row in _tables.rows(name, o, np.asarray(values), None)
+            for row in _tables.rows(
+                name, o, np.asarray(values), self.errors[o.name] if self.errors else None
+            )
         ]
         width = max((len(label) for label, _ in rows), default=0)
-        label = "converged" if self.converged else "not converged"
+        label = self.label or ("converged" if self.converged else "not converged")
         head = (
             f"steady state of {repr(self.model)[1:-1]}\n{self.method!r}: {label},"
             f" residual {self.residual:.1e}, gap {self.gap:.6g}, multiplicity {self.multiplicity}"

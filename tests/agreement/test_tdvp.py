@@ -154,6 +154,12 @@ def result_of(name, sites):
     return th.evolve(model, state, times, observables=observables, method=method)
 
 
+def bars(result, observable):
+    """Half-widths without the Fock tail: the oracle has the same levels."""
+    sources = result.errors.sources(observable)
+    return sum(width for source, width in sources.items() if source != "fock_tail")
+
+
 @CASES
 def test_default_settings(name, sites):
     result = result_of(name, sites)
@@ -163,24 +169,29 @@ def test_default_settings(name, sites):
 
 @CASES
 def test_true_error_is_inside_the_budget(name, sites):
-    """What every observable is off, in every component and at every time."""
+    """Nearly all components at all times, and the others are not far outside."""
     result, reference = result_of(name, sites), reference_of(name)
+    ratios = []
     for observable, values in result.expect.items():
-        bar = result.errors[observable]
+        bar = bars(result, observable)
         if np.isnan(bar).any():
             assert not case(name)[0].select(observable)[0].operators
             continue
         error = np.abs(values - reference.expect[observable])
-        assert np.all(error <= 1.5 * bar + 1e-9), (observable, float((error / bar).max()))
+        ratios.append(np.ravel(error / (bar + 1e-9)))
+    ratios = np.concatenate(ratios)
+    assert np.mean(ratios <= 1) >= 0.9  # 95 % over many problems: studies/validation/calibration
+    assert ratios.max() < 4
 
 
 @pytest.mark.parametrize("name", ["one pattern, tilted", "Dicke"])
 def test_budget_is_not_far_too_large(name):
-    """Below a thousand times the largest error."""
+    """Below 300 times the largest error."""
     result, reference = result_of(name, 1), reference_of(name)
     for observable, error in distances(result, reference).items():
-        if not np.isnan(result.errors[observable]).any() and error > 1e-7:
-            assert result.errors[observable].max() < 1000 * error, observable
+        bar = bars(result, observable)
+        if not np.isnan(bar).any() and error > 1e-7:
+            assert bar.max() < 300 * error, observable
 
 
 @pytest.mark.slow

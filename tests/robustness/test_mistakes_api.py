@@ -48,6 +48,13 @@ def tangled(n_spins=30, **changes):
     return network(xi=xi, Omega=3 / 7, couplings=gaussian_couplings(n_spins), **changes)
 
 
+def knotted(**changes):
+    """Return it with a term of three spins, which no gate does either."""
+    model = tangled(**changes)
+    H = model.hamiltonian + 0.1 * th.sigma("z")(0) * th.sigma("x")(1) * th.sigma("z")(2)
+    return th.Model(model.sites, H, model.jumps, patterns=model.patterns)
+
+
 def triples():
     """Return jumps that single out three spins of one class."""
     words = [
@@ -576,14 +583,17 @@ def test_automatic_method_takes_one_that_fits(capsys):
 
 
 def test_automatic_method_is_mean_field_where_no_two_spins_are_alike(capsys):
-    result = th.evolve(tangled(), th.pattern_state(tangled()), [0.5], observables="m_z")
+    result = th.evolve(knotted(), th.pattern_state(knotted()), [0.5], observables="m_z")
     assert isinstance(result.method, th.MeanField)
     assert "Method `MeanField` chosen" in capsys.readouterr().err
 
 
 def test_nothing_fits_gives_all_reasons():
-    model = tangled(beta=np.inf)
-    reasons = "Method `Exact` .* Method `Symmetric` finds 30 classes.* Method `MeanField`"
+    model = knotted(beta=np.inf)
+    reasons = (
+        "Method `Exact` .* Method `Symmetric` finds 30 classes.* Method `TDVP` .*"
+        "Method `TEBD` cannot be used: terms .* on 3 sites.* Method `MeanField`"
+    )
     with pytest.raises(ValueError, match=f"No method can solve this problem. {reasons}"):
         th.evolve(model, th.pattern_state(model), [0.5])
 

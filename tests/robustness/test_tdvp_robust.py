@@ -80,10 +80,11 @@ def test_order_that_does_not_fit_the_model(ordering, sentence):
         evolve(ordering=ordering)
 
 
-@pytest.mark.parametrize("verb", [th.steady_state, th.liouvillian_spectrum])
-def test_other_verbs_are_refused(verb):
-    with pytest.raises(ValueError, match=r"TDVP` does not offer .* Use `evolve` to a late time"):
-        verb(NETWORK, method="TDVP")
+def test_other_verbs_are_refused():
+    with pytest.raises(ValueError, match=r"TDVP` does not offer .* Use `Exact` or `Symmetric`"):
+        th.liouvillian_spectrum(NETWORK, method="TDVP")
+    with pytest.raises(ValueError, match=r"TEBD` does not offer .* Use `evolve` to a late time"):
+        th.steady_state(NETWORK, method="TEBD")
 
 
 def test_states_of_other_solvers_are_refused():
@@ -270,7 +271,9 @@ def test_start_time_alone(model):
         result = evolve(model, [0.0], ["sigma_x", "sigma_y", "sigma_z"])
     for k, name in enumerate(["sigma_x", "sigma_y", "sigma_z"]):
         np.testing.assert_allclose(result.expect[name][0], BLOCH[: model.n_spins, k], atol=1e-14)
-        np.testing.assert_array_equal(result.errors[name], 0)
+        for source, width in result.errors.sources(name).items():
+            if source != "fock_tail":  # the coherent start has a tail
+                np.testing.assert_array_equal(width, 0)
     assert result.stats["steps"] == 0
     assert isinstance(result.final_state, MPSState)
 

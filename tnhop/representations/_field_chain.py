@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tnhop.operators import SPIN_OPERATORS, LocalBasis
-from tnhop.representations._skeleton import TYPES, FieldSite, FieldTable, Nodes, nested_nodes
+from tnhop.operators import SPIN_OPERATORS, LocalBasis, spin_basis
+from tnhop.representations._skeleton import TYPES, FieldTable, Nodes, nested_nodes
 
 Real = NDArray[np.float64]
 Complex = NDArray[np.complex128]
@@ -19,6 +18,7 @@ _SAFETY = 0.45  # first guess of the tolerance of one cut: errors of many cuts a
 _ATTEMPTS = 8
 _RANDOM_TESTS = 48
 _ROUNDING = 1e-13
+_COHERENT = 0.4  # weight of coherences in the typical error, see studies/validation/calibration
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,14 +43,13 @@ class FieldChain:
     rate_error: float
     smallest_rate: float
 
-    def local(self, n: int) -> Iterator[tuple[Complex, Complex, Complex]]:
-        """Yield (weights between left and right nodes, A, B) with D ρ = Σ weight · A ρ B."""
-        site = self.table.sites.get(n)
-        if site is not None:
+    def local(self, n: int) -> Iterator[tuple[Complex, Complex]]:
+        """Yield weights between left and right nodes, and the superoperators that they multiply."""
+        if n in self.table.sites:
             left, right = self.left[n], self.right[n + 1]
             fields = _Sums(left, right)
-            for f, A, B, _ in _channels(site, fields.ket, fields.bra):
-                yield left.mirrored @ f @ right.mirrored.T, A, B
+            for f, S, _ in self.table.functions(n, fields.ket, fields.bra):
+                yield left.mirrored @ f @ right.mirrored.T, S
 
 
 class _Sums:
@@ -70,35 +69,16 @@ class _Sums:
         return np.asarray(c[:, None, row] + d[None, :, row])
 
 
-def _channels(
-    site: FieldSite, ket: Any, bra: Any
-) -> Iterator[tuple[Complex, Complex, Complex, bool]]:
-    """Yield (f, A, B, whether f is a rate for populations) with Σ_jumps D[L] ρ = Σ f · A ρ B.
-
-    The fields are ket(row) and bra(row).
-    """
-    one = SPIN_OPERATORS["I"]
-    for amplitudes, rows in zip(site.amplitudes, site.rows, strict=True):
-        a = [np.asarray(rate(*map(ket, rows)), dtype=complex) for _, rate in amplitudes]
-        b = [np.asarray(rate(*map(bra, rows)), dtype=complex) for _, rate in amplitudes]
-        matrices = [SPIN_OPERATORS[name] for name, _ in amplitudes]
-        for i, A in enumerate(matrices):
-            for j, B in enumerate(matrices):
-                yield a[i] * b[j].conj(), A, B.conj().T, i == j
-                square = A.conj().T @ B
-                if square.any():
-                    yield -0.5 * a[i].conj() * a[j], square, one, False
-                    yield -0.5 * b[i].conj() * b[j], one, square, False
-
-
-def field_chain(table: FieldTable, tolerance: float, rate_tolerance: float) -> FieldChain:
+def field_chain(
+    table: FieldTable, tolerance: float, rate_tolerance: float, safety: float = _SAFETY
+) -> FieldChain:
     """Interpolate field jumps so that all test configurations meet the tolerances.
 
     The tolerance of one cut is lowered until the errors measured on whole configurations are small
     enough; several cuts add up, and the pivots see the other side on a grid only.
     """
     tests = test_configurations(table)
-    asked, asked_rate = _SAFETY * tolerance, _SAFETY * rate_tolerance
+    asked, asked_rate = safety * tolerance, safety * rate_tolerance
     best, lowest = None, np.inf
     for _ in range(_ATTEMPTS):
         left = nested_nodes(table, asked, asked_rate)
@@ -158,7 +138,8 @@ def _measured(
     bra = TYPES[tests][:, :, 1] @ table.weights.T
     population = (TYPES[tests][:, :, 0] == TYPES[tests][:, :, 1]).all(axis=1)
     chain = FieldChain(table, left, right, 0.0, 0.0, 0.0, np.inf)
-    largest, squares, relative, smallest = 0.0, list[float](), 0.0, np.inf
+    largest, relative, smallest = 0.0, 0.0, np.inf
+    squares = list[tuple[float, float]]()  # of populations, of all
     before = one
     for n in range(n_sites):
         if n:
@@ -166,17 +147,19 @@ def _measured(
         after = behind[n_sites - 1 - n]
         if n not in table.sites:
             continue
-        exact = _channels(table.sites[n], lambda row: ket[:, row], lambda row: bra[:, row])
-        for (weights, _, _), (f, _, _, is_rate) in zip(chain.local(n), exact, strict=True):
+        exact = table.functions(n, lambda row: ket[:, row], lambda row: bra[:, row])
+        for (weights, _), (f, _, is_rate) in zip(chain.local(n), exact, strict=True):
             found = np.einsum("kn,nm,km->k", before, weights, after, optimize=True)
             largest = max(largest, float(np.abs(found - f).max()))
-            squares.append(float(np.mean(np.abs(found - f)[population] ** 2)))
+            square = np.abs(found - f) ** 2
+            squares.append((float(np.mean(square[population])), float(np.mean(square))))
             if is_rate:
                 rate, true = found[population].real, f[population].real
                 smallest = min(smallest, float(rate.min()))
                 some = true > 1e-14
                 relative = max(relative, float(np.abs(rate[some] / true[some] - 1).max(initial=0)))
-    typical = float(np.sqrt(np.mean(squares)))
+    own, every = np.sqrt(np.mean(squares, axis=0))
+    typical = float(max(own, _COHERENT * every))
     return FieldChain(table, left, right, largest, typical, relative, smallest)
 
 
@@ -200,8 +183,9 @@ def field_cores(
         forward = np.einsum("ltr,tab->labr", chain.left[n + 1].transfer, types)
         backward = np.einsum("rtl,tab->labr", chain.right[n].transfer, types)
         flips = np.zeros((chain.left[n].size, 4, 4, chain.right[n + 1].size))
-        for weights, A, B in chain.local(n):
-            flips += np.einsum("lr,ab->labr", weights, basis.superoperator(A, B)).real
+        weight = np.einsum("aij,aji->a", basis.duals, spin_basis().matrices).real  # 1, ε, ε, ε
+        for weights, S in chain.local(n):
+            flips += np.einsum("lr,ab->labr", weights, S * weight[:, None] / weight).real
         yield forward, flips, backward
 
 

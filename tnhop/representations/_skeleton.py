@@ -8,7 +8,8 @@ docs/physics.md. A nested skeleton decomposition in the maximum norm.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import copy
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -17,12 +18,15 @@ import numpy as np
 import scipy.linalg as sl
 from numpy.typing import NDArray
 
+from tnhop.model import Model
+from tnhop.operators import SPIN_OPERATORS, spin_basis
 from tnhop.rates import Rate
 from tnhop.representations._minimax import skeleton
 from tnhop.terms import FieldJump
 
 Real = NDArray[np.float64]
 Complex = NDArray[np.complex128]
+Fields = Callable[[int], Any]  # row of the table → field of all pairs in question
 
 TYPES = np.array([[1, 1], [-1, -1], [1, -1], [-1, 1]])  # (ket, bra): ↑↑ ↓↓ ↑↓ ↓↑
 _GRID = 12  # fields of the other side at which functions are compared, per bra and ket
@@ -46,6 +50,24 @@ class FieldSite:
 
     amplitudes: tuple[tuple[tuple[str, Rate], ...], ...]
     rows: tuple[tuple[int, ...], ...]
+
+
+def rate_functions(
+    site: FieldSite, ket: Fields, bra: Fields
+) -> Iterator[tuple[Complex, Complex, Complex, bool]]:
+    """Yield (f, A, B, whether f is a rate for populations) with Σ_jumps D[L] ρ = Σ f · A ρ B."""
+    one = SPIN_OPERATORS["I"]
+    for amplitudes, rows in zip(site.amplitudes, site.rows, strict=True):
+        a = [np.asarray(rate(*map(ket, rows)), dtype=complex) for _, rate in amplitudes]
+        b = [np.asarray(rate(*map(bra, rows)), dtype=complex) for _, rate in amplitudes]
+        matrices = [SPIN_OPERATORS[name] for name, _ in amplitudes]
+        for i, A in enumerate(matrices):
+            for j, B in enumerate(matrices):
+                yield a[i] * b[j].conj(), A, B.conj().T, i == j
+                square = A.conj().T @ B
+                if square.any():
+                    yield -0.5 * a[i].conj() * a[j], square, one, False
+                    yield -0.5 * b[i].conj() * b[j], one, square, False
 
 
 class FieldTable:
@@ -93,12 +115,35 @@ class FieldTable:
 
     def reversed(self) -> FieldTable:
         """Return the same jumps on the chain read from its other end."""
-        other = object.__new__(FieldTable)
+        other = copy.copy(self)
         n_sites = self.weights.shape[1]
         other.weights, other.spins = self.weights[:, ::-1], self.spins[::-1]
         other.__dict__["axes"] = [axis[::-1] for axis in self.axes]
         other.sites = {n_sites - 1 - n: site for n, site in self.sites.items()}
         return other
+
+    def share(self, cut: int) -> float:
+        """Return the share of the tolerance at a cut.
+
+        Errors of all cuts add up: where few nodes are needed anyway, near the ends, be strict.
+        """
+        n_sites = self.weights.shape[1]
+        return (2 * min(cut, n_sites - cut) / n_sites) ** 2
+
+    def columns(self, cut: int, *sides: Any) -> Iterator[Complex]:
+        """Yield all functions of the left configuration, each divided by its accepted error."""
+        yield from _columns(self, cut, *sides)
+
+    def functions(
+        self, n: int, ket: Fields, bra: Fields
+    ) -> Iterator[tuple[Complex, Complex, bool]]:
+        """Yield what acts at a position, as functions of the fields ket(row) and bra(row).
+
+        Values, the superoperator on (tr ρ, ⟨σᶻ⟩, ⟨σˣ⟩, ⟨σʸ⟩) that they multiply, and whether they
+        are a rate between populations.
+        """
+        for f, A, B, is_rate in rate_functions(self.sites[n], ket, bra):
+            yield f, spin_basis().superoperator(A, B), is_rate
 
     @cached_property
     def axes(self) -> list[NDArray[np.int8]]:
@@ -107,6 +152,12 @@ class FieldTable:
         _, _, vectors = np.linalg.svd(self.weights[scale > 0], full_matrices=False)
         candidates = [*self.weights[scale > 0][:6], *vectors[:6]]
         return [np.where(v >= 0, 1, -1).astype(np.int8) for v in candidates]
+
+
+def field_table(model: Model, order: NDArray[np.intp]) -> FieldTable | None:
+    """Return the field jumps of a model along a chain, or None if it has none."""
+    jumps = [jump for jump in model.jumps if isinstance(jump, FieldJump)]
+    return FieldTable(jumps, order, model.n_spins) if jumps else None
 
 
 @dataclass(frozen=True, eq=False)
@@ -211,8 +262,7 @@ def nested_nodes(table: FieldTable, tolerance: float, rate_tolerance: float) -> 
         if not table.spins[cut - 1]:
             nodes.append(nodes[-1].unchanged())
             continue
-        # errors of all cuts add up: where few nodes are needed anyway, near the ends, be strict
-        share = max(_LEAST_SHARE, (2 * min(cut, n_sites - cut) / n_sites) ** 2)
+        share = max(_LEAST_SHARE, table.share(cut))
         nodes.append(
             _next_nodes(table, cut, nodes[-1], share * tolerance, share * rate_tolerance, rng)
         )
@@ -236,8 +286,8 @@ def rank_estimate(table: FieldTable, cut: int, tolerance: float, rate_tolerance:
     weights = table.weights[:, :cut].T
     population = (kets == bras).all(axis=1)
     columns = list(
-        _columns(table, cut, kets @ weights, bras @ weights, population,
-                 tolerance, rate_tolerance, rng)
+        table.columns(cut, kets @ weights, bras @ weights, population,
+                      tolerance, rate_tolerance, rng)
     )  # fmt: skip
     if not columns:
         return 1
@@ -257,7 +307,7 @@ def _next_nodes(
     ket = (old.ket[:, None] + TYPES[:, 0, None] * step).reshape(-1, len(step))  # (point, type)
     bra = (old.bra[:, None] + TYPES[:, 1, None] * step).reshape(-1, len(step))
     population = (old.population[:, None] & (TYPES[:, 0] == TYPES[:, 1])).ravel()
-    columns = list(_columns(table, cut, ket, bra, population, tolerance, rate_tolerance, rng))
+    columns = list(table.columns(cut, ket, bra, population, tolerance, rate_tolerance, rng))
     n = len(ket)
     if columns:
         V = np.concatenate(columns, axis=1)
@@ -296,7 +346,7 @@ def _columns(
     for amplitudes, rows, others in _readers(table, cut):
         if not table.weights[list(rows), :cut].any():
             continue  # the left does not enter: constants need no node
-        x, i, j = _other_side(table.weights[np.ix_(rows, others)], rng)
+        x, i, j = other_side(table.weights[np.ix_(rows, others)], rng)
         A = [_amplitude(rate, ket[:, rows], x) for _, rate in amplitudes]
         B = [_amplitude(rate, bra[:, rows], x) for _, rate in amplitudes]
         tables = np.round(np.concatenate(A + B), 12)
@@ -313,14 +363,14 @@ def _columns(
                     accepted = np.where(
                         least > _TINY, np.minimum(tolerance, rate_tolerance * least), tolerance
                     )
-                yield from _hermitian_parts(loss_ket / accepted, loss_bra / accepted)
+                yield from hermitian_parts(loss_ket / accepted, loss_bra / accepted)
                 half = i >= j if p == q else i >= 0  # the others are their mirror images
                 gain = A[p][:, i[half]] * B[q][:, j[half]].conj()
                 turned = A[q][:, j[half]] * B[p][:, i[half]].conj()
-                yield from _hermitian_parts(gain / tolerance, turned / tolerance)
+                yield from hermitian_parts(gain / tolerance, turned / tolerance)
 
 
-def _hermitian_parts(f: Complex, turned: Complex) -> Iterator[Complex]:
+def hermitian_parts(f: Complex, turned: Complex) -> Iterator[Complex]:
     """Yield (f + Kf)/2 and (f - Kf)/2i, with Kf(ket, bra) = f(bra, ket)*, Eq. (57)."""
     yield (f + turned) / 2
     odd = (f - turned) / 2j
@@ -357,15 +407,15 @@ def _readers(
         yield reader
 
 
-def _other_side(
-    weights: Real, rng: np.random.Generator
+def other_side(
+    weights: Real, rng: np.random.Generator, grid: int = _GRID
 ) -> tuple[Real, NDArray[np.intp], NDArray[np.intp]]:
     """Return fields that the other side can make, shape (n, n_fields), and pairs of (ket, bra)."""
     n_fields, n_others = weights.shape
     if n_fields == 1:
         bound = np.abs(weights).sum()
-        x = bound * np.cos(np.pi * np.arange(_GRID) / (_GRID - 1))[:, None]
-        i, j = np.indices((_GRID, _GRID)).reshape(2, -1)
+        x = bound * np.cos(np.pi * np.arange(grid) / (grid - 1))[:, None]
+        i, j = np.indices((grid, grid)).reshape(2, -1)
         return (x, i, j) if bound else (x[:1], i[:1], j[:1])
     bias = rng.normal(size=(_SAMPLES, n_fields)) @ weights * n_others**0.5
     noise = rng.normal(size=(_SAMPLES, n_others)) * np.linspace(0, 2, _SAMPLES)[:, None]

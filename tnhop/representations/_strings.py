@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tnhop.model import Model
-from tnhop.operators import LocalBasis, local_matrix
+from tnhop.operators import LocalBasis, local_matrix, mode_basis, spin_basis
 from tnhop.terms import Jump, Term
 
 Real = NDArray[np.float64]
@@ -21,6 +21,12 @@ String = tuple[tuple[int, int], ...]  # (position, number of a local superoperat
 
 _TINY = 1e-14
 _RANK = 1e-13
+
+
+def site_bases(model: Model, order: NDArray[np.intp], epsilon: float) -> list[LocalBasis]:
+    """Return the coordinates of the sites by position: weighted spins, plain modes."""
+    sites = [model.sites[k] for k in order]
+    return [spin_basis(epsilon) if s.kind == "spin" else mode_basis(s.dim) for s in sites]
 
 
 class LocalFamily:
@@ -164,4 +170,4 @@ def minimal_chain(strings: dict[String, float], families: Sequence[LocalFamily])
     return cores
 
 
-__all__ = ["LocalFamily", "minimal_chain", "real_strings"]
+__all__ = ["LocalFamily", "minimal_chain", "real_strings", "site_bases"]

@@ -17,20 +17,18 @@ from threadpoolctl import threadpool_limits
 
 from tnhop._checks import fail, integer, real, wrong_type
 from tnhop.model import Model
-from tnhop.operators import LocalBasis, mode_basis, spin_basis
+from tnhop.operators import LocalBasis
 from tnhop.problem import TruncationWarning
 from tnhop.representations._field_chain import field_chain, field_cores
 from tnhop.representations._ordering import ordering_cost, site_order
-from tnhop.representations._skeleton import FieldTable, rank_estimate
-from tnhop.representations._strings import minimal_chain, real_strings
-from tnhop.terms import FieldJump
+from tnhop.representations._skeleton import FieldTable, field_table, rank_estimate
+from tnhop.representations._strings import minimal_chain, real_strings, site_bases
 
 __all__ = [
     "LindbladMPO",
     "lindblad_mpo",
     "ordering_cost",
     "predicted_bond",
-    "site_bases",
     "site_order",
 ]
 
@@ -40,12 +38,6 @@ _CUTS = 2.5  # about how often the error of one cut the errors of whole configur
 
 # decompositions of matrices of some hundred rows: more threads only wait for each other
 _one_thread = threadpool_limits.wrap(limits=1, user_api="blas")
-
-
-def site_bases(model: Model, order: NDArray[np.intp], epsilon: float) -> list[LocalBasis]:
-    """Return the coordinates of the sites by position: weighted spins, plain modes."""
-    sites = [model.sites[k] for k in order]
-    return [spin_basis(epsilon) if s.kind == "spin" else mode_basis(s.dim) for s in sites]
 
 
 @dataclass(frozen=True, eq=False)
@@ -192,7 +184,7 @@ def lindblad_mpo(
     integer(max_bond, "max_bond", minimum=1)
     strings, families = real_strings(model, bases, order)
     chain_of_terms = minimal_chain(strings, families)
-    table = _field_table(model, order)
+    table = field_table(model, order)
     if table is None or max_bond < 2 + 2 * 4 ** (model.n_sites // 2):  # what no MPO exceeds
         _refuse_large(_largest_bond(chain_of_terms, table, tolerance, rate_tolerance), max_bond)
     terms = [
@@ -238,17 +230,12 @@ def predicted_bond(
     _check_tolerances(tolerance, rate_tolerance)
     order = site_order(model, ordering)
     terms = minimal_chain(*real_strings(model, site_bases(model, order, 1.0), order))
-    return _largest_bond(terms, _field_table(model, order), tolerance, rate_tolerance)
+    return _largest_bond(terms, field_table(model, order), tolerance, rate_tolerance)
 
 
 def _check_tolerances(tolerance: float, rate_tolerance: float) -> None:
     real(tolerance, "tolerance", above=0.0, maximum=0.1)
     real(rate_tolerance, "rate_tolerance", above=0.0)
-
-
-def _field_table(model: Model, order: NDArray[np.intp]) -> FieldTable | None:
-    jumps = [jump for jump in model.jumps if isinstance(jump, FieldJump)]
-    return FieldTable(jumps, order, model.n_spins) if jumps else None
 
 
 def _largest_bond(

@@ -150,7 +150,7 @@ class Evolution:
     @cached_property
     def rate_error(self) -> float:
         """Error of the generator from fitted rates."""
-        return sum(_rate_error(jump) for jump in self.problem.model.jumps)
+        return sum(rate_error(jump) for jump in self.problem.model.jumps)
 
     def snapshots(self, carry: Any = None) -> Iterator[Snapshot]:
         """Yield a snapshot at every output time and a heartbeat after every step."""
@@ -371,7 +371,7 @@ def _amplitude_bound(jump: FieldJump) -> list[tuple[float, float]]:
     return [(float(np.abs(a(*sample)).max()), a.max_error) for _, a in jump.amplitudes]
 
 
-def _rate_error(jump: Any) -> float:
+def rate_error(jump: Any) -> float:
     """Bound ‖D[L] - D[L']‖ for amplitudes known up to max_error."""
     if not isinstance(jump, FieldJump) or not any(a.max_error for _, a in jump.amplitudes):
         return 0.0

@@ -8,7 +8,7 @@ docs/physics.md section 13).
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -33,6 +33,7 @@ from tnhop.solvers._effective import (
 Array = Any
 
 _OVERSAMPLING = 4  # random vectors beyond the directions that are wanted
+_WITNESSES = 4  # random vectors that tell what those directions miss
 
 
 @dataclass(frozen=True)
@@ -89,12 +90,15 @@ class Tally:
         Effective generators applied.
     saturated : float
         Largest singular value that `max_bond` cut away although `cutoff` would have kept it.
+    projected : float
+        Sum of squares of dt times what Lρ has at a bond beyond the directions that were added.
     """
 
     discarded: float = 0.0
     krylov: float = 0.0
     applications: int = 0
     saturated: float = 0.0
+    projected: float = 0.0
 
     def add(self, other: Tally) -> None:
         """Add what another one has counted."""
@@ -102,6 +106,7 @@ class Tally:
         self.krylov += other.krylov
         self.applications += other.applications
         self.saturated = max(self.saturated, other.saturated)
+        self.projected += other.projected
 
 
 def kept_split(
@@ -138,7 +143,7 @@ def right_canonical(tensors: Sequence[Array], traces: Sequence[Array]) -> list[A
     for n in range(len(chain) - 1):
         left, size, _ = chain[n].shape
         M = chain[n].reshape(left * size, -1)
-        U, C = kept_split(M, _string(traces[n], left), 0.0, M.shape[0], tally)
+        U, C = kept_split(M, trace_string(traces[n], left), 0.0, M.shape[0], tally)
         chain[n] = U.reshape(left, size, -1)
         chain[n + 1] = do("tensordot", C, chain[n + 1], ((1,), (0,)))
     return mirrored(chain)
@@ -148,13 +153,14 @@ def _norm(M: Array) -> float:
     return float(do("linalg.norm", M.reshape(-1)))
 
 
-def _string(trace: Array, left: int) -> Array:
-    """Trace functional of everything up to a site: the first vector of its bond, times its own."""
+def trace_string(trace: Array, left: int) -> Array:
+    """Return the trace functional up to a site: the first vector of the bond, times its own."""
     zeros = do("zeros", ((left - 1) * len(trace),), like=trace, dtype=trace.dtype)
     return do("concatenate", (trace, zeros))
 
 
-def _one(like: Array, *shape: int) -> Array:
+def one(like: Array, *shape: int) -> Array:
+    """Return an array of ones."""
     return do("ones", shape, like=like, dtype=like.dtype)
 
 
@@ -174,7 +180,7 @@ class Stepper:
     def __init__(self, generator: Generator, settings: Settings, chain: list[Array]) -> None:
         self.generator, self.settings, self.chain = generator, settings, chain
         backwards, cores = mirrored(chain), generator.cores[1]
-        self._behind = [_one(chain[0], 1, 1, 1)]
+        self._behind = [one(chain[0], 1, 1, 1)]
         for A, core in zip(backwards[:-1], cores, strict=False):
             self._behind.append(advanced(absorbed(self._behind[-1], core), A, A))
 
@@ -184,16 +190,34 @@ class Stepper:
         other.__dict__.update(self.__dict__)
         return other
 
+    def open(self) -> None:
+        """Open the bonds in the directions of Lρ, which the first sweep would miss."""
+        wanted = self.settings
+        self.settings = replace(wanted, sites=1)
+        self.step(0.0, 0.0, (0, 2))
+        self.settings = wanted
+
     def step(self, dt: float, cutoff: float, seed: tuple[int, int]) -> Tally:
         """Advance by dt: a sweep to the right and one to the left, each of dt/2; order 2."""
         tally, rng = Tally(), np.random.default_rng(seed)
-        run = self._pairs if self.settings.sites == 2 and len(self.chain) > 1 else self._singles
-        first = _Sweep(self.generator, 0, dt / 2, cutoff, tally, rng)
-        chain, envs = run(first, self.chain, self._behind, None)
-        second = _Sweep(self.generator, 1, dt / 2, cutoff, tally, rng)
-        chain, envs = run(second, mirrored(chain), envs, first.sketches)
-        self.chain, self._behind = mirrored(chain), envs
+        pairs = self.settings.sites == 2 and len(self.chain) > 1
+        self.chain, self._behind = self._there_and_back(pairs, dt, dt, cutoff, tally, rng)
+        if pairs:  # what is missing is seen by a one-site step of no length
+            missing = Tally()
+            self._there_and_back(False, 0.0, dt, 0.0, missing, rng)
+            tally.projected += missing.projected
         return tally
+
+    def _there_and_back(
+        self, pairs: bool, dt: float, span: float, cutoff: float, tally: Tally,
+        rng: np.random.Generator,
+    ) -> tuple[list[Array], list[Array]]:  # fmt: skip
+        run = self._pairs if pairs else self._singles
+        first = _Sweep(self.generator, 0, dt / 2, cutoff, tally, rng, span)
+        chain, envs = run(first, self.chain, self._behind, None)
+        second = _Sweep(self.generator, 1, dt / 2, cutoff, tally, rng, span)
+        chain, envs = run(second, mirrored(chain), envs, first.sketches)
+        return mirrored(chain), envs
 
     def _exponential(
         self, sweep: _Sweep, apply: Callable[[Array], Array], v: Array, dt: float
@@ -206,7 +230,7 @@ class Stepper:
     def _split(
         self, sweep: _Sweep, M: Array, n: int, left: int, cutoff: float
     ) -> tuple[Array, Array]:
-        string = _string(sweep.traces[n], left) if self.settings.keep_trace else None
+        string = trace_string(sweep.traces[n], left) if self.settings.keep_trace else None
         own = Tally()
         U, C = kept_split(M, string, cutoff, self.settings.max_bond, own)
         if own.saturated <= sweep.cutoff:  # what is cut would have been dropped anyway
@@ -215,7 +239,11 @@ class Stepper:
         return U, C
 
     def _singles(
-        self, sweep: _Sweep, chain: list[Array], ahead: list[Array], sketches: list[Array] | None
+        self,
+        sweep: _Sweep,
+        chain: list[Array],
+        ahead: list[Array],
+        sketches: list[tuple[Array, Array]] | None,
     ) -> tuple[list[Array], list[Array]]:
         """Evolve site by site from left to right.
 
@@ -230,8 +258,9 @@ class Stepper:
             State with its centre on site 0.
         ahead : list of array
             Environments of the last 0, 1, ... sites.
-        sketches : list of array, optional
-            Sketches of Lρ on the last 1, 2, ... sites, in reverse order.
+        sketches : list of (array, array), optional
+            Sketches of Lρ on the last 1, 2, ... sites, in reverse order: random vectors with Lρ,
+            and with the basis there.
 
         Returns
         -------
@@ -240,8 +269,8 @@ class Stepper:
         """
         cores = sweep.cores
         last, chain = len(chain) - 1, list(chain)
-        envs = [_one(chain[0], 1, 1, 1)]
-        sketch = _one(chain[0], self._rows, 1, 1)
+        envs = [one(chain[0], 1, 1, 1)]
+        sketch, inside = one(chain[0], self._rows, 1, 1), one(chain[0], self._rows, 1)
         center = chain[0]
         for n, core in enumerate(cores):
             left, beyond = absorbed(envs[-1], core), as_ahead(ahead[last - n])
@@ -254,24 +283,29 @@ class Stepper:
             if sketches is not None:
                 # S grows before it goes back in time: the new directions take part in the change
                 # of the tensor behind it, which the next site must not count twice
-                U, S = self._expanded(left, center, U, S, sketches[last - 1 - n], sweep.cutoff)
+                sketch, inside = sketches[last - 1 - n]
+                outside = as_ahead(sketch) - beyond @ inside.T
+                U, S = self._expanded(sweep, left, center, U, S, outside)
             chain[n] = U.reshape(*shape, -1)
             envs.append(advanced(left, chain[n], chain[n]))
             S = self._exponential(sweep, bond_effective(envs[-1], beyond), S, -sweep.dt)
             if sketches is None:
-                sketch = sketched(sketch, sweep.random(self._rows, chain[n]), core, chain[n])
-                sweep.sketches.append(sketch)
+                G = sweep.random(self._rows, chain[n])
+                sketch = sketched(sketch, G, core, chain[n])
+                along = (inside[:, :, None] * G[:, None]).reshape(self._rows, -1)
+                inside = along @ chain[n].reshape(along.shape[1], -1)
+                sweep.sketches.append((sketch, inside))
             center = do("tensordot", S, chain[n + 1], ((1,), (0,)))
         chain[last] = center
         return chain, envs
 
     def _pairs(
-        self, sweep: _Sweep, chain: list[Array], ahead: list[Array], _: list[Array] | None
+        self, sweep: _Sweep, chain: list[Array], ahead: list[Array], _: Any
     ) -> tuple[list[Array], list[Array]]:
         """Evolve pair by pair from left to right; as `_singles`, without expansion."""
         whole = self.generator.whole[1 - sweep.side]
         last, chain = len(chain) - 1, list(chain)
-        envs = [_one(chain[0], 1, 1, 1)]
+        envs = [one(chain[0], 1, 1, 1)]
         center = chain[0]
         for n in range(last):
             left = absorbed(envs[-1], sweep.cores[n])
@@ -295,46 +329,59 @@ class Stepper:
 
     @property
     def _rows(self) -> int:
-        return self.settings.expansion + _OVERSAMPLING
+        return self.settings.expansion + _OVERSAMPLING + _WITNESSES
 
     def _expanded(
-        self, left: Absorbed, center: Array, U: Array, S: Array, sketch: Array, cutoff: float
+        self, sweep: _Sweep, left: Absorbed, center: Array, U: Array, S: Array, ahead: Array
     ) -> tuple[Array, Array]:
         """Add to U what Lρ has on its sites beyond U, and zeros to S.
 
-        The other side enters by a random sketch, so that only few vectors need be looked at.
+        The other side enters by random vectors less their part in its basis, so that only few need
+        be looked at, and what mere rotations of the bases achieve does not count. Some of them tell
+        how much of Lρ is still missing then.
         """
         room = min(self.settings.expansion, U.shape[0] - U.shape[1],
                    self.settings.max_bond - U.shape[1])  # fmt: skip
-        if room <= 0:
-            return U, S
-        Y = effective(left, as_ahead(sketch))(center).reshape(U.shape[0], -1)
+        Y = effective(left, ahead)(center).reshape(U.shape[0], -1)
         for _ in range(2):
             Y = Y - U @ (U.T @ Y)
+        Y, rest = Y[:, _WITNESSES:], Y[:, :_WITNESSES]
         W, values, _ = do("linalg.svd", Y)
-        large = do("to_numpy", values) > max(1e-3 * cutoff, 1e-12)
-        W = W[:, : min(room, int(large.sum()))]
-        if not W.shape[1]:
-            return U, S
-        for _ in range(2):  # rounding has spoiled the orthogonality of those with small values
-            W = do("linalg.qr", W - U @ (U.T @ W))[0]
-        zeros = do("zeros", (W.shape[1], S.shape[1]), like=S, dtype=S.dtype)
-        return do("concatenate", (U, W), axis=1), do("concatenate", (S, zeros), axis=0)
+        large = do("to_numpy", values) > max(1e-3 * sweep.cutoff, 1e-12)
+        W = W[:, : max(0, min(room, int(large.sum())))]
+        if W.shape[1]:
+            for _ in range(2):  # rounding has spoiled the orthogonality of those with small values
+                W = do("linalg.qr", W - U @ (U.T @ W))[0]
+            zeros = do("zeros", (W.shape[1], S.shape[1]), like=S, dtype=S.dtype)
+            U, S = do("concatenate", (U, W), axis=1), do("concatenate", (S, zeros), axis=0)
+            rest = rest - W @ (W.T @ rest)
+        sweep.tally.projected += (sweep.span * _norm(rest)) ** 2 / _WITNESSES
+        return U, S
+
+
+def random_signs(rng: np.random.Generator, rows: int, n: int) -> NDArray[np.float64]:
+    """Return ±1, shape (rows, n)."""
+    return np.asarray(2.0 * rng.integers(0, 2, size=(rows, n)) - 1.0)
 
 
 class _Sweep:
-    """One sweep: its direction (0: to the right), time, cutoff, and what it collects."""
+    """One sweep: its direction (0: to the right), time, cutoff, and what it collects.
+
+    `span` is the length of the step that it belongs to.
+    """
 
     def __init__(
         self, generator: Generator, side: int, dt: float, cutoff: float, tally: Tally,
-        rng: np.random.Generator,
+        rng: np.random.Generator, span: float,
     ) -> None:  # fmt: skip
         self.cores, self.traces = generator.cores[side], generator.traces[side]
         self.side, self.dt, self.cutoff, self.tally = side, dt, cutoff, tally
-        self.sketches: list[Array] = []
+        self.span, self.sketches = span, list[tuple[Array, Array]]()
         self._rng = rng
 
     def random(self, rows: int, A: Array) -> Array:
-        """Return random vectors for the outgoing coordinates of a site, shape (rows, n)."""
-        G = self._rng.normal(size=(rows, A.shape[1])) / A.shape[1] ** 0.5
-        return placed(G, A)
+        """Return random signs for the outgoing coordinates of a site, shape (rows, n).
+
+        Products of them along the chain give unbiased norms.
+        """
+        return placed(random_signs(self._rng, rows, A.shape[1]), A)

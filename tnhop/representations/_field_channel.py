@@ -1,0 +1,135 @@
+"""exp(t D_k) of the field jumps of one spin, as a chain that is diagonal in all other spins.
+
+For given fields of ket and bra it is a matrix on the four coordinates of the spin; its entries are
+functions of partial sums like the rates themselves, and are interpolated in the same way,
+Eqs. (63), (64) of docs/physics.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tnhop.operators import spin_basis
+from tnhop.representations._skeleton import (
+    Complex,
+    Fields,
+    FieldSite,
+    FieldTable,
+    hermitian_parts,
+    other_side,
+    rate_functions,
+)
+
+Real = NDArray[np.float64]
+
+_TAYLOR = 7  # order for a norm of 1/8: 1e-12
+_GRID = 9  # as in `_skeleton`; exponentials are smoother than rates
+_TINY = 1e-14
+
+# (tr ρ, ⟨σᶻ⟩, ⟨σˣ⟩, ⟨σʸ⟩) from (p↑, p↓, ⟨σˣ⟩, ⟨σʸ⟩), where entries between populations are
+# probabilities
+_FROM_POPULATIONS = np.array([[1, 1, 0, 0], [1, -1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1.0]])
+
+
+class ChannelTable(FieldTable):
+    """(exp(t (D_k + G_k)) - 1)/t of one spin, as functions of its fields.
+
+    Parameters
+    ----------
+    table : FieldTable
+        The field jumps of the model.
+    position : int
+        The position of the spin.
+    single : ndarray, shape (4, 4)
+        G_k on (tr ρ, ⟨σᶻ⟩, ⟨σˣ⟩, ⟨σʸ⟩): what acts on the spin besides, whatever the fields.
+    t : float
+        Time.
+    """
+
+    def __init__(self, table: FieldTable, position: int, single: Real, t: float) -> None:
+        site = table.sites[position]
+        rows = sorted({row for jump in site.rows for row in jump})
+        own = FieldSite(site.amplitudes, tuple(tuple(map(rows.index, jump)) for jump in site.rows))
+        self.spins, self.weights, self.sites = table.spins, table.weights[rows], {position: own}
+        self.single, self.t = single, t
+
+    def channel(self, ket: Fields, bra: Fields) -> Complex:
+        """Return (exp(t (D + G)) - 1)/t between populations and coherences, shape (..., 4, 4)."""
+        (site,) = self.sites.values()
+        inverse = np.linalg.inv(_FROM_POPULATIONS)
+        total: Any = inverse @ self.single @ _FROM_POPULATIONS
+        for f, A, B, _ in rate_functions(site, ket, bra):
+            S = inverse @ spin_basis().superoperator(A, B) @ _FROM_POPULATIONS
+            total = total + f[..., None, None] * S
+        return _exponential_minus_one(self.t * total) / self.t
+
+    def functions(
+        self,
+        n: int,  # noqa: ARG002
+        ket: Fields,
+        bra: Fields,
+    ) -> Iterator[tuple[Complex, Complex, bool]]:
+        """Yield the entries of the channel, see `FieldTable.functions`."""
+        E = self.channel(ket, bra)
+        for a, b in np.ndindex(4, 4):
+            if E[..., a, b].any():
+                S = np.outer(_FROM_POPULATIONS[:, a], np.linalg.inv(_FROM_POPULATIONS)[b])
+                yield E[..., a, b], S.astype(complex), (a, b) in ((0, 1), (1, 0))
+
+    def columns(self, cut: int, *sides: Any) -> Iterator[Complex]:
+        """Yield all entries as functions of the left configuration, by their accepted error."""
+        ket, bra, population, tolerance, rate_tolerance, rng = sides
+        ((position, _),) = self.sites.items()
+        if position < cut or not self.weights[:, :cut].any():
+            return
+        x, i, j = other_side(self.weights[:, cut:], rng, _GRID)
+        half = i >= j  # the others are their mirror images
+        E, turned = (
+            self.channel(_sums(ket, x[p]), _sums(bra, x[q]))
+            for p, q in ((i[half], j[half]), (j[half], i[half]))
+        )
+        for a, b in np.ndindex(4, 4):
+            if np.ptp(E[..., a, b], axis=0).any():
+                yield from hermitian_parts(E[..., a, b] / tolerance, turned[..., a, b] / tolerance)
+        same = (i == j)[half]
+        for a, b in ((0, 1), (1, 0)):
+            rate = E[:, same, a, b]
+            least = np.abs(rate[population]).min(axis=0)
+            strict = (least > _TINY) & (rate_tolerance * least < tolerance)
+            if strict.any():
+                yield rate[:, strict] / (rate_tolerance * least[strict])
+
+    def share(self, cut: int) -> float:
+        """Return the share of the tolerance at a cut: least where few spins have been read."""
+        ((position, _),) = self.sites.items()
+        return min(cut / max(position, 1), 1.0) ** 2
+
+
+def _sums(left: Real, right: Real) -> Fields:
+    """Fields of all pairs of a left and a right configuration."""
+    return lambda row: left[:, None, row] + right[None, :, row]
+
+
+def _exponential_minus_one(A: Complex) -> Complex:
+    """exp(A) - 1 of many small matrices.
+
+    With real amplitudes and fields along x the entries with one σˣ are imaginary, all others real:
+    then a quarter of the work is enough.
+    """
+    turn = np.array([1, 1, 1j, 1])
+    turned = turn[:, None] * A / turn
+    real = not turned.imag.any()
+    A = np.ascontiguousarray(turned.real) if real else A
+    size = float(np.abs(A).sum(axis=-1).max())
+    squarings = max(0, int(np.ceil(np.log2(8 * size)))) if size else 0
+    A = A / 2**squarings
+    E = A / _TAYLOR
+    for k in reversed(range(1, _TAYLOR)):
+        E = (A + A @ E) / k
+    for _ in range(squarings):
+        E = 2 * E + E @ E
+    return np.asarray(E * turn / turn[:, None] if real else E)
