@@ -1,7 +1,8 @@
 """One tagged form for every immutable object: files, checkpoints and digests share it.
 
 A registered frozen dataclass becomes ``{"type": "TDVP", "dt": 0.1, ...}``; arrays, complex numbers
-and tuples are tagged too, so that decoding returns what was encoded. There is no pickle.
+and tuples are tagged too, so that decoding returns what was encoded. There is no pickle. Arrays are
+written into the form, or stand `Aside`.
 """
 
 from __future__ import annotations
@@ -10,9 +11,12 @@ import base64
 import dataclasses
 import hashlib
 import json
+from collections.abc import Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 _Class = TypeVar("_Class", bound=type)
 
@@ -33,37 +37,75 @@ def state_class(name: str) -> Any:
     return _REGISTRY[name]
 
 
-def encode(value: Any) -> Any:
-    """Return the JSON-compatible tagged form of `value`."""
+class Aside:
+    """Arrays that stand beside a form instead of in it.
+
+    They keep the order of their axes in memory: products of transposed matrices round differently,
+    so that bit-identical work needs it. Arrays that share their memory stand here once.
+
+    Parameters
+    ----------
+    arrays : sequence of ndarray, shape (n,)
+        Flat arrays of a form that is to be decoded.
+    """
+
+    def __init__(self, arrays: Sequence[NDArray[Any]] = ()) -> None:
+        self.arrays = list(arrays)
+        self._places: dict[tuple[int, str, int], int] = {}
+
+    def put(self, array: NDArray[Any]) -> dict[str, Any]:
+        """Keep an array and return how to find it."""
+        axes = sorted(range(array.ndim), key=lambda axis: -abs(array.strides[axis]))
+        if not array.transpose(axes).flags.c_contiguous:
+            axes = list(range(array.ndim))
+        flat = np.ascontiguousarray(array.transpose(axes)).reshape(-1)
+        key = flat.__array_interface__["data"][0], flat.dtype.str, flat.size
+        place = self._places.setdefault(key, len(self.arrays))
+        if place == len(self.arrays):  # what is kept stays alive, so that its address is its own
+            self.arrays.append(flat)
+        return {"at": place, "shape": list(array.shape), "axes": axes}
+
+    def take(self, at: int, shape: Sequence[int], axes: Sequence[int]) -> NDArray[Any]:
+        """Return a copy of an array that was put."""
+        stored = self.arrays[at].reshape([shape[axis] for axis in axes])
+        return stored.transpose(np.argsort(axes).tolist()).copy(order="K")
+
+
+def encode(value: Any, aside: Aside | None = None) -> Any:
+    """Return the JSON-compatible tagged form of `value`; numeric arrays go `aside` if there is."""
+    again = partial(encode, aside=aside)
     if value is None or isinstance(value, bool | str | int):
         return value
     if isinstance(value, float):
         return value if np.isfinite(value) else {"type": "float", "value": repr(value)}
     if isinstance(value, complex):
-        return {"type": "complex", "re": encode(value.real), "im": encode(value.imag)}
+        return {"type": "complex", "re": again(value.real), "im": again(value.imag)}
     if isinstance(value, np.generic):
-        return encode(value.item())
+        return again(value.item())
     if isinstance(value, np.ndarray):
+        if aside is not None and value.dtype.kind in "biufc":
+            return {"type": "array", **aside.put(value)}
         array = np.ascontiguousarray(value)
         dtype = array.dtype.newbyteorder("<").str
         packed = base64.b64encode(array.astype(dtype).tobytes()).decode()
         return {"type": "array", "dtype": dtype, "shape": list(value.shape), "data": packed}
     if isinstance(value, tuple | list):
-        items = [encode(item) for item in value]
+        items = [again(item) for item in value]
         return {"type": "tuple", "items": items} if isinstance(value, tuple) else items
     if isinstance(value, dict):
-        pairs = [[encode(key), encode(item)] for key, item in value.items()]
+        pairs = [[again(key), again(item)] for key, item in value.items()]
         return {"type": "dict", "items": pairs}
     if dataclasses.is_dataclass(value) and type(value).__name__ in _REGISTRY:
-        fields = {f.name: encode(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        fields = {f.name: again(getattr(value, f.name)) for f in dataclasses.fields(value)}
         return {"type": type(value).__name__, **fields}
     raise TypeError(f"An object of type '{type(value).__name__}' has no file form.")
 
 
-def decode(form: Any) -> Any:
+def decode(form: Any, aside: Aside | None = None) -> Any:
     """Rebuild the object of a tagged form made by `encode`."""
+    again = partial(decode, aside=aside)
     if isinstance(form, list):
-        return [decode(item) for item in form]
+        return [again(item) for item in form]
     if not isinstance(form, dict):
         return form
     fields = dict(form)
@@ -71,19 +113,21 @@ def decode(form: Any) -> Any:
     if kind == "float":
         return float(fields["value"])
     if kind == "complex":
-        return complex(decode(fields["re"]), decode(fields["im"]))
+        return complex(again(fields["re"]), again(fields["im"]))
+    if kind == "array" and aside is not None and "at" in fields:
+        return aside.take(**fields)
     if kind == "array":
         raw = base64.b64decode(fields["data"])
         return np.frombuffer(raw, dtype=fields["dtype"]).reshape(fields["shape"]).copy()
     if kind == "tuple":
-        return tuple(decode(item) for item in fields["items"])
+        return tuple(again(item) for item in fields["items"])
     if kind == "dict":
-        return {decode(key): decode(item) for key, item in fields["items"]}
+        return {again(key): again(item) for key, item in fields["items"]}
     if kind not in _REGISTRY:
         raise ValueError(
             f"The file holds an object of type '{kind}', which this version of tnhop does not know."
         )
-    return _REGISTRY[kind](**{name: decode(item) for name, item in fields.items()})
+    return _REGISTRY[kind](**{name: again(item) for name, item in fields.items()})
 
 
 def dumps(value: Any) -> str:

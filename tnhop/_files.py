@@ -15,6 +15,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from tnhop._checkpoints import sync
 from tnhop._checks import fail
 from tnhop._codec import SCHEMA_VERSION, decode, dumps, encode, loads, state_class
 from tnhop.observables import real_parts
@@ -48,7 +49,9 @@ def write(target: Path, data: xr.Dataset, *, overwrite: bool, state: Any, **desc
         umask = os.umask(0)  # a temporary file is private; the result is an ordinary one
         os.umask(umask)
         partial.chmod(0o666 & ~umask)
+        sync(partial)
         os.replace(partial, target)
+        sync(target.parent)
     except BaseException:
         partial.unlink(missing_ok=True)
         raise

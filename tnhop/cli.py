@@ -8,8 +8,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import platform
-import re
 import sys
 import tomllib
 import warnings
@@ -23,20 +21,21 @@ import numpy as np
 import xarray as xr
 from cyclopts import App, CycloptsError, Parameter
 
+from tnhop._checkpoints import remove, slots
 from tnhop._checks import fail, one_of
+from tnhop._reports import comparison, contents, system
 from tnhop.config import Plan, make_plan
-from tnhop.models import ALL_MODELS
 from tnhop.plot import draw_run
 from tnhop.problem import ConvergenceError, TruncationWarning
-from tnhop.result import Comparison, Result, load
+from tnhop.result import Result, load
 from tnhop.sections import config_schema
-from tnhop.solvers import ALL_METHODS
 from tnhop.verbs import evolve
 
 __all__ = ["app", "main"]
 
 _USAGE, _FAILURE, _INTERRUPTED = 2, 1, 130
 Format = Literal["png", "pdf", "svg"]
+Changes = Annotated[list[str] | None, Parameter(name="--set", negative="")]
 
 app = App(
     name="tnhop",
@@ -117,7 +116,7 @@ def new(template: str) -> None:
 def run(
     config: Path,
     *,
-    overrides: Annotated[list[str] | None, Parameter(name="--set", negative="")] = None,
+    overrides: Changes = None,
     output: str | None = None,
     overwrite: Annotated[bool, Parameter(negative="")] = False,
     format: Format | None = None,
@@ -126,6 +125,7 @@ def run(
 
     Writes NAME.h5 and NAME.png; several methods write NAME-METHOD.h5 each. NAME is the config's own
     name, in its folder, unless the config or --output says otherwise. Ctrl-C saves what there is.
+    While it runs there is a checkpoint NAME.ckpt; if it ends early, `tnhop resume` goes on.
 
     Parameters
     ----------
@@ -136,31 +136,52 @@ def run(
     output
         Folder and name of the files to write, without ending.
     overwrite
-        Replace existing files.
+        Replace existing files, and start anew where there is a checkpoint.
     format
         Format of the figure.
     """
-    raw, text = _read(config)
-    for override in overrides or ():
-        _override(raw, override)
-    plan = make_plan(raw, config.parent)
-    name = Path(output) if output else config.parent / (plan.name or config.stem)
-    files = _files(name, plan)
-    figure = Path(f"{name}.{format or plan.format}")
-    _check_writable([*files, figure], overwrite)
-    results: list[Result] = []
-    for method, file in zip(plan.methods, files, strict=True):
-        results.append(_evolve(plan, method, text, overrides or ()))
-        results[-1].save(file, overwrite=overwrite)
-        if results[-1].stats.get("stopped"):
-            break
-    labels = [file.stem.removeprefix(f"{name.name}-") for file in files[: len(results)]]
-    if len(results) == 1:
-        labels = [type(results[0].method).__name__]
-    _draw(results, labels, figure, overwrite)
-    print(results[0] if len(results) == 1 else _comparison(results, labels))
-    print("wrote " + ", ".join(str(path) for path in [*files[: len(results)], figure]))
-    return _INTERRUPTED if results[-1].stats.get("stopped") else 0
+    job = _job(config, overrides, output, format)
+    found = [slot for path in job.checkpoints for slot in slots(path)]
+    if found and not overwrite:
+        raise FileExistsError(
+            f"Checkpoint '{found[0]}' of an earlier run exists. Go on from it with"
+            f" `tnhop resume {config}`, or start anew with `--overwrite`."
+        )
+    _check_writable([*job.files, job.figure], overwrite)
+    for path in job.checkpoints:
+        remove(path)
+    return _run(job, overwrite)
+
+
+@app.command
+def resume(
+    config: Path,
+    *,
+    overrides: Changes = None,
+    output: str | None = None,
+    format: Format | None = None,
+) -> int:
+    """Go on with a run that was killed, interrupted or cut short; give it the same options.
+
+    Parameters
+    ----------
+    config
+        A TOML file; paths inside it start from its folder.
+    overrides
+        KEY.PATH=VALUE, as `run` was given.
+    output
+        Folder and name, as `run` was given.
+    format
+        Format of the figure.
+    """
+    job = _job(config, overrides, output, format)
+    if not any(slots(path) for path in job.checkpoints):
+        raise FileNotFoundError(
+            f"There is no checkpoint '{job.checkpoints[0]}' to go on from."
+            f" Start with `tnhop run {config}`."
+        )
+    _check_writable([*job.files, job.figure], overwrite=True)  # what there is, the run has written
+    return _run(job, overwrite=True)
 
 
 @app.command
@@ -188,12 +209,12 @@ def compare(
     results = _comparable([load(file) for file in files], files)
     labels = [file.stem for file in files]
     if output is None:
-        print(_comparison(results, labels))
+        print(comparison(results, labels))
         return
     figure = Path(f"{output}.{format}")
     _check_writable([figure], overwrite)
     _draw(results, labels, figure, overwrite)
-    print(_comparison(results, labels))
+    print(comparison(results, labels))
     print(f"wrote {figure}")
 
 
@@ -206,7 +227,7 @@ def info(file: Path | None = None) -> None:
     file
         A file written by `tnhop run`.
     """
-    print("\n".join(_system() if file is None else _contents(load(file))))
+    print("\n".join(system() if file is None else contents(load(file))))
 
 
 @app.command
@@ -320,13 +341,66 @@ def _check_writable(paths: Sequence[Path], overwrite: bool) -> None:
             )
 
 
-def _evolve(plan: Plan, method: Any, text: str, overrides: Sequence[str]) -> Result:
-    problem = plan.problem
+@dataclasses.dataclass(frozen=True)
+class _Job:
+    """A run and where its files go."""
+
+    config: Path
+    plan: Plan
+    text: str
+    overrides: list[str]
+    name: str
+    files: list[Path]
+    figure: Path
+
+    @property
+    def checkpoints(self) -> list[Path]:
+        """One per method, beside its output."""
+        return [file.with_suffix(".ckpt") for file in self.files]
+
+
+def _job(
+    config: Path, overrides: list[str] | None, output: str | None, format: str | None
+) -> _Job:  # fmt: skip
+    raw, text = _read(config)
+    for override in overrides or ():
+        _override(raw, override)
+    plan = make_plan(raw, config.parent)
+    name = Path(output) if output else config.parent / (plan.name or config.stem)
+    figure = Path(f"{name}.{format or plan.format}")
+    return _Job(config, plan, text, list(overrides or ()), name.name, _files(name, plan), figure)
+
+
+def _run(job: _Job, overwrite: bool) -> int:
+    """Run all methods, write their files, and only then remove the checkpoints."""
+    results: list[Result] = []
+    for method, file, path in zip(job.plan.methods, job.files, job.checkpoints, strict=True):
+        results.append(_evolve(job, method, path))
+        results[-1].save(file, overwrite=overwrite)
+        if results[-1].stats.get("stopped"):
+            break
+    files = job.files[: len(results)]
+    labels = [file.stem.removeprefix(f"{job.name}-") for file in files]
+    if len(results) == 1:
+        labels = [type(results[0].method).__name__]
+    _draw(results, labels, job.figure, overwrite)
+    print(results[0] if len(results) == 1 else comparison(results, labels))
+    print("wrote " + ", ".join(str(path) for path in [*files, job.figure]))
+    if results[-1].stats.get("stopped"):
+        print(f"go on with `tnhop resume {job.config}` and the same options")
+        return _INTERRUPTED
+    for path in job.checkpoints:
+        remove(path)
+    return 0
+
+
+def _evolve(job: _Job, method: Any, checkpoint: Path) -> Result:
+    problem = job.plan.problem
     result = evolve(
         problem.model, problem.state, problem.times, observables=list(problem.observables),
-        method=method, rng=problem.rng,
+        method=method, rng=problem.rng, checkpoint=checkpoint,
     )  # fmt: skip
-    result.stats.update(config=text, overrides=list(overrides))
+    result.stats.update(config=job.text, overrides=job.overrides)
     return result
 
 
@@ -346,87 +420,3 @@ def _labelled(result: Result, label: str) -> xr.Dataset:
         if isinstance(value, int | float) and value and name not in {"n_spins", "fock_dim"}
     ]  # fmt: skip
     return data.assign_attrs(label=label, parameters=", ".join(shown))
-
-
-# Tables.
-
-
-def _comparison(results: Sequence[Result], labels: Sequence[str]) -> str:
-    """Return model, effort, final values side by side, and who agrees with whom."""
-    lines = [repr(results[0].model)[1:-1]]
-    for result, label in zip(results, labels, strict=True):
-        lines.append(f"  {label}: {result.method}, {result.stats.get('wall_time', np.nan):.2g} s")
-    if len({result.model.digest for result in results}) > 1:
-        lines.append("  The models differ: expect no agreement.")
-    stopped = [result.times[-1] for result in results if result.stats.get("stopped")]
-    if stopped:
-        lines.append(f"  Stopped at t = {stopped[0]:g}: final values belong to different times.")
-    lines += _side_by_side(results, labels)
-    if not stopped:
-        lines += ["agreement over all times:", Comparison(tuple(results)).table()]
-    return "\n".join(lines)
-
-
-def _side_by_side(results: Sequence[Result], labels: Sequence[str]) -> list[str]:
-    columns = [
-        dict(re.split(r"\s{2,}", line.strip(), maxsplit=1) for line in result.table().split("\n"))
-        for result in results
-    ]
-    width = max(len(label) for label in columns[0])
-    widths = [
-        max(len(label), *map(len, column.values()))
-        for label, column in zip(labels, columns, strict=True)
-    ]
-    heads = "  ".join(f"{label:<{w}}" for label, w in zip(labels, widths, strict=True))
-    lines = [f"values at t = {results[0].times[-1]:g}:", f"  {'':<{width}}  {heads}".rstrip()]
-    for label in columns[0]:
-        texts = [f"{c.get(label, ''):<{w}}" for c, w in zip(columns, widths, strict=True)]
-        lines.append(f"  {label:<{width}}  {'  '.join(texts)}".rstrip())
-    return lines
-
-
-def _summary(obj: Any) -> str:
-    first = (obj.__doc__ or "").strip().splitlines()[0]
-    return re.sub(r"\s*:math:`.*", "", first).rstrip(" .:")
-
-
-def _system() -> list[str]:
-    """Return versions, machine, models and methods."""
-    from numba import get_num_threads
-    from threadpoolctl import threadpool_info
-
-    lines = [f"tnhop {metadata.version('tnhop')}, Python {platform.python_version()}"]
-    versions = []
-    for name in ("numpy", "scipy", "numba", "quimb", "xarray", "qutip"):
-        try:
-            versions.append(f"{name} {metadata.version(name)}")
-        except metadata.PackageNotFoundError:
-            versions.append(f"{name} not installed")
-    lines.append(", ".join(versions))
-    memory = "unknown"
-    if "SC_PHYS_PAGES" in getattr(os, "sysconf_names", {}):
-        memory = f"{os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE') / 1e9:.3g} GB"
-    threads = max((pool["num_threads"] for pool in threadpool_info()), default=1)
-    cores = f"{os.cpu_count()} cores, {memory} memory"
-    lines.append(f"{cores}; threads: numba {get_num_threads()}, linear algebra {threads}")
-    for title, family in (("models", ALL_MODELS), ("methods", ALL_METHODS)):
-        lines += ["", f"{title}:"]
-        lines += [f"  {name:<18} {_summary(obj)}" for name, obj in family.items()]
-    return lines
-
-
-def _contents(result: Result) -> list[str]:
-    state = "none" if result.final_state is None else type(result.final_state).__name__
-    stats = {k: v for k, v in result.stats.items() if k not in {"config", "overrides"}}
-    lines = [
-        repr(result),
-        f"times: {len(result.times)} from {result.times[0]:g} to {result.times[-1]:g}",
-        "observables: " + ", ".join(f"{n} {v.shape}" for n, v in result.expect.items()),
-        f"final state: {state}",
-        "stats: " + ", ".join(f"{key} = {value}" for key, value in stats.items()),
-    ]
-    if "config" in result.stats:
-        changed = "".join(f" --set {text}" for text in result.stats["overrides"])
-        lines += [f"config{' with' + changed if changed else ''}:", ""]
-        lines += [f"  {line}".rstrip() for line in result.stats["config"].splitlines()]
-    return lines

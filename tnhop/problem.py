@@ -174,7 +174,8 @@ class Snapshot:
     state : State or None
         The state, where it is at hand.
     carry : object
-        All that the solver needs to go on from here.
+        All that the solver needs to go on from here: dicts, lists, numbers and arrays, which are
+        not changed afterwards. None: a run cannot be resumed from here.
     """
 
     time: float

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -12,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from tnhop._checks import fail, integer, one_of, real, wrong_type
-from tnhop._driver import Record, progress_bar, warn_of_tail
+from tnhop._driver import drive, warn_of_tail
 from tnhop.model import Model
 from tnhop.observables import Observable
 from tnhop.problem import Cost, Method, Problem, Snapshot
@@ -37,6 +38,8 @@ def evolve(
     save_states: bool = False,
     callback: Callable[[Snapshot], None] | None = None,
     rng: int | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
+    checkpoint_interval: float = 30.0,
 ) -> Result:
     r"""Solve :math:`\dot\rho = -i[H,\rho] + \sum_L D[L]\rho` from a state at time 0.
 
@@ -57,13 +60,21 @@ def evolve(
     progress : bool, optional
         Whether to show a progress bar; by default only on a terminal or in a notebook.
     max_wall_time : float, optional
-        Stop after so many seconds and return what there is, with a warning.
+        Stop after so many seconds and return what there is, with a warning; with a `checkpoint`,
+        the same call goes on from there.
     save_states : bool
         Whether to keep the states at all output times.
     callback : callable, optional
-        Called with every Snapshot.
+        Called with every Snapshot; with those that a checkpoint holds it was called before.
     rng : int, optional
         Seed of methods that sample.
+    checkpoint : str or path, optional
+        File that keeps all that a resume needs. Where it exists, the run goes on from it, to the
+        same bits on the same machine with one thread, or returns at once if it was finished.
+        Ctrl-C, SIGTERM and `max_wall_time` write it last; ``kill -9`` and a power cut leave the
+        one before. ``<checkpoint>.previous`` beside it belongs to it.
+    checkpoint_interval : float
+        Seconds between two writings; more where they would take more than 5 % of the time.
 
     Returns
     -------
@@ -72,12 +83,18 @@ def evolve(
     Raises
     ------
     ValueError
-        If an argument is malformed, or the method cannot solve the problem (with the reason).
+        If an argument is malformed, or the method cannot solve the problem (with the reason), or
+        the checkpoint is damaged, in use, or of another problem, method or schema version.
+    FileNotFoundError
+        If the folder of the checkpoint does not exist.
+    TimeoutError
+        If `max_wall_time` ends before the first output time.
 
     Warns
     -----
     TruncationWarning
-        If the run was interrupted or stopped early, or the Fock space is too small.
+        If the run was interrupted or stopped early, the Fock space is too small, or a checkpoint
+        cannot be written (once; the run goes on) or read (the one before is taken).
 
     Examples
     --------
@@ -95,25 +112,13 @@ def evolve(
     chosen = _choose(problem, method, "evolve", announce=True)
     if max_wall_time is not None:
         real(max_wall_time, "max_wall_time", above=0.0)
-    began = time.perf_counter()
-    record = Record(problem)
-    bar = progress_bar(problem, chosen, progress)
-    with bar:
-        try:
-            for snapshot in chosen.evolve(problem):
-                record.add(snapshot)
-                bar.n = min(snapshot.time, bar.total)
-                bar.refresh(nolock=True)
-                if callback is not None:
-                    callback(snapshot)
-                if max_wall_time is not None and time.perf_counter() - began > max_wall_time:
-                    record.stop(f"max_wall_time = {max_wall_time:g} s")
-                    break
-        except KeyboardInterrupt:
-            if not record.snapshots:
-                raise
-            record.stop("interrupted")
-    return record.result(chosen, time.perf_counter() - began)
+    if checkpoint is not None and not isinstance(checkpoint, str | os.PathLike):
+        raise wrong_type("checkpoint", "be the name of a file", checkpoint)
+    interval = real(checkpoint_interval, "checkpoint_interval", minimum=0.0)
+    return drive(
+        problem, chosen, progress=progress, max_wall_time=max_wall_time, callback=callback,
+        checkpoint=checkpoint, interval=interval,
+    )  # fmt: skip
 
 
 def steady_state(

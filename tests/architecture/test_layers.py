@@ -25,6 +25,7 @@ LAYERS = [
     "model",
     "states",
     "problem",
+    "_checkpoints",
     "_files",
     "plot",
     "_tables",
@@ -40,6 +41,7 @@ LAYERS = [
     "sweeps",
     "sections",
     "config",
+    "_reports",
     "cli",
 ]
 TOP = "__init__"  # tnhop/__init__.py: above everything

@@ -91,6 +91,10 @@ COMMANDS = {
     "config forgotten": (["run"], "requires an argument"),
     "two configs": (["run", "run.toml", "run.toml"], "run.toml"),
     "missing config": (["run", "absent.toml"], "There is no file 'absent.toml'."),
+    "nothing to resume": (
+        ["resume", "run.toml"],
+        "There is no checkpoint 'run.ckpt' to go on from. Start with `tnhop run run.toml`.",
+    ),
     "folder as config": (["run", "."], "There is no file '.'."),
     "binary as config": (["run", "wide.png"], "must be TOML, but it is not a text file"),
     "bad format": (["run", "run.toml", "--format", "gif"], '"png", "pdf", "svg"'),

@@ -151,7 +151,8 @@ def interrupt_after(monkeypatch, method, n):
 def test_interrupt_saves_what_there_is(folder, monkeypatch, capsys):
     interrupt_after(monkeypatch, Exact, 3)
     assert main(["run", "run.toml"]) == 130
-    assert names_in(folder) == ["run-Exact.h5", "run.png", "run.toml"]
+    written = ["run-Exact.ckpt", "run-Exact.h5", "run.png", "run.toml"]
+    assert names_in(folder) == written
     result = load("run-Exact.h5")
     assert result.stats["stopped"] == "interrupted"
     assert len(result.times) == 3
@@ -172,6 +173,51 @@ def test_interrupt_before_the_first_output_writes_nothing(folder, monkeypatch, c
     assert main(["run", "run.toml"]) == 130
     assert names_in(folder) == ["run.toml"]
     assert "Interrupted before there was anything to save" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("methods", ['["Exact","MeanField"]', '["MeanField","Exact"]', "Exact"])
+def test_interrupted_run_goes_on_by_resume(folder, monkeypatch, capsys, methods):
+    options = ["run.toml", "--set", f"methods={methods}"]
+    main(["run", *options, "--output", "whole"])
+    with monkeypatch.context() as patch:
+        interrupt_after(patch, Exact, 3)
+        assert main(["run", *options]) == 130
+    shown = capsys.readouterr()
+    assert "go on with `tnhop resume run.toml` and the same options" in shown.out
+    assert main(["resume", *options]) == 0
+    assert not [name for name in names_in(folder) if ".ckpt" in name]
+    for whole in folder.glob("whole*.h5"):
+        found, expected = load(whole.name.replace("whole", "run")), load(whole)
+        assert "stopped" not in found.stats
+        assert found.stats["config"] == CONFIG
+        for name, values in expected.expect.items():
+            np.testing.assert_array_equal(found.expect[name], values)
+
+
+def test_run_refuses_where_a_checkpoint_is(folder, monkeypatch, capsys):
+    with monkeypatch.context() as patch:
+        interrupt_after(patch, Exact, 3)
+        main(["run", "run.toml"])
+    before = (folder / "run-Exact.ckpt").read_bytes()
+    capsys.readouterr()
+    assert main(["run", "run.toml"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "Checkpoint 'run-Exact.ckpt' of an earlier run exists." in line
+    assert "`tnhop resume run.toml`" in line
+    assert "`--overwrite`" in line
+    assert (folder / "run-Exact.ckpt").read_bytes() == before
+    assert main(["run", "run.toml", "--overwrite"]) == 0
+    assert "resumed_at" not in load("run-Exact.h5").stats
+    assert names_in(folder) == ["run-Exact.h5", "run-MeanField.h5", "run.png", "run.toml"]
+
+
+def test_resume_of_another_config_is_refused(folder, monkeypatch, capsys):
+    with monkeypatch.context() as patch:
+        interrupt_after(patch, Exact, 3)
+        main(["run", "run.toml"])
+    capsys.readouterr()
+    assert main(["resume", "run.toml", "--set", "model.Omega=0.7"]) == 2
+    assert "must belong to this problem" in capsys.readouterr().err
 
 
 def test_compare_tells_who_agrees(folder, capsys):
@@ -246,7 +292,7 @@ def test_version_and_help(capsys):
     assert main(["--help"]) == 0
     out = capsys.readouterr().out
     assert "0.1.0" in out
-    assert all(word in out for word in ("new", "run", "compare", "info", "schema"))
+    assert all(word in out for word in ("new", "run", "resume", "compare", "info", "schema"))
 
 
 def test_numbers_in_the_file_are_those_of_the_run(folder):

@@ -155,7 +155,10 @@ class Evolution:
     def snapshots(self, carry: Any = None) -> Iterator[Snapshot]:
         """Yield a snapshot at every output time and a heartbeat after every step."""
         times = np.asarray(self.problem.times)
-        done = [self._start(part) for part in self.parts] if carry is None else carry["parts"]
+        if carry is None:
+            done = [self._start(part) for part in self.parts]
+        else:
+            done = [_Progress(**at) for at in carry["parts"]]
         first = 0 if carry is None else int(carry["next"])
         runs = [self._run(part, at, times, first)
                 for part, at in zip(self.parts, done, strict=True)]  # fmt: skip
@@ -208,7 +211,7 @@ class Evolution:
         time = min(at.time for at in now)
         whole = len(now) == 1
         state = self.state([now[0].x]) if whole else None
-        carry = {"next": k, "parts": list(now)}
+        carry = {"next": k, "parts": [dict(vars(at)) for at in now]}
         return Snapshot(time, stats=self.stats(now), state=state, carry=carry)
 
     def _snapshot(self, k: int, outputs: list[_Output]) -> Snapshot:
@@ -228,7 +231,7 @@ class Evolution:
             else:
                 values[o.name] = evaluate(state, o)
         errors = {o.name: self.errors(o, time, now) for o in self.problem.observables}
-        carry = {"next": k + 1, "parts": [output.begun for output in outputs]}
+        carry = {"next": k + 1, "parts": [dict(vars(output.begun)) for output in outputs]}
         last = k == len(times) - 1
         kept = state if self.problem.save_states or last or time == 0.0 else None
         return Snapshot(time, values, errors, self.stats(now), kept, carry)

@@ -109,7 +109,7 @@ class TaylorPropagator:
         """Yield the steps from `start` to the last of `times`."""
         now, end = start, float(times[-1])
         per_time = self.tolerance / max(end, 1e-300)  # the same for a resumed run
-        pending = times[times > now]
+        pending = times[times > now * (1 + 1e-12)]  # as between two steps
         length = length or self.first_length
         while len(pending):
             tau = min(length, end - now)

@@ -135,7 +135,7 @@ class MeanField:
         y = carry["y"] if carry else MeanFieldFlow.pack(problem.state)
         if carry is None and times[0] == 0.0:
             yield run.snapshot(0.0, y, 0)
-        steps = 0
+        steps = carry["steps"] if carry else 0
         # every output time ends a segment, so that a resumed run repeats the same steps
         for time in times[times > start]:
             y, taken = self._advance(run.flow, y, start, float(time))
@@ -189,4 +189,5 @@ class _Run:
         stats = {"closure": self.closure, "steps": steps}
         if self.flow.max_error:
             stats["rate_error"] = self.flow.max_error
-        return Snapshot(time, values, nan, stats, state, {"time": time, "y": y})
+        carry = {"time": time, "y": y, "steps": steps}
+        return Snapshot(time, values, nan, stats, state, carry)

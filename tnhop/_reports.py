@@ -1,0 +1,97 @@
+"""What the command line prints: values side by side, versions, the contents of a file."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+from collections.abc import Sequence
+from importlib import metadata
+from typing import Any
+
+import numpy as np
+
+from tnhop.models import ALL_MODELS
+from tnhop.result import Comparison, Result
+from tnhop.solvers import ALL_METHODS
+
+
+def comparison(results: Sequence[Result], labels: Sequence[str]) -> str:
+    """Return model, effort, final values side by side, and who agrees with whom."""
+    lines = [repr(results[0].model)[1:-1]]
+    for result, label in zip(results, labels, strict=True):
+        lines.append(f"  {label}: {result.method}, {result.stats.get('wall_time', np.nan):.2g} s")
+    if len({result.model.digest for result in results}) > 1:
+        lines.append("  The models differ: expect no agreement.")
+    stopped = [result.times[-1] for result in results if result.stats.get("stopped")]
+    if stopped:
+        lines.append(f"  Stopped at t = {stopped[0]:g}: final values belong to different times.")
+    lines += _side_by_side(results, labels)
+    if not stopped:
+        lines += ["agreement over all times:", Comparison(tuple(results)).table()]
+    return "\n".join(lines)
+
+
+def _side_by_side(results: Sequence[Result], labels: Sequence[str]) -> list[str]:
+    columns = [
+        dict(re.split(r"\s{2,}", line.strip(), maxsplit=1) for line in result.table().split("\n"))
+        for result in results
+    ]
+    width = max(len(label) for label in columns[0])
+    widths = [
+        max(len(label), *map(len, column.values()))
+        for label, column in zip(labels, columns, strict=True)
+    ]
+    heads = "  ".join(f"{label:<{w}}" for label, w in zip(labels, widths, strict=True))
+    lines = [f"values at t = {results[0].times[-1]:g}:", f"  {'':<{width}}  {heads}".rstrip()]
+    for label in columns[0]:
+        texts = [f"{c.get(label, ''):<{w}}" for c, w in zip(columns, widths, strict=True)]
+        lines.append(f"  {label:<{width}}  {'  '.join(texts)}".rstrip())
+    return lines
+
+
+def _summary(obj: Any) -> str:
+    first = (obj.__doc__ or "").strip().splitlines()[0]
+    return re.sub(r"\s*:math:`.*", "", first).rstrip(" .:")
+
+
+def system() -> list[str]:
+    """Return versions, machine, models and methods."""
+    from numba import get_num_threads
+    from threadpoolctl import threadpool_info
+
+    lines = [f"tnhop {metadata.version('tnhop')}, Python {platform.python_version()}"]
+    versions = []
+    for name in ("numpy", "scipy", "numba", "quimb", "xarray", "qutip"):
+        try:
+            versions.append(f"{name} {metadata.version(name)}")
+        except metadata.PackageNotFoundError:
+            versions.append(f"{name} not installed")
+    lines.append(", ".join(versions))
+    memory = "unknown"
+    if "SC_PHYS_PAGES" in getattr(os, "sysconf_names", {}):
+        memory = f"{os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE') / 1e9:.3g} GB"
+    threads = max((pool["num_threads"] for pool in threadpool_info()), default=1)
+    cores = f"{os.cpu_count()} cores, {memory} memory"
+    lines.append(f"{cores}; threads: numba {get_num_threads()}, linear algebra {threads}")
+    for title, family in (("models", ALL_MODELS), ("methods", ALL_METHODS)):
+        lines += ["", f"{title}:"]
+        lines += [f"  {name:<18} {_summary(obj)}" for name, obj in family.items()]
+    return lines
+
+
+def contents(result: Result) -> list[str]:
+    state = "none" if result.final_state is None else type(result.final_state).__name__
+    stats = {k: v for k, v in result.stats.items() if k not in {"config", "overrides"}}
+    lines = [
+        repr(result),
+        f"times: {len(result.times)} from {result.times[0]:g} to {result.times[-1]:g}",
+        "observables: " + ", ".join(f"{n} {v.shape}" for n, v in result.expect.items()),
+        f"final state: {state}",
+        "stats: " + ", ".join(f"{key} = {value}" for key, value in stats.items()),
+    ]
+    if "config" in result.stats:
+        changed = "".join(f" --set {text}" for text in result.stats["overrides"])
+        lines += [f"config{' with' + changed if changed else ''}:", ""]
+        lines += [f"  {line}".rstrip() for line in result.stats["config"].splitlines()]
+    return lines
