@@ -29,6 +29,7 @@ CASES = {
     "Symmetric": (LARGE, th.Symmetric(), np.linspace(0.0, 90.0, 91), False),
     "MeanField": (SMALL, th.MeanField(), np.linspace(0.0, 100.0, 501), False),
     "TDVP": (SMALL, th.TDVP(dt=0.02), np.linspace(0.0, 1.5, 3), False),
+    "TEBD": (SMALL, th.TEBD(dt=0.05), np.linspace(0.0, 1.5, 4), False),
     "TDVP, two sites": (SMALL, th.TDVP(dt=0.03, sites=2), np.linspace(0.0, 1.8, 3), True),
 }
 
