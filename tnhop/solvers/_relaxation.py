@@ -98,13 +98,14 @@ def _relaxed(
 ) -> Relaxed:  # fmt: skip
     early = _early(times)
     span = times[-1] - times[early]
-    # the slowest decay seen: over the last part in which the change still fell
+    # the slowest decay seen: just before the change is as small as what truncation does
     falling = np.maximum(changes, _ROUNDING)
-    lowest = int(np.argmin(falling))
-    from_ = max(1, int(np.searchsorted(times, 0.5 * times[lowest])))
+    floor = 3 * float(np.median(falling[early:]))
+    end = int(np.argmax(falling <= floor))
+    begin = max(1, int(np.searchsorted(times, 0.5 * times[end])))
     rate = 0.0
-    if lowest > from_:
-        rate = math.log(falling[from_] / falling[lowest]) / (times[lowest] - times[from_])
+    if end > begin:
+        rate = max(0.0, math.log(falling[begin] / falling[end]) / (times[end] - times[begin]))
     memory = min(1 / rate if rate > 0 else math.inf, times[-1])
     errors: dict[str, dict[str, Any]] = {}
     for o in problem.observables:
