@@ -25,10 +25,10 @@ LARGE = th.open_hopfield(np.ones((1, 60)), beta=2.5, Omega=0.4)
 # model, method, times, whether all states are kept
 CASES = {
     "Exact": (SMALL, th.Exact(), np.linspace(0.0, 1500.0, 401), False),
-    "Exact with states": (SMALL, th.Exact(), np.linspace(0.0, 800.0, 41), True),
+    "Exact with states": (SMALL, th.Exact(), np.linspace(0.0, 500.0, 26), True),
     "Symmetric": (LARGE, th.Symmetric(), np.linspace(0.0, 90.0, 91), False),
     "MeanField": (SMALL, th.MeanField(), np.linspace(0.0, 100.0, 501), False),
-    "TDVP": (SMALL, th.TDVP(dt=0.02), np.linspace(0.0, 1.5, 3), False),
+    "TDVP": (SMALL, th.TDVP(dt=0.02), np.linspace(0.0, 0.9, 3), False),
     "TEBD": (SMALL, th.TEBD(dt=0.05), np.linspace(0.0, 1.5, 4), False),
     "TDVP, two sites": (SMALL, th.TDVP(dt=0.03, sites=2), np.linspace(0.0, 1.8, 3), True),
 }

@@ -135,6 +135,8 @@ class Checkpoint:
             os.replace(self._new, self.path)
             sync(self.path.parent)
         except OSError as error:
+            with contextlib.suppress(OSError):
+                self._new.unlink(missing_ok=True)
             free = pretty_bytes(shutil.disk_usage(self.path.parent).free)
             why = error.strerror or str(error)
             found = f"{why}: it has {pretty_bytes(len(raw))}, and {free} are free"
@@ -159,9 +161,14 @@ def remove(path: str | Path) -> None:
 
 def sync(path: Path) -> None:
     """Make a file, or the renamings in a folder, outlast a loss of power."""
+    if os.name != "posix":  # nothing that is opened for reading can be synced there
+        return
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
+    except OSError:
+        if not path.is_dir():  # not every file system syncs folders
+            raise
     finally:
         os.close(handle)
 

@@ -290,7 +290,7 @@ def drive(
             except KeyboardInterrupt:
                 keeper.write()
                 if not record.snapshots:
-                    raise
+                    raise KeyboardInterrupt(keeper.hint) from None
                 record.stop("interrupted", keeper.hint)
     return record.result()
 

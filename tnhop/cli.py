@@ -60,8 +60,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             return int(command(*bound.args, **bound.kwargs) or 0)
     except CycloptsError as error:
         return _complain(f"{' '.join(str(error).split())} See `tnhop --help`.", _USAGE)
-    except KeyboardInterrupt:
-        return _complain("Interrupted before there was anything to save.", _INTERRUPTED)
+    except KeyboardInterrupt as interrupt:
+        message = f"Interrupted before there was anything to save.{interrupt}"
+        return _complain(message, _INTERRUPTED)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _FAILURE

@@ -30,6 +30,7 @@ METHODS = {
     "MeanField": th.MeanField(),
     "TDVP": th.TDVP(dt=0.1),
     "TDVP, two sites": th.TDVP(dt=0.1, sites=2),
+    "TEBD": th.TEBD(dt=0.1),
 }
 
 
@@ -295,6 +296,19 @@ def test_wall_time_may_end_before_the_first_output(path):
     with pytest.raises(TimeoutError, match=r"before its first output time. The same call goes on"):
         run(max_wall_time=1e-9, **options)
     assert_same(run(**options), run(METHODS["TDVP"], times=[1.0]))
+
+
+def test_interrupt_before_the_first_output_loses_nothing(path):
+    def stop(snapshot):
+        if snapshot.time > 0.3:
+            raise KeyboardInterrupt
+
+    options = {"method": METHODS["TDVP"], "times": [1.0], "checkpoint": path}
+    with pytest.raises(KeyboardInterrupt, match=r"The same call goes on from '.*run.ckpt'"):
+        run(callback=stop, **options)
+    result = run(**options)
+    assert result.stats["resumed_at"][0] > 0.3
+    assert_same(result, run(METHODS["TDVP"], times=[1.0]))
 
 
 def test_finished_run_is_not_computed_again(path, monkeypatch):
