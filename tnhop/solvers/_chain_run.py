@@ -117,6 +117,7 @@ class Progress:
     largest_bond: int = 1
     tail: Real = field(default_factory=lambda: np.zeros(0))
     smallest_eigenvalue: float = 0.0
+    facts: dict[str, float] = field(default_factory=dict)
 
 
 class ChainMethod:
@@ -258,6 +259,7 @@ class ChainRun:
         now.steps += 1
         now.time = target if last else now.time + dt
         now.mpo_error = max(now.mpo_error, self.plan.mpo_error())
+        now.facts = self._facts()
         now.tensors = _numpy(self.engine.chain)
         now.coarse = _numpy(self.coarse.chain) if self.coarse else []
         now.largest_bond = max(now.largest_bond, *(A.shape[2] for A in now.tensors))
@@ -357,13 +359,20 @@ class ChainRun:
             stacklevel=4,
         )
 
+    def _facts(self) -> dict[str, float]:
+        """Largest values since the start: a resumed run has not built what came before."""
+        known = self.progress.facts
+        return {
+            name: max(value, known.get(name, value)) for name, value in self.plan.facts().items()
+        }
+
     def stats(self) -> dict[str, Any]:
         """Return numbers that describe the effort and the losses, since the start."""
         now = self.progress
         found: dict[str, Any] = {
             "steps": now.steps,
             "largest_bond": now.largest_bond,
-            **self.plan.facts(),
+            **self._facts(),
             "epsilon": self.plan.epsilon,
             "discarded": now.lost,
             "projected": now.projected,
