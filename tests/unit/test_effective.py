@@ -2,6 +2,7 @@
 
 from itertools import pairwise
 
+import autoray
 import numpy as np
 import pytest
 
@@ -317,3 +318,16 @@ def test_canonical_chain_in_torch(rng):
     np.testing.assert_allclose(
         vector_of([A.numpy() for A in found]), vector_of(chain), rtol=0, atol=1e-11
     )
+
+
+def test_splits_survive_a_decomposition_that_does_not_converge(monkeypatch):
+    M, tally = np.random.default_rng(3).normal(size=(12, 7)), Tally()
+    usual = kept_split(M, None, 1e-3, 5, tally)
+
+    def fails(*_, **__):
+        raise np.linalg.LinAlgError("SVD did not converge")
+
+    monkeypatch.setattr("tnhop.solvers._sweeps.do", lambda name, *a, **k: (
+        fails() if name == "linalg.svd" else autoray.do(name, *a, **k)))  # fmt: skip
+    slower = kept_split(M, None, 1e-3, 5, Tally())
+    np.testing.assert_allclose(slower[0] @ slower[1], usual[0] @ usual[1], atol=1e-12)

@@ -86,7 +86,7 @@ def _minimax(M: Real, T: Real, N: Real) -> tuple[Real, Real, float]:
 
     def projected() -> tuple[Real, Real, Real]:
         R = np.asarray(np.linalg.qr((N * column).T, mode="r"))
-        U = np.linalg.svd((row[:, None] * T) @ R.T, full_matrices=False)[0]
+        U = _left_vectors((row[:, None] * T) @ R.T)
         G = U.T * row
         return U / row[:, None], G, (G @ T) @ N
 
@@ -108,6 +108,14 @@ def _minimax(M: Real, T: Real, N: Real) -> tuple[Real, Real, float]:
             best = W[:, :rank], G[:rank]
     W, G = best
     return W, G, float(np.abs(M - W @ ((G @ T) @ N)).max(initial=0.0))
+
+
+def _left_vectors(M: Real) -> Real:
+    """Return the left singular vectors; the slower algorithm converges where the fast one fails."""
+    try:
+        return np.asarray(np.linalg.svd(M, full_matrices=False)[0])
+    except np.linalg.LinAlgError:
+        return np.asarray(sl.svd(M, full_matrices=False, lapack_driver="gesvd")[0])
 
 
 def _regression(rows: Real, basis: Real) -> Real:

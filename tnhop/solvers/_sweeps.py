@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import scipy.linalg as sl
 from autoray import do
 from numpy.typing import NDArray
 
@@ -118,7 +119,7 @@ def kept_split(
     the trace functional, traces and one-site expectation values of the other side do not change.
     """
     row = None if a is None else a @ M
-    U, S, V = do("linalg.svd", M if a is None else M - a[:, None] * row)
+    U, S, V = _svd(M if a is None else M - a[:, None] * row)
     values = do("to_numpy", S)
     # vectors of values that are mere rounding are not orthogonal to `a`
     rounding = 8 * float(np.finfo(values.dtype).eps) * _norm(M)
@@ -134,6 +135,16 @@ def kept_split(
     U = U - a[:, None] * (a @ U)
     left = do("concatenate", (a[:, None], U), axis=1)
     return left, do("concatenate", (row[None], S[:rank, None] * V[:rank]), axis=0)
+
+
+def _svd(M: Array) -> tuple[Array, Array, Array]:
+    """Singular value decomposition; where the fast algorithm fails, the slower one."""
+    try:
+        U, S, V = do("linalg.svd", M)
+    except np.linalg.LinAlgError:
+        parts = sl.svd(do("to_numpy", M), full_matrices=False, lapack_driver="gesvd")
+        U, S, V = (placed(part, M) for part in parts)
+    return U, S, V
 
 
 def right_canonical(tensors: Sequence[Array], traces: Sequence[Array]) -> list[Array]:
@@ -346,7 +357,7 @@ class Stepper:
         for _ in range(2):
             Y = Y - U @ (U.T @ Y)
         Y, rest = Y[:, _WITNESSES:], Y[:, :_WITNESSES]
-        W, values, _ = do("linalg.svd", Y)
+        W, values, _ = _svd(Y)
         large = do("to_numpy", values) > max(1e-3 * sweep.cutoff, 1e-12)
         W = W[:, : max(0, min(room, int(large.sum())))]
         if W.shape[1]:
