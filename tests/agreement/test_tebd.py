@@ -8,6 +8,7 @@ import pytest
 import tnhop as th
 from tnhop.problem import Problem
 from tnhop.representations.mps import MPSState
+from tnhop.solvers._circuit import half_step
 from zoo import ZOO, everything, gaussian_couplings, patterns, tilted
 
 pytestmark = pytest.mark.filterwarnings("ignore::tnhop.TruncationWarning")  # few levels on purpose
@@ -162,6 +163,18 @@ def test_engines_agree_for_many_spins(name):
         model = th.open_hopfield(xi, beta=5 / 2, Omega=2 / 5)
     start = th.pattern_state(model, overlap=0.8)
     agree(model, start, [1.0, 2.0], th.TEBD(cutoff=1e-4), th.TDVP(mpo_tolerance=1e-3))
+
+
+def test_equal_steps_share_their_gates(monkeypatch):
+    """Steps of one length differ by rounding."""
+    made = []
+    monkeypatch.setattr(
+        "tnhop.solvers.tebd.half_step",
+        lambda pieces, t, *rest: made.append(t) or half_step(pieces, t, *rest),
+    )
+    model, start = case("two patterns")
+    th.evolve(model, start, [0.3, 0.9, 2.1], method=th.TEBD(dt=0.05, cutoff=1e-3))
+    assert len(made) == 2
 
 
 def test_runs_go_on_from_their_carry():

@@ -17,6 +17,7 @@ FOLDER = STUDIES / "beyond_mean_field"  # of studies without a folder in their n
 NAMES = (
     "limit_cycle", "retrieval_transition", "memory_lifetime", "quantum_retrieval",
     "random_patterns", "validation/tdvp_against_symmetric", "convergence/tdvp",
+    "validation/calibration",
 )  # fmt: skip
 # where NaN says "never", "not computed" or "beyond N"
 MAY_BE_NAN = {
@@ -25,7 +26,7 @@ MAY_BE_NAN = {
     # beyond the number of patterns, the values of a setting or the last time of a size
     "m", "bar", "mean_field", "exact", "share", "share_bar", "share_mean_field", "share_exact",
     "share_long", "tdvp", "error", "sources", "value", "seconds", "largest_bond",
-    "generator_bond", "warned",
+    "generator_bond", "warned", "inside", "ratio",
 }  # fmt: skip
 
 pytestmark = pytest.mark.skipif(not FOLDER.exists(), reason="source distribution without studies")

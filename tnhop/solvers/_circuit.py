@@ -208,7 +208,9 @@ class Circuit:
 
     def step(self, dt: float, cutoff: float, seed: tuple[int, int]) -> Tally:
         """Advance by dt."""
-        gates, rng, tally = self._gates(dt / 2), np.random.default_rng(seed), Tally()
+        # rounded: steps that differ by rounding alone share their gates
+        gates = self._gates(float(f"{dt / 2:.12g}"))
+        rng, tally = np.random.default_rng(seed), Tally()
         truncations = 2 * (len(gates.channels) + bool(gates.forth))
         cutoff = cutoff / max(truncations, 1) ** 0.5
         run = _Run(self.chain, self._traces, cutoff, self._max_bond, self._growth, tally, rng)

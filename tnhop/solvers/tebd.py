@@ -86,7 +86,7 @@ class TEBD(ChainMethod):
     controlled: ClassVar[bool] = True
 
     max_bond: int = 128
-    cutoff: float = 1e-5
+    cutoff: float = 1e-4
     dt: float = 0.1
     epsilon: float | None = None
     mpo_tolerance: float = 3e-3
