@@ -67,10 +67,13 @@ def swap_network(pairs: Iterable[Pair], n_sites: int) -> list[Meeting]:
     The walker stands at an end of what is left, where it meets most partners on its way: all pairs
     of a chain need as many meetings as there are pairs, a star one walk, neighbours no swap.
     """
-    left = {frozenset(pair) for pair in pairs}
+    left: dict[int, set[int]] = {site: set() for site in range(n_sites)}
+    for i, j in pairs:
+        left[i].add(j)
+        left[j].add(i)
     order, meetings, here = list(range(n_sites)), list[Meeting](), 0
-    while left:
-        busy = [n for n, site in enumerate(order) if any(site in pair for pair in left)]
+    while any(left.values()):
+        busy = [n for n, site in enumerate(order) if left[site]]
         walks = [
             (n, step, _walk(order, left, n, step)) for n, step in ((busy[0], 1), (busy[-1], -1))
         ]
@@ -78,8 +81,9 @@ def swap_network(pairs: Iterable[Pair], n_sites: int) -> list[Meeting]:
         for k, interacts in enumerate(walk):
             at = min(n, n + step)
             first, second = order[at : at + 2]
-            left.discard(frozenset((first, second)))
-            swap = k < len(walk) - 1 or _spread(order, left, at) < _spread(order, left)
+            left[first].discard(second)
+            left[second].discard(first)
+            swap = k < len(walk) - 1 or _lengthened(order, left, at) < 0
             pair = (min(first, second), max(first, second)) if interacts else None
             meetings.append(Meeting(at, pair, swap, first > second))
             if swap:
@@ -89,29 +93,52 @@ def swap_network(pairs: Iterable[Pair], n_sites: int) -> list[Meeting]:
     return meetings
 
 
-def _spread(order: list[int], left: set[frozenset[int]], swapped: int | None = None) -> int:
-    """Sum of the distances of all pairs, after the sites at one position and the next change."""
+def _lengthened(order: list[int], left: dict[int, set[int]], at: int) -> int:
+    """By how much the distances of all pairs grow if the sites at a position and the next swap."""
     place = {site: n for n, site in enumerate(order)}
-    if swapped is not None:
-        place[order[swapped]] += 1
-        place[order[swapped + 1]] -= 1
-    return sum(abs(place[i] - place[j]) for i, j in map(tuple, left))
+    first, second = order[at : at + 2]
+    grown = sum(1 if place[other] <= at else -1 for other in left[first])
+    return grown + sum(1 if place[other] > at else -1 for other in left[second])
 
 
-def _walk(order: list[int], left: set[frozenset[int]], n: int, step: int) -> list[bool]:
+def _walk(order: list[int], left: dict[int, set[int]], n: int, step: int) -> list[bool]:
     """Whether a walker interacts with each site that it meets, up to its last partner."""
     others = order[n + 1 :] if step > 0 else order[:n][::-1]
-    met = [frozenset((order[n], other)) in left for other in others]
+    met = [other in left[order[n]] for other in others]
     return met[: len(met) - met[::-1].index(True)]
 
 
 @dataclass(frozen=True, eq=False)
 class Gate:
-    """A gate at positions n and n + 1, as a matrix (n' (n + 1)', n (n + 1)); swap included."""
+    """What happens at positions n and n + 1.
+
+    Attributes
+    ----------
+    n : int
+        The left one of the two positions.
+    matrix : array or None
+        exp(t G) of the two sites in the order in which they interact, left ⊗ right.
+    swap : bool
+        Whether they change places: after interacting, or before it on the way back.
+    back : bool
+        Whether this is the way back.
+    """
 
     n: int
-    matrix: Array
+    matrix: Array | None
     swap: bool
+    back: bool
+
+    def apply(self, theta: Array) -> Array:
+        """Act on two sites, shape (left coordinates, right coordinates, ...)."""
+        if self.swap and self.back:
+            theta = do("transpose", theta, (1, 0, 2, 3))
+        if self.matrix is not None:
+            shape = theta.shape
+            theta = (self.matrix @ theta.reshape(shape[0] * shape[1], -1)).reshape(shape)
+        if self.swap and not self.back:
+            theta = do("transpose", theta, (1, 0, 2, 3))
+        return theta
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,15 +153,17 @@ class Gates:
         Gates of single positions.
     forth, back : list of Gate
         Gates of pairs, in the order of time, in the first and in the second half of a step.
-    mpo_error : float
-        Typical error of a channel, per unit of time.
+    typical_error, largest_error : float
+        Of the channels, per unit of time.
+    largest_bond : int
+        Of the channels.
     """
 
     channels: list[tuple[list[Core], list[Core]]]
     singles: dict[int, Array]
     forth: list[Gate]
     back: list[Gate]
-    mpo_error: float
+    typical_error: float
     largest_error: float
     largest_bond: int
 
@@ -151,20 +180,24 @@ def half_step(
         both.append((there, [split_core(W, like) for W in turned]))
     singles = {n: placed(sl.expm(t * G), like) for n, G in pieces.singles.items()}
     sizes = [basis.size for basis in pieces.bases]
-    known = {pair: sl.expm(t * G) for pair, G in pieces.pairs.items()}
+    known: dict[Any, Array] = {}
+
+    def exponential(pair: Pair, turned: bool) -> Array:
+        """Return the gate of a pair; equal ones, as of equal couplings to a mode, are shared."""
+        G = pieces.pairs[pair]
+        key = G.tobytes(), turned
+        if key not in known:
+            a, b = (sizes[n] for n in pair)
+            E = sl.expm(t * G).reshape(a, b, a, b)
+            E = E.transpose(1, 0, 3, 2) if turned else E
+            known[key] = placed(E.reshape(a * b, a * b), like)
+        return known[key]
+
     forth, back = list[Gate](), list[Gate]()
-    order = list(range(len(sizes)))
-    for meeting in swap_network(pieces.pairs, len(sizes)):
-        a, b = (sizes[site] for site in order[meeting.n : meeting.n + 2])
-        E = np.eye(a * b).reshape(a, b, a, b)
-        if meeting.pair is not None:
-            E = known[meeting.pair].reshape(b, a, b, a) if meeting.turned else known[meeting.pair]
-            E = E.transpose(1, 0, 3, 2) if meeting.turned else E.reshape(a, b, a, b)
-        out, into = (E.transpose(1, 0, 2, 3), E.transpose(0, 1, 3, 2)) if meeting.swap else (E, E)
-        forth.append(Gate(meeting.n, placed(out.reshape(a * b, a * b), like), meeting.swap))
-        back.append(Gate(meeting.n, placed(into.reshape(a * b, a * b), like), meeting.swap))
-        if meeting.swap:
-            order[meeting.n : meeting.n + 2] = order[meeting.n : meeting.n + 2][::-1]
+    for meeting in swap_network(pieces.pairs, len(pieces.bases)):
+        matrix = None if meeting.pair is None else exponential(meeting.pair, meeting.turned)
+        forth.append(Gate(meeting.n, matrix, meeting.swap, False))
+        back.append(Gate(meeting.n, matrix, meeting.swap, True))
     typical = max((channel.typical_error for channel in channels), default=0.0)
     largest = max((channel.max_error for channel in channels), default=0.0)
     bond = max((d for channel in channels for d in channel.bond_dims), default=1)
@@ -266,11 +299,10 @@ class _Run:
             self._move(n if self._center < n else min(self._center, n + 1))
             (l, a), (b, r) = self.chain[n].shape[:2], self.chain[n + 1].shape[1:]
             theta = do("tensordot", self.chain[n], self.chain[n + 1], ((2,), (0,)))
-            theta = do("transpose", theta, (1, 2, 0, 3)).reshape(a * b, l * r)
+            theta = gate.apply(do("transpose", theta, (1, 2, 0, 3)))
             if gate.swap:
                 self.traces[n : n + 2] = self.traces[n : n + 2][::-1]
                 a, b = b, a
-            theta = (gate.matrix @ theta).reshape(a, b, l, r)
             if then > n:
                 M = do("transpose", theta, (2, 0, 1, 3)).reshape(l * a, b * r)
                 U, C = self._split(M, self.traces[n], l, self._tally)

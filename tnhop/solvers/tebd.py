@@ -138,7 +138,7 @@ class TEBD(ChainMethod):
         time = 3 * steps * (n_channels * channel + 1.5 * pairs * gate)
         time += 2 * n_channels * model.n_sites * 0.03
         stored = 2 * n_channels * model.n_sites * 16 * _TYPICAL_CHANNEL**2 / 4
-        memory = 8 * (stored + model.n_sites * n * chi**2 * 4 + pairs * 16 * n * 4) + 5e7
+        memory = 8 * (stored + model.n_sites * n * chi**2 * 4 + 2 * pairs * 16 * n**2) + 5e7
         return Cost(memory, time, f"{n_channels} channels, state bond assumed {chi}")
 
     def plan(self, problem: Problem) -> Plan:
@@ -148,22 +148,25 @@ class TEBD(ChainMethod):
         order = site_order(model, ordering)
         pieces = lindblad_pieces(model, epsilon=epsilon, ordering=order)
         traces = [placed(b.trace / np.linalg.norm(b.trace), like) for b in pieces.bases]
-        made: list[Gates] = []
+        meetings = len(swap_network(pieces.pairs, model.n_sites))
+        made: list[tuple[float, float, int]] = []  # of all gates so far
 
         @lru_cache(maxsize=_KEPT_GATES)
         def gates(t: float) -> Gates:
-            made.append(half_step(pieces, t, self.mpo_tolerance, self.rate_tolerance, like))
-            return made[-1]
+            half = half_step(pieces, t, self.mpo_tolerance, self.rate_tolerance, like)
+            made.append((half.typical_error, half.largest_error, half.largest_bond))
+            return half
 
         def facts() -> dict[str, Any]:
             return {
-                "channel_bond": max((g.largest_bond for g in made), default=1),
-                "channel_error": max((g.largest_error for g in made), default=0.0),
-                "meetings": len(swap_network(pieces.pairs, model.n_sites)),
+                "channel_bond": max((bond for _, _, bond in made), default=1),
+                "channel_error": max((largest for _, largest, _ in made), default=0.0),
+                "meetings": meetings,
             }
 
         return Plan(
             epsilon, order, pieces.bases, like,
             lambda chain: Circuit(gates, traces, chain, self.max_bond, _GROWTH), 0,
-            lambda: max((g.mpo_error for g in made), default=0.0), facts, True, self.order == 4,
+            lambda: max((typical for typical, _, _ in made), default=0.0), facts, True,
+            self.order == 4,
         )  # fmt: skip
