@@ -71,7 +71,7 @@ def test_every_model_without_truncation(name):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SUPPORTED)
 def test_every_model_at_small_steps(name):
-    assert largest(by_tebd(name, 0.001), exact(name)) < 1e-6
+    assert largest(by_tebd(name, 0.002, 0.08), exact(name, 0.08)) < 1e-6
 
 
 @pytest.mark.parametrize("name", ["long_range_ising: power law", "dicke: with gain"])
@@ -153,16 +153,17 @@ def test_engines_agree():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["three patterns", "Gaussian"])
-def test_engines_agree_for_many_spins(name):
+def test_engines_agree_for_more_spins(name):
+    """20 and 16 spins are in studies/validation/engines."""
     if name == "Gaussian":
-        couplings = gaussian_couplings(16)
-        xi = th.random_patterns(n_patterns=1, n_spins=16, rng=3)
+        couplings = gaussian_couplings(10)
+        xi = th.random_patterns(n_patterns=1, n_spins=10, rng=3)
         model = th.open_hopfield(xi, beta=5 / 4, Omega=2 / 7, couplings=couplings)
     else:
-        xi = th.random_patterns(n_patterns=3, n_spins=20, rng=7)
+        xi = th.random_patterns(n_patterns=3, n_spins=14, rng=7)
         model = th.open_hopfield(xi, beta=5 / 2, Omega=2 / 5)
     start = th.pattern_state(model, overlap=0.8)
-    agree(model, start, [1.0, 2.0], th.TEBD(cutoff=1e-4), th.TDVP(mpo_tolerance=1e-3))
+    agree(model, start, [0.5, 1.0], th.TEBD(), th.TDVP(mpo_tolerance=3e-3))
 
 
 def test_equal_steps_share_their_gates(monkeypatch):
