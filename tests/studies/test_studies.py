@@ -17,7 +17,7 @@ FOLDER = STUDIES / "beyond_mean_field"  # of studies without a folder in their n
 NAMES = (
     "limit_cycle", "retrieval_transition", "memory_lifetime", "quantum_retrieval",
     "random_patterns", "validation/tdvp_against_symmetric", "convergence/tdvp",
-    "validation/calibration",
+    "validation/calibration", "validation/engines",
 )  # fmt: skip
 # where NaN says "never", "not computed" or "beyond N"
 MAY_BE_NAN = {
