@@ -54,6 +54,16 @@ def test_every_model(name, sites, epsilon):
         assert error < 1e-5, observable
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ZOO)
+def test_every_model_at_small_steps(name):
+    model = ZOO[name]
+    method = th.TDVP(dt=0.05, epsilon=0.6, **FULL)
+    result = th.evolve(model, tilted(model), [0.4, 1.0], observables=offered(model), method=method)
+    for observable, error in distances(result, zoo_reference(name)).items():
+        assert error < 1e-6, observable
+
+
 # Cases at default settings: an accuracy each, and the budget of all of them.
 
 
