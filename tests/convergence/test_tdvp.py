@@ -45,7 +45,7 @@ def test_errors_fall_with_the_square_of_the_step(name):
     model = ZOO[name]
     options = {"observables": [*BLOCH, "sigma_zz", "occupation", "alpha"]}
     exact = th.evolve(model, tilted(model), [1.0], method=th.Exact(1e-13), **options)
-    steps, errors = [0.2, 0.1, 0.05], []
+    steps, errors = [0.2, 0.1, 0.05, 0.025], []
     for dt in steps:
         method = th.TDVP(dt=dt, **FULL | {"expansion": 4})
         errors.append(
