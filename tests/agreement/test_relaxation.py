@@ -34,6 +34,13 @@ def test_unique_stationary_state():
     assert found.stats["relaxation_rate"] > 0.5 * exact.gap
 
 
+def test_the_mixed_state_is_compared_with_another_one():
+    model = th.hebbian_ising(patterns(1, 3), Omega=2 / 5, decay=1 / 2, pumping=1 / 7)
+    mixed = th.product_state(model, bloch=np.zeros((3, 3)))
+    found = th.steady_state(model, state=mixed, observables=NAMES, method=th.TDVP())
+    assert found.label.endswith("the same from the polarised state")
+
+
 def test_no_start_is_needed():
     model = th.hebbian_ising(patterns(1, 4), Omega=2 / 5, decay=1 / 2, pumping=1 / 7)
     found = th.steady_state(model, observables=NAMES, method=th.TDVP())

@@ -161,14 +161,16 @@ def steady_state(method: Any, problem: Problem, mpo: LindbladMPO) -> SteadyState
     Metastable states pass every test of the residual: only the second start reveals them.
     """
     model = problem.model
-    starts = [problem.state or _polarised(model), mixed(model)]
-    found, other = (relax(method, problem, start) for start in starts)
+    first, second, name = problem.state or _polarised(model), mixed(model), "maximally mixed"
+    if isinstance(first, ProductState) and not first.bloch.any():  # two equal starts tell nothing
+        second, name = _polarised(model), "polarised"
+    found, other = (relax(method, problem, start) for start in (first, second))
     apart = _apart(problem, found, other)
     age = f"stationary to t = {found.time:.3g}"
     if apart is None:
-        label = f"{age}, the same from the maximally mixed state"
+        label = f"{age}, the same from the {name} state"
     else:
-        label = f"metastable or one of several: {age}, but the maximally mixed state ends {apart}"
+        label = f"metastable or one of several: {age}, but the {name} state ends {apart}"
     stats = {
         **found.stats,
         "relaxation_time": found.time,
