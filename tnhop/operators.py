@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 
 import numpy as np
+import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from tnhop._checks import fail, one_of
@@ -166,6 +167,23 @@ class LocalBasis:
         """Return S with coordinates(left ρ right) = S c; complex unless the map is Hermitian."""
         moved = np.einsum("ij,ajk,kl->ail", left, self.matrices, right, optimize=True)
         return np.einsum("aij,bji->ab", self.duals, moved, optimize=True)
+
+    @cached_property
+    def _elements(self) -> tuple[sp.csr_array, sp.csr_array]:
+        """Maps from coordinates to raveled matrices and back."""
+        n = self.size
+        return (
+            sp.csr_array(self.matrices.reshape(n, -1).T),
+            sp.csr_array(self.duals.transpose(0, 2, 1).reshape(n, -1)),
+        )
+
+    def sparse_superoperator(
+        self, left: NDArray[np.complex128], right: NDArray[np.complex128]
+    ) -> sp.csr_array:
+        """Return `superoperator` as a sparse matrix: few entries a row for operators of modes."""
+        there, back = self._elements
+        moved = sp.kron(sp.csr_array(left), sp.csr_array(right.T))
+        return sp.csr_array(back @ moved @ there)
 
 
 @cache

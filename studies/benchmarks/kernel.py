@@ -27,7 +27,8 @@ import tnhop as th
 from tnhop.representations.mpo import lindblad_mpo
 from tnhop.solvers import _arnoldi, _sweeps
 from tnhop.solvers import tdvp as tdvp_module
-from tnhop.solvers._effective import absorbed, effective, placed, split_core
+from tnhop.solvers._arrays import placed
+from tnhop.solvers._effective import absorbed, effective, split_core
 
 BETA, OMEGA, OVERLAP = 2.5, 0.4, 0.8
 ROUNDS, SHARE_OF_A_SECOND = 8, 0.06

@@ -5,7 +5,10 @@ from itertools import pairwise
 import autoray
 import numpy as np
 import pytest
+import scipy.sparse as sp
 
+from tnhop.representations.mpo import ModeCore
+from tnhop.solvers._arrays import placed
 from tnhop.solvers._effective import (
     absorbed,
     advanced,
@@ -14,10 +17,10 @@ from tnhop.solvers._effective import (
     effective,
     mirrored,
     pair_ahead,
-    placed,
     sketched,
     split_core,
 )
+from tnhop.solvers._sparse_core import SparseCore
 from tnhop.solvers._sweeps import Tally, kept_split, right_canonical
 
 LIKE = np.zeros(1)
@@ -147,6 +150,52 @@ def test_effective_generator_of_a_bond(rng):
     expected = np.einsum("bkD,ks,sDt->bt", env, S, ahead)
     np.testing.assert_allclose(bond_effective(env, ahead)(S), expected, rtol=0, atol=1e-12)
     np.testing.assert_array_equal(as_ahead(env), np.einsum("bkD->kDb", env))
+
+
+def mode_core(rng, left=6, right=7, n=9):
+    """Return a core of three sparse superoperators."""
+    matrices = [sp.csr_array(sp.random(n, n, 0.2, random_state=rng)) for _ in range(3)]
+    weights = rng.standard_normal((left, 3, right)) * (rng.random((left, 3, right)) < 0.5)
+    return ModeCore(weights, tuple(matrices))
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_sparse_core_is_a_core(turned, rng):
+    core = mode_core(rng)
+    dense = np.einsum("lkr,kab->labr", core.weights, [M.toarray() for M in core.matrices])
+    np.testing.assert_allclose(core.to_dense(), dense, rtol=0, atol=1e-15)
+    if turned:
+        core, dense = core.mirrored(), dense.transpose(3, 1, 2, 0)
+    n_left, n, _, n_right = core.shape
+    sparse, blocks_ = SparseCore.of(core, LIKE), split_core(dense, LIKE)
+    env, ahead = rng.standard_normal((3, 2, n_left)), rng.standard_normal((5, n_right, 4))
+    A, bra = rng.standard_normal((2, n, 5)), rng.standard_normal((3, n, 6))
+    here, there = absorbed(env, sparse), absorbed(env, blocks_)
+    sketch, G = rng.standard_normal((8, 2, n_left)), rng.standard_normal((8, n))
+    pairs = [
+        (effective(here, ahead)(A), effective(there, ahead)(A)),
+        (advanced(here, bra, A), advanced(there, bra, A)),
+        (sketched(sketch, G, sparse, A), sketched(sketch, G, blocks_, A)),
+    ]
+    for found, expected in pairs:
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("first_is_mode", [False, True])
+def test_pair_with_a_sparse_second_site(first_is_mode, rng):
+    second = mode_core(rng)
+    n_first = 9 if first_is_mode else 4
+    W = mode_core(rng, 5, 6) if first_is_mode else blocks(4, 5, 6, rng)
+    dense = W.to_dense() if first_is_mode else W
+    env, behind = rng.standard_normal((3, 2, 5)), rng.standard_normal((4, 3, 7))
+    pair = rng.standard_normal((2, n_first, 9, 3))
+    ahead = SparseCore.of(second, LIKE).pair_ahead(as_ahead(behind))
+    assert ahead.shape == (9 * 3, 6, 9 * 4)
+    core = SparseCore.of(W, LIKE) if first_is_mode else split_core(W, LIKE)
+    found = effective(absorbed(env, core), ahead)(pair.reshape(2, n_first, -1))
+    half = np.einsum("bkD,DxnE,knmt->bxEmt", env, dense, pair)
+    expected = np.einsum("bxEmt,EymF,utF->bxyu", half, second.to_dense(), behind)
+    np.testing.assert_allclose(found.reshape(3, n_first, 9, 4), expected, rtol=0, atol=1e-11)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

@@ -147,7 +147,7 @@ def spoiled(n_spins, value=1e-3):
     mpo = lindblad_mpo(ising(1, n_spins)[1])
     last = mpo.cores[-1].copy()
     last[0, :, :, 0] += value * np.eye(4)
-    return dataclasses.replace(mpo, cores=(*mpo.cores[:-1], last))
+    return dataclasses.replace(mpo, factors=(*mpo.cores[:-1], last))
 
 
 def typical_row(mpo):

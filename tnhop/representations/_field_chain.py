@@ -168,16 +168,14 @@ def field_cores(
 ) -> Iterator[tuple[Real, Real, Real]]:
     """Yield by position: before → before, before → after, after → after; Eq. (59).
 
-    Each of shape (n_left, n, n, n_right); state 0 of either side is the identity.
+    Each of shape (n_left, n, n, n_right); state 0 of either side is the identity. A mode enters no
+    field: of shape (n_left, 1, 1, n_right), times the identity.
     """
     for n, basis in enumerate(bases):
-        if basis.size != 4:  # a mode enters no field
-            eye = np.eye(basis.size)[None, :, :, None]
-            keep = [
-                np.eye(nodes.size)[:, None, None, :] for nodes in (chain.left[n], chain.right[n])
-            ]
-            none = np.zeros((chain.left[n].size, basis.size, basis.size, chain.right[n + 1].size))
-            yield keep[0] * eye, none, keep[1] * eye
+        if not chain.table.spins[n]:
+            left, right = chain.left[n].size, chain.right[n].size
+            none = np.zeros((left, 1, 1, right))
+            yield np.eye(left)[:, None, None], none, np.eye(right)[:, None, None]
             continue
         types = _type_superoperators(basis)
         forward = np.einsum("ltr,tab->labr", chain.left[n + 1].transfer, types)

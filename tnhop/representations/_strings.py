@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
+import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from tnhop.model import Model
@@ -39,14 +40,17 @@ class LocalFamily:
     """
 
     def __init__(self, size: int) -> None:
-        self.matrices: list[Real] = [np.eye(size)]
+        self.matrices = [sp.eye_array(size, format="csr")]
 
-    def components(self, matrix: Real) -> dict[int, float]:
+    def components(self, matrix: sp.csr_array) -> dict[int, float]:
         """Write a matrix as Σ c_k M_k; it joins the family if it is independent."""
-        basis = np.array([M.ravel() for M in self.matrices]).T
-        c = np.linalg.lstsq(basis, matrix.ravel(), rcond=None)[0]
-        size = np.linalg.norm(matrix)
-        if np.linalg.norm(matrix.ravel() - basis @ c) > 1e-12 * max(float(size), _TINY):
+        rows = sp.vstack([M.reshape(1, -1) for M in (*self.matrices, matrix)], format="csr")
+        *basis, target = rows[:, np.unique(rows.indices)].toarray()
+        c = np.linalg.lstsq(np.array(basis).T, target, rcond=None)[0]
+        size = np.linalg.norm(target)
+        if size < _TINY:
+            return {}
+        if np.linalg.norm(target - c @ np.array(basis)) > 1e-12 * max(float(size), _TINY):
             self.matrices.append(matrix)
             return {len(self.matrices) - 1: 1.0}
         return {k: float(x) for k, x in enumerate(c) if abs(x) > _TINY * size}
@@ -76,11 +80,8 @@ def real_strings(
         key = site, left, right
         if key not in known:
             n, dim = int(place[site]), model.sites[site].dim
-            S = bases[n].superoperator(_matrix(left, dim), _matrix(right, dim))
-            known[key] = (
-                families[n].components(S.real),
-                (families[n].components(S.imag) if np.abs(S.imag).max() > _TINY else {}),
-            )
+            S = bases[n].sparse_superoperator(_matrix(left, dim), _matrix(right, dim))
+            known[key] = families[n].components(S.real), families[n].components(S.imag)
         return known[key]
 
     for coefficient, left, right in _products(model):

@@ -9,9 +9,11 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
+import scipy.sparse as sp
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
@@ -22,10 +24,16 @@ from tnhop.problem import TruncationWarning
 from tnhop.representations._field_chain import field_chain, field_cores
 from tnhop.representations._ordering import ordering_cost, site_order
 from tnhop.representations._skeleton import FieldTable, field_table, rank_estimate
-from tnhop.representations._strings import minimal_chain, real_strings, site_bases
+from tnhop.representations._strings import (
+    LocalFamily,
+    minimal_chain,
+    real_strings,
+    site_bases,
+)
 
 __all__ = [
     "LindbladMPO",
+    "ModeCore",
     "lindblad_mpo",
     "ordering_cost",
     "predicted_bond",
@@ -41,13 +49,56 @@ _one_thread = threadpool_limits.wrap(limits=1, user_api="blas")
 
 
 @dataclass(frozen=True, eq=False)
+class ModeCore:
+    """A core W = Σ_k weights[:, k, :] M_k of a site with many coordinates.
+
+    Attributes
+    ----------
+    weights : ndarray, shape (n_left, n_matrices, n_right)
+        Weights of the superoperators between the states of the two bonds.
+    matrices : tuple of csr_array, shape (n, n)
+        Sparse superoperators, from incoming to outgoing coordinates.
+    """
+
+    weights: Real
+    matrices: tuple[sp.csr_array, ...]
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """Shape of the dense core: left bond, outgoing, incoming coordinate, right bond."""
+        n_left, _, n_right = self.weights.shape
+        return (n_left, *self.matrices[0].shape, n_right)
+
+    def __getitem__(self, states: Any) -> ModeCore:
+        """Select states of the outer bonds, as of an array."""
+        return ModeCore(self.weights[states], self.matrices)
+
+    def mirrored(self) -> ModeCore:
+        """Return the core of the chain read from its other end."""
+        return ModeCore(self.weights.transpose(2, 1, 0), self.matrices)
+
+    def to_matrix(self) -> sp.csr_array:
+        """Return the core as a matrix from (right, incoming) to (left, outgoing)."""
+        pairs = zip(self.weights.transpose(1, 0, 2), self.matrices, strict=True)
+        blocks = [sp.kron(w, M, format="csr") for w, M in pairs if w.any()]
+        return sp.csr_array(sum(blocks[1:], blocks[0]))
+
+    def to_dense(self) -> Real:
+        """Return the dense core, shape (n_left, n, n, n_right)."""
+        n_left, n, _, n_right = self.shape
+        dense = self.to_matrix().toarray().reshape(n_left, n, n_right, n)
+        return np.ascontiguousarray(dense.transpose(0, 1, 3, 2))
+
+
+@dataclass(frozen=True, eq=False)
 class LindbladMPO:
     """A generator on real coordinates of density matrices, as a chain of cores.
 
     Attributes
     ----------
-    cores : tuple of ndarray, shape (n_left, n, n, n_right)
+    factors : tuple of ndarray, shape (n_left, n, n, n_right), or ModeCore
         By position; axes: left bond, outgoing coordinate, incoming coordinate, right bond.
+        Those of modes are sparse.
     bases : tuple of LocalBasis
         Coordinates by position.
     order : ndarray, shape (n_sites,)
@@ -62,7 +113,7 @@ class LindbladMPO:
         Smallest population rate found there; inf without field jumps.
     """
 
-    cores: tuple[Real, ...] = field(repr=False)
+    factors: tuple[Real | ModeCore, ...] = field(repr=False)
     bases: tuple[LocalBasis, ...] = field(repr=False)
     order: NDArray[np.intp] = field(repr=False)
     max_error: float = 0.0
@@ -70,10 +121,15 @@ class LindbladMPO:
     rate_error: float = 0.0
     smallest_rate: float = np.inf
 
+    @cached_property
+    def cores(self) -> tuple[Real, ...]:
+        """Dense cores by position, shape (n_left, n, n, n_right)."""
+        return tuple(W.to_dense() if isinstance(W, ModeCore) else W for W in self.factors)
+
     @property
     def bond_dims(self) -> tuple[int, ...]:
         """Bond dimensions of the cuts."""
-        return tuple(core.shape[3] for core in self.cores[:-1])
+        return tuple(core.shape[3] for core in self.factors[:-1])
 
     @property
     def filling(self) -> float:
@@ -184,15 +240,13 @@ def lindblad_mpo(
     integer(max_bond, "max_bond", minimum=1)
     strings, families = real_strings(model, bases, order)
     chain_of_terms = minimal_chain(strings, families)
+    kinds = [model.sites[k].kind for k in order]
     table = field_table(model, order)
     if table is None or max_bond < 2 + 2 * 4 ** (model.n_sites // 2):  # what no MPO exceeds
         _refuse_large(_largest_bond(chain_of_terms, table, tolerance, rate_tolerance), max_bond)
-    terms = [
-        np.einsum("lkr,kab->labr", core, np.array(family.matrices))
-        for core, family in zip(chain_of_terms, families, strict=True)
-    ]
     if table is None:
-        return LindbladMPO(_ended(terms), bases, order)
+        plain = zip(chain_of_terms, families, kinds, strict=True)
+        return LindbladMPO(_ended([_factor(*site) for site in plain]), bases, order)
     chain = field_chain(table, tolerance, rate_tolerance)
     missed = chain.max_error > tolerance or chain.rate_error > rate_tolerance
     if missed or chain.smallest_rate < -1e-13:
@@ -204,10 +258,10 @@ def lindblad_mpo(
             TruncationWarning,
             stacklevel=2,
         )
-    fields = field_cores(chain, bases)
-    cores = [_joined(core, *field) for core, field in zip(terms, fields, strict=True)]
+    sites = zip(chain_of_terms, families, kinds, field_cores(chain, bases), strict=True)
+    factors = _ended([_joined(weights, *rest) for weights, *rest in sites])
     errors = chain.max_error, chain.typical_error, chain.rate_error, chain.smallest_rate
-    return LindbladMPO(_ended(cores), bases, order, *errors)
+    return LindbladMPO(factors, bases, order, *errors)
 
 
 @_one_thread
@@ -266,28 +320,44 @@ def _refuse_large(bond: int, most: int) -> None:
         )
 
 
-def _joined(terms: Real, forward: Real, flips: Real, backward: Real) -> Real:
+def _factor(weights: Real, family: LocalFamily, kind: str) -> Real | ModeCore:
+    """Return the core of weights (n_left, n_matrices, n_right), a sparse one for modes."""
+    if kind == "mode":
+        return ModeCore(weights, tuple(family.matrices))
+    matrices = np.array([M.toarray() for M in family.matrices])
+    return np.einsum("lkr,kab->labr", weights, matrices)
+
+
+def _joined(
+    weights: Real, family: LocalFamily, kind: str, fields: tuple[Real, Real, Real]
+) -> Real | ModeCore:
     """Put terms and field jumps of a site into one core.
 
     The states of a cut are: left nodes (the first is "before"), middles of terms, right nodes (the
     first is "after").
     """
-    (a, n, _, b), left, right = terms.shape, len(forward), forward.shape[3]
-    core = np.zeros((left + a - 2 + len(backward), n, n, right + b - 2 + backward.shape[3]))
-    core[:left, :, :, :right] = forward
-    core[:left, :, :, right + b - 2 :] = flips
-    core[left + a - 2 :, :, :, right + b - 2 :] = backward
-    rows = [0, *range(left, left + a - 1)]
-    columns = [0, *range(right, right + b - 1)]
-    identity = np.eye(n)
-    terms[0, :, :, 0] -= identity
-    terms[-1, :, :, -1] -= identity
-    core[np.ix_(rows, range(n), range(n), columns)] += terms
-    return core
+    forward, flips, backward = fields
+    terms, left, right = _factor(weights, family, kind), len(forward), forward.shape[3]
+    if isinstance(terms, ModeCore):  # of the superoperators, number 0 is the identity
+        middle, identity = weights[:, :, None], np.eye(len(family.matrices))[0, :, None]
+    else:
+        middle, identity = terms, np.eye(terms.shape[1])
+    a, b = len(weights) - 2, weights.shape[2] - 2
+    shape = left + a + len(backward), *middle.shape[1:3], right + b + backward.shape[3]
+    core = np.zeros(shape)
+    through = 1.0 if forward.shape[1:3] == middle.shape[1:3] else identity[..., None]
+    core[:left, :, :, :right] = forward * through
+    core[:left, :, :, right + b :] = flips * through
+    core[left + a :, :, :, right + b :] = backward * through
+    rows, columns = [0, *range(left, left + a + 1)], [0, *range(right, right + b + 1)]
+    middle = middle.copy()
+    middle[0, :, :, 0] -= identity
+    middle[-1, :, :, -1] -= identity
+    core[np.ix_(rows, range(shape[1]), range(shape[2]), columns)] += middle
+    return ModeCore(core[:, :, 0], terms.matrices) if isinstance(terms, ModeCore) else core
 
 
-def _ended(cores: list[Real]) -> tuple[Real, ...]:
+def _ended(cores: Sequence[Real | ModeCore]) -> tuple[Real | ModeCore, ...]:
     """Start the chain "before" everything and end it "after"."""
-    cores[0] = cores[0][:1]
-    cores[-1] = cores[-1][..., -1:]  # behind the last site there is nothing but these two
-    return tuple(cores)
+    *others, last = cores[0][:1], *cores[1:]
+    return (*others, last[..., -1:])  # behind the last site there is nothing but these two

@@ -117,7 +117,9 @@ class Pieces:
             if n == position:
                 jump = t * jump
                 jump[0, :, :, 0] += np.eye(jump.shape[1])
-            cores.append(forward if n < position else jump if n == position else backward)
+            core = forward if n < position else jump if n == position else backward
+            size = self.bases[n].size
+            cores.append(core if core.shape[1] == size else core * np.eye(size)[..., None])
         errors = chain.max_error, chain.typical_error, chain.rate_error, chain.smallest_rate
         return Channel(tuple(cores), position, *errors)
 
@@ -151,10 +153,10 @@ def lindblad_pieces(model: Model, *, epsilon: float = 1.0, ordering: object = "a
             (i, a), (j, b) = string
             size = bases[i].size * bases[j].size
             G = pairs.setdefault((i, j), np.zeros((size, size)))
-            G += c * np.kron(families[i].matrices[a], families[j].matrices[b])
+            G += c * np.kron(families[i].matrices[a].toarray(), families[j].matrices[b].toarray())
         else:  # a multiple of the identity can stand on any site
             n, a = string[0] if string else (0, 0)
-            singles[n] += c * families[n].matrices[a]
+            singles[n] += c * families[n].matrices[a].toarray()
     within = {n: singles.pop(n) for n in (table.sites if table else ())}
     for n in list(singles):
         own = [key for key in pairs if n in key]

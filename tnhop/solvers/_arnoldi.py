@@ -10,7 +10,7 @@ import scipy.linalg as sl
 from autoray import do, to_numpy
 
 from tnhop.problem import ConvergenceError
-from tnhop.solvers._effective import placed
+from tnhop.solvers._arrays import placed
 
 Array = Any
 

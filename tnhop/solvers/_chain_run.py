@@ -23,7 +23,7 @@ from tnhop.observables import Observable
 from tnhop.operators import LocalBasis, kind_of, local_matrix
 from tnhop.problem import Problem, Snapshot, TruncationWarning, evaluate, missing_functionals
 from tnhop.representations.mps import MPSState
-from tnhop.solvers._effective import placed
+from tnhop.solvers._arrays import placed
 from tnhop.solvers._evolution import cut_weights, operator_bound, rate_error
 from tnhop.solvers._sweeps import Tally, right_canonical
 from tnhop.states import ProductState

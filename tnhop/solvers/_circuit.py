@@ -16,6 +16,7 @@ import scipy.linalg as sl
 from autoray import do
 
 from tnhop.representations.trotter import Pieces
+from tnhop.solvers._arrays import placed
 from tnhop.solvers._effective import (
     Core,
     absorbed,
@@ -23,7 +24,6 @@ from tnhop.solvers._effective import (
     as_ahead,
     effective,
     mirrored,
-    placed,
     sketched,
     split_core,
 )

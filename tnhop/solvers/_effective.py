@@ -21,6 +21,9 @@ import numpy as np
 from autoray import do
 from numpy.typing import NDArray
 
+from tnhop.solvers._arrays import placed
+from tnhop.solvers._sparse_core import SparseAbsorbed, SparseCore, onward
+
 Array = Any
 
 _DENSE_REST = 0.2  # share of entries off the diagonal blocks above which a core is one block
@@ -117,8 +120,12 @@ class Absorbed:
     shape: tuple[int, int]
 
 
-def absorbed(env: Array, core: Core) -> Absorbed:
-    """Contract an environment (bra, ket, D) with the core behind it."""
+def absorbed(env: Array, core: Core | SparseCore) -> Absorbed | SparseAbsorbed:
+    """Contract an environment (bra, ket, D) with the core behind it; put it beside a sparse one."""
+    return core.absorbed(env) if isinstance(core, SparseCore) else _merged(env, core)
+
+
+def _merged(env: Array, core: Core) -> Absorbed:
     bra, ket, D = env.shape
     flat, blocks = env.reshape(bra * ket, D), []
     for part in core.parts:
@@ -129,25 +136,24 @@ def absorbed(env: Array, core: Core) -> Absorbed:
     return Absorbed(blocks, core, (bra, ket))
 
 
-def effective(left: Absorbed, ahead: Array) -> Callable[[Array], Array]:
+def effective(left: Absorbed | SparseAbsorbed, ahead: Any) -> Callable[[Array], Array]:
     """Return the effective generator of one site, for arrays of shape (left, n, right).
 
     `ahead` is the environment of the other side as (ket, D, bra), or anything else in place of its
     last leg.
     """
+    if isinstance(left, SparseAbsorbed):
+        return left.effective(ahead)
     core, (bra, ket) = left.core, left.shape
-    right, D, out = ahead.shape
-    others = [  # selected once for all applications
-        (ahead if len(part.columns) == D else ahead[:, part.columns]).reshape(right, -1)
-        for part in core.parts
-    ]
+    right, _, out = ahead.shape
+    others = [onward(ahead, part.columns) for part in core.parts]  # for all applications
 
     def apply(v: Array) -> Array:
         results = []
         for part, block, other in zip(core.parts, left.blocks, others, strict=True):
             n = part.group.stop - part.group.start
             mine = v if n == core.size else v[:, part.group]
-            X = mine.reshape(ket * n, right) @ other
+            X = other(mine.reshape(ket * n, right))
             results.append((block @ X.reshape(-1, out)).reshape(bra, n, out))
         groups = results[: core.n_groups]
         total = groups[0] if len(groups) == 1 else do("concatenate", groups, axis=1)
@@ -161,7 +167,7 @@ def pair_ahead(env: Array, core: Core) -> Array:
 
     The core must be ungrouped; the legs of the result are (n ket, D, n bra), flattened.
     """
-    left = absorbed(env, core)
+    left = _merged(env, core)
     bra, ket = left.shape
     (block,), n = left.blocks, core.size
     spread = do("transpose", block.reshape(bra, n, ket, n, -1), (3, 2, 4, 1, 0))
@@ -179,14 +185,10 @@ def _spread(columns: NDArray[np.intp], n_right: int, like: Array) -> Array:
     return placed(spread, like)
 
 
-def placed(x: NDArray[Any], like: Array) -> Array:
-    """Return a NumPy array in the library, precision and place of another array."""
-    moved = do("asarray", x.astype(str(like.dtype).rpartition(".")[2]), like=like)
-    return moved.to(like.device) if hasattr(moved, "to") else moved
-
-
-def advanced(left: Absorbed, bra: Array, ket: Array) -> Array:
+def advanced(left: Absorbed | SparseAbsorbed, bra: Array, ket: Array) -> Array:
     """Return the environment (bra, ket, D) one site further, from the tensors of that site."""
+    if isinstance(left, SparseAbsorbed):
+        return left.advanced(bra, ket)
     core = left.core
     total: Array = 0.0
     for part, block in zip(core.parts, left.blocks, strict=True):
@@ -215,11 +217,13 @@ def as_ahead(env: Array) -> Array:
     return do("transpose", env, (1, 2, 0))
 
 
-def sketched(sketch: Array, G: Array, core: Core, A: Array) -> Array:
+def sketched(sketch: Array, G: Array, core: Core | SparseCore, A: Array) -> Array:
     """Advance a random sketch (m, ket, D) of the left half of Lρ by one site.
 
     Every row contracts the outgoing coordinates with random vectors, G of shape (m, n).
     """
+    if isinstance(core, SparseCore):
+        return core.sketched(sketch, G, A)
     m, ket, D = sketch.shape
     flat = sketch.reshape(m * ket, D)
     total: Array = 0.0

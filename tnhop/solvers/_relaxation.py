@@ -16,8 +16,8 @@ from tnhop.representations.mpo import LindbladMPO
 from tnhop.representations.mps import MPSState
 from tnhop.result import ErrorBudget, SteadyState
 from tnhop.solvers._chain_run import FELT, ChainRun
-from tnhop.solvers._effective import sketched, split_core
-from tnhop.solvers._sweeps import random_signs
+from tnhop.solvers._effective import sketched
+from tnhop.solvers._sweeps import random_signs, seen_core
 from tnhop.states import ProductState
 
 Real = NDArray[np.float64]
@@ -28,6 +28,7 @@ _LONG_STEP = 1.6  # a stationary state is a fixed point of steps of any length
 _GROWTH = 1.15
 _WINDOW = 0.3  # last part of the time, over which rates are measured
 _SIGNS = 400  # random vectors behind a norm
+_AT_ONCE = 50  # of them: they hold all coordinates of a mode at once
 _ROUNDING = 1e-7  # of differences of chains
 _SETTLED = 0.5  # stop once the change is smaller than this share of what truncation drops
 
@@ -145,13 +146,17 @@ def residual(mpo: LindbladMPO, state: MPSState, weighted: bool) -> float:
     From random signs along the chain, whose products with Lρ have the mean square ‖Lρ‖².
     """
     rng, like = np.random.default_rng(0), np.zeros(1)
-    sketch = np.ones((_SIGNS, 1, 1))
-    for W, A, basis in zip(mpo.cores, state.tensors, mpo.bases, strict=True):
-        G = random_signs(rng, _SIGNS, basis.size)
-        if not weighted:
-            G = G * np.linalg.norm(basis.matrices, axis=(1, 2))
-        sketch = sketched(sketch, G, split_core(W, like), A)
-    size = math.sqrt(np.mean(sketch**2))
+    cores = [seen_core(W, like) for W in mpo.factors]
+    squares = []
+    for _ in range(_SIGNS // _AT_ONCE):
+        sketch = np.ones((_AT_ONCE, 1, 1))
+        for core, A, basis in zip(cores, state.tensors, mpo.bases, strict=True):
+            G = random_signs(rng, _AT_ONCE, basis.size)
+            if not weighted:
+                G = G * np.linalg.norm(basis.matrices, axis=(1, 2))
+            sketch = sketched(sketch, G, core, A)
+        squares.append(np.mean(sketch**2))
+    size = math.sqrt(np.mean(squares))
     return size / float(np.linalg.norm(state.schmidt_values(0, weighted=weighted)))
 
 

@@ -16,9 +16,12 @@ import scipy.linalg as sl
 from autoray import do
 from numpy.typing import NDArray
 
+from tnhop.representations.mpo import ModeCore
 from tnhop.solvers._arnoldi import exponential
+from tnhop.solvers._arrays import placed
 from tnhop.solvers._effective import (
     Absorbed,
+    Core,
     absorbed,
     advanced,
     as_ahead,
@@ -26,10 +29,10 @@ from tnhop.solvers._effective import (
     effective,
     mirrored,
     pair_ahead,
-    placed,
     sketched,
     split_core,
 )
+from tnhop.solvers._sparse_core import SparseAbsorbed, SparseCore
 
 Array = Any
 
@@ -56,7 +59,7 @@ class Generator:
 
     Parameters
     ----------
-    cores : sequence of ndarray, shape (n_left, n, n, n_right)
+    cores : sequence of ndarray, shape (n_left, n, n, n_right), or ModeCore
         The generator.
     traces : sequence of ndarray, shape (n,)
         Trace functional of every site.
@@ -66,13 +69,13 @@ class Generator:
 
     def __init__(
         self,
-        cores: Sequence[NDArray[np.float64]],
+        cores: Sequence[NDArray[np.float64] | ModeCore],
         traces: Sequence[NDArray[np.float64]],
         like: Array,
     ) -> None:
-        there = cores, [np.transpose(W, (3, 1, 2, 0)) for W in reversed(cores)]
-        self.cores = [[split_core(W, like) for W in side] for side in there]
-        self.whole = [[split_core(W, like, grouped=False) for W in side] for side in there]
+        there = cores, [turned_core(W) for W in reversed(cores)]
+        self.cores = [[seen_core(W, like) for W in side] for side in there]
+        self.whole = [[seen_core(W, like, grouped=False) for W in side] for side in there]
         units = [placed(t / np.linalg.norm(t), like) for t in traces]
         self.traces = units, units[::-1]
 
@@ -320,7 +323,7 @@ class Stepper:
         center = chain[0]
         for n in range(last):
             left = absorbed(envs[-1], sweep.cores[n])
-            both = pair_ahead(ahead[last - 1 - n], whole[last - 1 - n])
+            both = _both_ahead(sweep.cores[n + 1], whole[last - 1 - n], ahead[last - 1 - n])
             pair = do("tensordot", center, chain[n + 1], ((2,), (0,)))
             shape = pair.shape
             theta = pair.reshape(*shape[:2], -1)
@@ -343,7 +346,13 @@ class Stepper:
         return self.settings.expansion + _OVERSAMPLING + _WITNESSES
 
     def _expanded(
-        self, sweep: _Sweep, left: Absorbed, center: Array, U: Array, S: Array, ahead: Array
+        self,
+        sweep: _Sweep,
+        left: Absorbed | SparseAbsorbed,
+        center: Array,
+        U: Array,
+        S: Array,
+        ahead: Array,
     ) -> tuple[Array, Array]:
         """Add to U what Lρ has on its sites beyond U, and zeros to S.
 
@@ -368,6 +377,26 @@ class Stepper:
             rest = rest - W @ (W.T @ rest)
         sweep.tally.projected += (sweep.span * _norm(rest)) ** 2 / _WITNESSES
         return U, S
+
+
+def seen_core(
+    W: NDArray[np.float64] | ModeCore, like: Array, grouped: bool = True
+) -> Core | SparseCore:
+    """Return a core for sweeps: dense blocks for spins, a sparse matrix for modes."""
+    return SparseCore.of(W, like) if isinstance(W, ModeCore) else split_core(W, like, grouped)
+
+
+def _both_ahead(core: Core | SparseCore, whole: Core | SparseCore, env: Array) -> Any:
+    """Return what is ahead of a pair with its second site, whose core is seen from both ends."""
+    if isinstance(core, SparseCore):
+        return core.pair_ahead(as_ahead(env))
+    assert isinstance(whole, Core)
+    return pair_ahead(env, whole)
+
+
+def turned_core(W: NDArray[np.float64] | ModeCore) -> NDArray[np.float64] | ModeCore:
+    """Return a core as seen from the other end of the chain."""
+    return W.mirrored() if isinstance(W, ModeCore) else np.transpose(W, (3, 1, 2, 0))
 
 
 def random_signs(rng: np.random.Generator, rows: int, n: int) -> NDArray[np.float64]:

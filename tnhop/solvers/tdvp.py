@@ -179,7 +179,7 @@ class TDVP(ChainMethod):
         """Return the generator and the engine of a run."""
         model, epsilon, like = problem.model, self.weight(problem.model), self.like()
         mpo = self.generator(problem)
-        generator = Generator(mpo.cores, [basis.trace for basis in mpo.bases], like)
+        generator = Generator(mpo.factors, [basis.trace for basis in mpo.bases], like)
         exponentials = self.krylov_tolerance / max(model.n_sites, 20)
         settings = Settings(self.max_bond, exponentials, self.expansion, self.sites)
         facts = {

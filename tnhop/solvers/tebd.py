@@ -14,9 +14,9 @@ from tnhop.model import Model
 from tnhop.problem import Cost, Problem
 from tnhop.representations.mps import MPSState
 from tnhop.representations.trotter import beyond_pairs, lindblad_pieces, site_order
+from tnhop.solvers._arrays import placed
 from tnhop.solvers._chain_run import ChainMethod, Plan
 from tnhop.solvers._circuit import Circuit, Gates, half_step, swap_network
-from tnhop.solvers._effective import placed
 from tnhop.terms import FieldJump
 
 __all__ = ["TEBD"]

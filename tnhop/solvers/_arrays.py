@@ -1,0 +1,35 @@
+"""NumPy arrays and sparse matrices, placed in the library of another array."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+from autoray import do, infer_backend
+from numpy.typing import NDArray
+
+Array = Any
+
+
+def placed(x: NDArray[Any], like: Array) -> Array:
+    """Return a NumPy array in the library, precision and place of another array."""
+    moved = do("asarray", x.astype(precision_of(like)), like=like)
+    return moved.to(like.device) if hasattr(moved, "to") else moved
+
+
+def placed_sparse(M: sp.csr_array, like: Array) -> Array:
+    """Return a matrix that multiplies arrays of the library from the left, sparse if it can be."""
+    backend = infer_backend(like)
+    if backend == "numpy":
+        return M.astype(precision_of(like))
+    if backend == "torch":
+        parts = (part.astype(np.int64) for part in (M.indptr, M.indices))
+        rows, columns = (do("asarray", part, like=like).to(like.device) for part in parts)
+        return do("sparse_csr_tensor", rows, columns, placed(M.data, like), M.shape, like=like)
+    return placed(M.toarray(), like)
+
+
+def precision_of(like: Array) -> str:
+    """Return the name of the data type."""
+    return str(like.dtype).rpartition(".")[2]
