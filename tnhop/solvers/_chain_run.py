@@ -20,14 +20,15 @@ from threadpoolctl import threadpool_limits
 from tnhop._checks import fail, integer, one_of, real, wrong_type
 from tnhop.model import Model
 from tnhop.observables import Observable
-from tnhop.operators import LocalBasis, kind_of, local_matrix
+from tnhop.operators import LocalBasis
 from tnhop.problem import Problem, Snapshot, TruncationWarning, evaluate, missing_functionals
 from tnhop.representations.mps import MPSState
 from tnhop.solvers._arrays import placed
-from tnhop.solvers._evolution import cut_weights, operator_bound, rate_error
+from tnhop.solvers._coordinates import Levels, resized, reweighted, wanted_levels
+from tnhop.solvers._evolution import cut_weights, rate_error
+from tnhop.solvers._norms import sizes_of
 from tnhop.solvers._sweeps import Tally, right_canonical
 from tnhop.states import ProductState
-from tnhop.terms import Operator, pauli_terms
 
 Array = Any
 Real = NDArray[np.float64]
@@ -81,6 +82,8 @@ class Plan:
         the error of the first one, if the order is 2. Otherwise some steps are repeated.
     extrapolate : bool
         Whether that error is subtracted.
+    at_levels : callable, optional
+        Number of Fock levels of every mode → plan; the levels are then adapted.
     mpo_error : callable
         Returns the typical error of a rate in the gates or the generator.
     facts : callable
@@ -97,6 +100,7 @@ class Plan:
     facts: Callable[[], dict[str, Any]]
     coarse: bool = False
     extrapolate: bool = False
+    at_levels: Callable[[Levels], Plan] | None = None
 
 
 @dataclass
@@ -115,6 +119,7 @@ class Progress:
     trace_defect: float = 0.0
     mpo_error: float = 0.0
     largest_bond: int = 1
+    levels: Levels = ()
     tail: Real = field(default_factory=lambda: np.zeros(0))
     smallest_eigenvalue: float = 0.0
     facts: dict[str, float] = field(default_factory=dict)
@@ -130,6 +135,7 @@ class ChainMethod:
     mpo_tolerance: float
     rate_tolerance: float
     ordering: str | tuple[int, ...]
+    fock_tolerance: float = 0.0
     backend: str
     device: str | None
     precision: str
@@ -201,39 +207,60 @@ class ChainRun:
 
     def __init__(self, method: ChainMethod, problem: Problem, carry: Any) -> None:
         self.method, self.problem, self._warned = method, problem, False
-        model, self.plan = problem.model, method.plan(problem)
-        plan = self.plan
+        model, self._full = problem.model, method.plan(problem)
+        self._most = tuple(model.sites[k].dim for k in model.modes)
+        self.sizes = {
+            o.name: sizes_of(o, model, self._full.bases, self._full.order)
+            for o in problem.observables if o.operators
+        }  # fmt: skip
+        self._rate_error = sum(rate_error(jump) for jump in model.jumps)
         if carry is None:
-            traces = [placed(b.trace / np.linalg.norm(b.trace), plan.like) for b in plan.bases]
-            chain = [placed(A, plan.like) for A in self._start(model, problem.state).tensors]
-            tensors = _numpy(right_canonical(chain, traces))
+            tensors = list(self._start(model, problem.state).tensors)
             tail = cut_weights(problem.state, model, model.modes)
-            self.progress = Progress(tensors, tensors * plan.coarse, tail=tail)
+            self.progress = Progress(tensors, levels=self._most, tail=tail)
+            self.progress.tensors = _numpy(self._fit(self._wanted(tensors), tensors).chain)
+            self.progress.coarse = self.progress.tensors * self._full.coarse
         else:
             own = {"tally": Tally(**carry["tally"]), "step_errors": dict(carry["step_errors"])}
             self.progress = Progress(**{**carry, **own})
-        self.engine = plan.engine([placed(A, plan.like) for A in self.progress.tensors])
-        self.coarse = (
-            plan.engine([placed(A, plan.like) for A in self.progress.coarse])
-            if plan.coarse else None
-        )  # fmt: skip
-        self.sizes = {o.name: self._sizes_of(o) for o in problem.observables if o.operators}
-        self._rate_error = sum(rate_error(jump) for jump in model.jumps)
+        self.plan = self._planned()
+        self.engine = self._engine(self.progress.tensors)
+        self.coarse = self._engine(self.progress.coarse) if self.plan.coarse else None
 
     def _start(self, model: Model, state: Any) -> MPSState:
         if isinstance(state, MPSState):
-            return reweighted(state, self.plan.epsilon)
-        order = [int(k) for k in self.plan.order]
-        return MPSState.from_product(state, model.dims, order, self.plan.epsilon)
+            return reweighted(state, self._full.epsilon)
+        order = [int(k) for k in self._full.order]
+        return MPSState.from_product(state, model.dims, order, self._full.epsilon)
 
-    def _sizes_of(self, o: Observable) -> dict[str, Real]:
-        """How much an observable feels errors: of the vector, of rates, of the state."""
-        each = {
-            "norm": [functional_norm(A, self.plan.bases, self.plan.order) for A in o.operators],
-            "reach": [reach(A) for A in o.operators],
-            "bound": [operator_bound(A, self.problem.model) for A in o.operators],
-        }
-        return {name: np.array(values).reshape(o.shape) for name, values in each.items()}
+    def _planned(self) -> Plan:
+        """Return the plan for the present levels."""
+        levels, at_levels = self.progress.levels, self._full.at_levels
+        return self._full if levels == self._most or not at_levels else at_levels(levels)
+
+    def _engine(self, tensors: list[Real]) -> Engine:
+        return self.plan.engine([placed(A, self.plan.like) for A in tensors])
+
+    def _wanted(self, chain: list[Array]) -> Levels:
+        """Return how many levels the modes of a chain should have."""
+        now = self.progress
+        if not self._most or not self._full.at_levels:
+            return now.levels
+        state, modes = self.state(_numpy(chain)), range(len(self._most))
+        populations = [state.photon_distribution(k) for k in modes]
+        return wanted_levels(populations, now.levels, self._most, self.method.fock_tolerance)
+
+    def _fit(self, levels: Levels, chain: list[Array]) -> Engine:
+        """Return an engine for other numbers of levels."""
+        now, n_spins, tensors = self.progress, self.problem.model.n_spins, _numpy(chain)
+        for n, site in enumerate(self._full.order):
+            if site >= n_spins:
+                k = site - n_spins
+                tensors[n] = resized(tensors[n], now.levels[k], levels[k])
+        now.levels = levels
+        self.plan = plan = self._planned()
+        traces = [placed(b.trace / np.linalg.norm(b.trace), plan.like) for b in plan.bases]
+        return plan.engine(right_canonical([placed(A, plan.like) for A in tensors], traces))
 
     def advance(self, target: float) -> None:
         """Take one step towards the next output time."""
@@ -252,7 +279,9 @@ class ChainRun:
         dt = min(even, longest * 2.0 ** (max(now.steps, 1) - 1 - self.plan.start_levels))
         last = dt > left * (1 - 1e-9)
         probed = now.steps in _PROBES or (now.steps and now.steps % _EVERY == 0)
-        tally = self._pair(dt) if self.coarse else self._probe(dt) if probed else self._single(dt)
+        tally, errors = self._fitted_step(dt, bool(probed))
+        for name, error in errors.items():
+            now.step_errors[name] = now.step_errors.get(name, 0.0) + error
         now.tally.add(tally)
         now.lost += math.sqrt(tally.discarded)
         now.projected += math.sqrt(tally.projected)
@@ -265,14 +294,30 @@ class ChainRun:
         now.largest_bond = max(now.largest_bond, *(A.shape[2] for A in now.tensors))
         state = self.state()
         now.trace_defect = max(now.trace_defect, abs(float(state.trace()) - 1))
-        modes = range(self.problem.model.n_modes)
-        now.tail = np.maximum(now.tail, [state.photon_distribution(k)[-1] for k in modes])
+        highest = [state.photon_distribution(k)[n - 1] for k, n in enumerate(now.levels)]
+        now.tail = np.maximum(now.tail, highest)
+
+    def _fitted_step(self, dt: float, probed: bool) -> tuple[Tally, dict[str, Real]]:
+        """Take a step, again if the modes then turn out to need more levels."""
+        while True:
+            before, errors = self.engine.chain, dict[str, Real]()
+            if self.coarse:
+                tally = self._pair(dt)
+            elif probed:
+                tally, errors = self._probe(dt)
+            else:
+                tally = self._step(self.engine, dt)
+            after, levels = self.engine.chain, self.progress.levels
+            wanted = self._wanted(after)
+            if all(w <= had for w, had in zip(wanted, levels, strict=True)):
+                break
+            self.engine = self._fit(tuple(map(max, wanted, levels)), before)
+        if wanted != levels:
+            self.engine = self._fit(wanted, after)
+        return tally, errors
 
     def _step(self, engine: Engine, dt: float, half: int = 0) -> Tally:
         return engine.step(dt, self.method.cutoff * dt, (self.progress.steps, half))
-
-    def _single(self, dt: float) -> Tally:
-        return self._step(self.engine, dt)
 
     def _halves(self, dt: float) -> Tally:
         tally = self._step(self.engine, dt / 2)
@@ -286,7 +331,7 @@ class ChainRun:
         tally.add(self._halves(dt))
         return tally
 
-    def _probe(self, dt: float) -> Tally:
+    def _probe(self, dt: float) -> tuple[Tally, dict[str, Real]]:
         """Take the step as two halves, and beside it as a whole: the difference is its error."""
         coarse = self.engine.copy()
         applications = self._step(coarse, dt).applications
@@ -295,19 +340,25 @@ class ChainRun:
         states = [self.state(_numpy(engine.chain)) for engine in (coarse, self.engine)]
         # half steps err by a quarter of what whole steps do, in all steps until the next probe
         repeats = _PROBES.get(self.progress.steps, _EVERY) * 4 / 3
+        errors = {}
         for o in self.problem.observables:
             a, b = (evaluate(state, o) for state in states)
             error = np.abs(a - b)
             error = _ROTATED * np.maximum(error, math.sqrt(np.mean(error**2)))
-            total = self.progress.step_errors.get(o.name, np.zeros(o.shape))
-            self.progress.step_errors[o.name] = total + repeats * error
-        return tally
+            errors[o.name] = repeats * error
+        return tally, errors
 
     def state(self, tensors: list[Real] | None = None) -> MPSState:
-        """Return the state, as NumPy arrays."""
-        model, own = self.problem.model, self.progress.tensors
-        return MPSState(tuple(own if tensors is None else tensors), self.plan.order,
-                        np.array(model.dims), model.n_spins, self.plan.epsilon)  # fmt: skip
+        """Return the state, as NumPy arrays; with all levels that the model allows."""
+        model, now, order = self.problem.model, self.progress, self._full.order
+        chain = [
+            A if site < model.n_spins
+            else resized(A, now.levels[site - model.n_spins], model.dims[site])
+            for site, A in zip(order.tolist(), tensors or now.tensors, strict=True)
+        ]  # fmt: skip
+        return MPSState(
+            tuple(chain), order, np.array(model.dims), model.n_spins, self._full.epsilon
+        )
 
     def snapshot(self, time: float | None) -> Snapshot:
         """Return observables, error bars and all that a resume needs; a heartbeat at no time."""
@@ -373,7 +424,7 @@ class ChainRun:
             "steps": now.steps,
             "largest_bond": now.largest_bond,
             **self._facts(),
-            "epsilon": self.plan.epsilon,
+            "epsilon": self._full.epsilon,
             "discarded": now.lost,
             "projected": now.projected,
             "applications": now.tally.applications,
@@ -381,44 +432,9 @@ class ChainRun:
             "smallest_eigenvalue": now.smallest_eigenvalue,
         }
         if len(now.tail):
-            found["fock_tail"] = float(now.tail.max())
+            found["fock_tail"], found["fock_levels"] = float(now.tail.max()), now.levels
         return found
 
 
 def _numpy(chain: list[Array]) -> list[Real]:
     return [do("to_numpy", A) for A in chain]
-
-
-def reweighted(state: MPSState, epsilon: float) -> MPSState:
-    """Return the same density matrix in coordinates of another weight."""
-    scale = epsilon / state.epsilon
-    weights = np.array([1.0, scale, scale, scale])[:, None]
-    tensors = tuple(
-        A * weights if site < state.n_spins else A
-        for A, site in zip(state.tensors, state.order, strict=True)
-    )
-    return MPSState(tensors, state.order, state.dims, state.n_spins, epsilon)
-
-
-def reach(operator: Operator) -> float:
-    """Sum of |c| times the number of factors: by how much errors of rates count, at worst."""
-    return sum(abs(c) * len(factors) for factors, c in pauli_terms(operator).items())
-
-
-def functional_norm(
-    operator: Operator, bases: tuple[LocalBasis, ...], order: NDArray[np.intp]
-) -> float:
-    """Norm of ρ → tr(Oρ) on weighted coordinates: by how much an error of the vector counts."""
-    place = np.argsort(order)
-    traces = [float(np.linalg.norm(basis.trace)) for basis in bases]
-    whole = math.prod(traces)
-    total = 0.0
-    for factors, coefficient in pauli_terms(operator).items():
-        size = abs(coefficient) * whole
-        for site, name in factors:
-            basis = bases[place[site]]
-            dim = 2 if kind_of(name) == "spin" else math.isqrt(basis.size)
-            f = basis.functional(local_matrix(name, dim))
-            size *= float(np.linalg.norm(f)) / traces[place[site]]
-        total += size**2
-    return math.sqrt(total)

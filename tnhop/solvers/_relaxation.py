@@ -70,14 +70,15 @@ def relax(method: Any, problem: Problem, start: Any) -> Relaxed:
     values = [{o.name: evaluate(run.state(), o) for o in problem.observables}]
     dt = method.dt
     while times[-1] < _LONGEST:
-        before = run.progress.tensors
+        before = run.state()
         run.method = dataclasses.replace(method, dt=dt)
         run.advance(_LONGEST)
         now = run.progress
         times.append(now.time)
-        changes.append(_distance(before, now.tensors) / (times[-1] - times[-2]))
-        dropped.append(now.lost + now.projected)
         state = run.state()
+        distance = _distance(list(before.tensors), list(state.tensors))
+        changes.append(distance / (times[-1] - times[-2]))
+        dropped.append(now.lost + now.projected)
         values.append({o.name: evaluate(state, o) for o in problem.observables})
         budgets.append({o.name: run.errors(o) for o in problem.observables})
         early = _early(times)

@@ -16,6 +16,7 @@ from tnhop.representations.mpo import LindbladMPO, lindblad_mpo, predicted_bond,
 from tnhop.representations.mps import MPSState
 from tnhop.result import SteadyState
 from tnhop.solvers._chain_run import ChainMethod, Plan
+from tnhop.solvers._coordinates import Levels, with_levels
 from tnhop.solvers._relaxation import mixed, steady_state
 from tnhop.solvers._sweeps import Generator, Settings, Stepper
 
@@ -65,6 +66,9 @@ class TDVP(ChainMethod):
         the site at every position of the chain.
     krylov_tolerance : float
         Relative error of local exponentials, summed over the sites (of at least 20).
+    fock_tolerance : float
+        Population of the two highest Fock levels above which a mode gets more levels, up to the
+        `fock_dim` of the model; 0 keeps all of them from the beginning.
     backend : str
         Library of the arrays: ``"numpy"``, ``"torch"``, ``"cupy"``, ``"jax"``.
     device : str, optional
@@ -113,6 +117,7 @@ class TDVP(ChainMethod):
     expansion: int = 4
     ordering: str | tuple[int, ...] = "auto"
     krylov_tolerance: float = 2e-7
+    fock_tolerance: float = 1e-7
     backend: str = "numpy"
     device: str | None = None
     precision: str = "float64"
@@ -120,6 +125,7 @@ class TDVP(ChainMethod):
     def __post_init__(self) -> None:
         self.check_chain()
         real(self.krylov_tolerance, "krylov_tolerance", above=0.0, maximum=1e-2)
+        real(self.fock_tolerance, "fock_tolerance", minimum=0.0, maximum=1e-2)
         integer(self.sites, "sites", minimum=1, maximum=2)
         integer(self.expansion, "expansion", minimum=0)
 
@@ -158,10 +164,8 @@ class TDVP(ChainMethod):
         time = 2 * model.n_sites * steps * (work / 2e10 + 1e-3) + 1e-8 * model.n_sites * D**3
         return Cost(memory, float(time), f"generator bond {D}, state bond assumed {chi}")
 
-    def generator(self, problem: Problem) -> LindbladMPO:
+    def generator(self, model: Model, ordering: Any) -> LindbladMPO:
         """Return the generator of a run."""
-        model = problem.model
-        ordering = problem.state.order if isinstance(problem.state, MPSState) else self.ordering
         return lindblad_mpo(
             model, epsilon=self.weight(model), ordering=site_order(model, ordering),
             tolerance=self.mpo_tolerance, rate_tolerance=self.rate_tolerance,
@@ -173,12 +177,17 @@ class TDVP(ChainMethod):
         The state is called converged if the maximally mixed state ends in the same one, within the
         error bars. All spins up is the start if none is given.
         """
-        return steady_state(self, problem, self.generator(problem))
+        return steady_state(self, problem, self.generator(problem.model, self.ordering))
 
     def plan(self, problem: Problem) -> Plan:
         """Return the generator and the engine of a run."""
-        model, epsilon, like = problem.model, self.weight(problem.model), self.like()
-        mpo = self.generator(problem)
+        state = problem.state
+        ordering = state.order if isinstance(state, MPSState) else self.ordering
+        return self._plan(problem.model, ordering)
+
+    def _plan(self, model: Model, ordering: Any) -> Plan:
+        epsilon, like = self.weight(model), self.like()
+        mpo = self.generator(model, ordering)
         generator = Generator(mpo.factors, [basis.trace for basis in mpo.bases], like)
         exponentials = self.krylov_tolerance / max(model.n_sites, 20)
         settings = Settings(self.max_bond, exponentials, self.expansion, self.sites)
@@ -186,9 +195,14 @@ class TDVP(ChainMethod):
             "generator_bond": max(mpo.bond_dims, default=1),
             "generator_error": mpo.max_error,
         }
+
+        def at_levels(levels: Levels) -> Plan:
+            return self._plan(with_levels(model, levels), mpo.order)
+
         return Plan(
             epsilon, mpo.order, mpo.bases, like, lambda chain: Stepper(generator, settings, chain),
             _START_LEVELS, lambda: mpo.typical_error, lambda: facts,
+            at_levels=at_levels if model.n_modes and self.fock_tolerance else None,
         )  # fmt: skip
 
 
