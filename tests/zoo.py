@@ -347,7 +347,8 @@ _TURNED = {"x": ("x", 1), "y": ("y", -1), "z": ("z", -1), "+": ("-", 1), "-": ("
 
 def everything(model: th.Model) -> list[str]:
     """Return the names of all standard observables of a model."""
-    parts = (model.spins, model.modes, model.patterns, model.hamiltonian)
+    levels = {site: model.sites[site].dim for site in model.modes}
+    parts = (model.spins, levels, model.patterns, model.hamiltonian)
     return list(standard_observables(*parts)[0])
 
 

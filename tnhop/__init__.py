@@ -2,6 +2,7 @@
 
 from importlib.metadata import version
 
+from tnhop.analysis import emission_spectrum
 from tnhop.couplings import (
     energy,
     hebb,
@@ -125,6 +126,7 @@ __all__ = [
     "destroy",
     "dicke",
     "eliminated_dicke",
+    "emission_spectrum",
     "energy",
     "estimate",
     "evolve",

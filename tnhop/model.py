@@ -240,7 +240,8 @@ class Model:
 
     @cached_property
     def _standard(self) -> tuple[Any, tuple[str, ...]]:
-        return standard_observables(self.spins, self.modes, self.patterns, self.hamiltonian)
+        levels = {site: self.sites[site].dim for site in self.modes}
+        return standard_observables(self.spins, levels, self.patterns, self.hamiltonian)
 
     def select(self, observables: Any = None) -> tuple[Observable, ...]:
         """Resolve names and Observables; None stands for the model's own set.

@@ -149,6 +149,14 @@ def _overlap_distribution(xi: NDArray[np.int8]) -> Observable:
     return Observable("overlap_distribution", functional=functional, dims=dims, coords=coords)
 
 
+def _photon_distribution(levels: tuple[int, ...]) -> Observable:
+    functional = Functional("photon_distributions", (("levels", levels),))
+    coords = {"mode": range(len(levels)), "photons": range(max(levels))}
+    return Observable(
+        "photon_distribution", functional=functional, dims=tuple(coords), coords=coords
+    )
+
+
 def _overlap_moments(xi: NDArray[np.int8]) -> Observable:
     orders = (1, 2, 3, 4)
     functional = Functional("overlap_moments", (("xi", xi), ("orders", orders)))
@@ -175,7 +183,7 @@ def _binder_cumulant(xi: NDArray[np.int8]) -> Observable:
 
 def standard_observables(
     spins: Sequence[int],
-    modes: Sequence[int],
+    modes: Mapping[int, int],
     patterns: NDArray[np.int8] | None,
     hamiltonian: Operator,
 ) -> tuple[Mapping[str, Callable[[], Observable]], tuple[str, ...]]:
@@ -184,7 +192,8 @@ def standard_observables(
     ``m_x, m_y, m_z`` have dims (pattern,), ``sigma_x, sigma_y, sigma_z`` (site,), ``occupation`` =
     ⟨a†a⟩ and ``alpha`` = ⟨a⟩ (mode,), neither divided by N; ``trace``, ``purity``, ``energy`` are
     scalars. On request: two-point functions, distributions, moments and the Binder cumulant of the
-    overlaps, the Edwards-Anderson order parameter and entropies.
+    overlaps, the Edwards-Anderson order parameter, entropies, and of modes ``g2`` = g²(0) and
+    ``photon_distribution``. `modes` maps their sites to their Fock levels.
     """
     build: dict[str, Callable[[], Observable]] = {}
     if patterns is not None:
@@ -209,6 +218,11 @@ def standard_observables(
         build["alpha"] = lambda: Observable(
             "alpha", tuple(destroy(site) for site in modes), dims=("mode",)
         )
+        build["g2"] = lambda: Observable(
+            "g2", functional=Functional("g2", (("modes", tuple(modes)),)), dims=("mode",),
+            coords={"mode": range(len(modes))},
+        )  # fmt: skip
+        build["photon_distribution"] = partial(_photon_distribution, tuple(modes.values()))
     build["trace"] = lambda: Observable("trace", Operator((Term(1.0),)))
     build["purity"] = lambda: Observable("purity", functional=Functional("purity"))
     for name in ("entropy", "renyi_entropy"):

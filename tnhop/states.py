@@ -10,14 +10,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import gammainc
+from scipy.stats import poisson
 
 from tnhop._checks import fail, integer, real, real_array, signs, wrong_type
 from tnhop._codec import register
+from tnhop._modes import wigner_function
 from tnhop.model import Model
 from tnhop.operators import SPIN_OPERATORS, bloch_components, kind_of, normal_order
-from tnhop.terms import Operator, Term, sigma
+from tnhop.terms import Operator, Term, number, sigma
 
-__all__ = ["ProductState", "StateFunctionals", "pattern_state", "product_state"]
+__all__ = ["ModeFunctionals", "ProductState", "StateFunctionals", "pattern_state", "product_state"]
 
 _LOCAL = {name: bloch_components(matrix) for name, matrix in SPIN_OPERATORS.items()}
 
@@ -57,6 +59,16 @@ class StateFunctionals:
         z = self.expect([sigma("z")(site) for site in spins]).real
         return np.asarray(np.mean(z**2))
 
+    def g2(self, modes: Sequence[int]) -> NDArray[np.float64]:
+        """Return g²(0) = ⟨a†a†aa⟩ / ⟨a†a⟩² of some modes, given as sites, shape (n_modes,).
+
+        1 for coherent light, 2 for thermal light, below 1 only for quantum light; NaN in vacuum.
+        """
+        pairs = [Operator((Term(1.0, ((site, "adag adag a a"),)),)) for site in modes]
+        n = self.expect([*(number(site) for site in modes), *pairs]).real.reshape(2, -1)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.asarray(np.where(n[0] > 0, n[1] / n[0] ** 2, np.nan))
+
     def renyi_entropy(self) -> NDArray[np.float64]:
         """Return the Rényi entropy of order two, -ln tr ρ², in nats."""
         return np.asarray(-np.log(self.purity()))
@@ -78,6 +90,43 @@ class StateFunctionals:
                 matrix = np.kron(matrix, SPIN_OPERATORS[name])
             rho += value.real * matrix / 2 ** len(sites)
         return rho
+
+
+class ModeFunctionals:
+    """What states offer that know the density matrix of every mode."""
+
+    def mode_state(self, mode: int) -> NDArray[np.complex128]:
+        """Return the density matrix of a mode in the Fock basis, shape (fock_dim, fock_dim)."""
+        raise NotImplementedError
+
+    def photon_distribution(self, mode: int) -> NDArray[np.float64]:
+        """Return the populations of the Fock states of mode 0, 1, ..., shape (fock_dim,)."""
+        return self.mode_state(mode).diagonal().real.copy()
+
+    def photon_distributions(self, levels: Sequence[int]) -> NDArray[np.float64]:
+        """Return those of all modes, filled up with zeros, shape (n_modes, largest fock_dim)."""
+        P = np.zeros((len(levels), max(levels)))
+        for mode, n in enumerate(levels):
+            P[mode, :n] = self.photon_distribution(mode)
+        return P
+
+    def wigner(self, mode: int, x: ArrayLike, p: ArrayLike) -> NDArray[np.float64]:
+        """Return the Wigner function of a mode, shape (n_p, n_x); ∫ W dx dp = 1.
+
+        Parameters
+        ----------
+        mode : int
+            Number of the mode: 0, 1, ...
+        x, p : array_like, shapes (n_x,) and (n_p,)
+            Quadratures x = (a + a†)/√2 and p = (a - a†)/(i√2). A superposition of two coherent
+            states shows fringes with negative values between them, a mixture does not.
+
+        Notes
+        -----
+        *Cost.* n_x n_p fock_dim² Laguerre functions.
+        """
+        quadratures = real_array(x, "x", ("n_x",)), real_array(p, "p", ("n_p",))
+        return wigner_function(self.mode_state(mode), *quadratures)
 
 
 @register
@@ -165,6 +214,11 @@ class ProductState(StateFunctionals):
                 for sign, weight in ((1, (1 + z) / 2), (-1, (1 - z) / 2))
             )
         return P
+
+    def photon_distributions(self, levels: Sequence[int]) -> NDArray[np.float64]:
+        """Return the Poisson distributions of the coherent states, shape (n_modes, n_levels)."""
+        n = np.arange(max(levels))
+        return np.asarray(poisson.pmf(n, np.abs(self.alpha[:, None]) ** 2))
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """Return the arrays that define the state."""

@@ -23,6 +23,7 @@ LAYERS = [
     "patterns",
     "couplings",
     "model",
+    "_modes",
     "states",
     "problem",
     "_checkpoints",

@@ -16,7 +16,8 @@ def test_more_levels_hold_the_same_matrix(dim, larger, rng):
     matrices = np.einsum("lar,aij->lrij", wide, large)
     expected = np.einsum("lar,aij->lrij", A, small)
     np.testing.assert_allclose(matrices[..., :dim, :dim], expected, rtol=0, atol=1e-15)
-    assert not matrices[..., dim:, :].any() and not matrices[..., dim:].any()
+    assert not matrices[..., dim:, :].any()
+    assert not matrices[..., dim:].any()
     np.testing.assert_array_equal(resized(wide, larger, dim), A)
 
 
@@ -38,7 +39,8 @@ def test_model_with_other_levels_has_the_same_terms():
     model = th.dicke(3, g=0.7, omega=1.0, Omega=0.5, loss=1.0, gain=0.2, fock_dim=9)
     small = with_levels(model, (5,))
     assert small.dims == (2, 2, 2, 5)
-    assert small.hamiltonian == model.hamiltonian and small.jumps == model.jumps
+    assert small.hamiltonian == model.hamiltonian
+    assert small.jumps == model.jumps
 
 
 MODEL = th.multimode_dicke(

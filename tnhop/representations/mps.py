@@ -38,7 +38,7 @@ from tnhop.representations._mps_tools import (
     to_quimb,
     witness_pairs,
 )
-from tnhop.states import ProductState, StateFunctionals, coherent_ket
+from tnhop.states import ModeFunctionals, ProductState, StateFunctionals, coherent_ket
 from tnhop.terms import Operator
 
 __all__ = ["MPSState"]
@@ -63,7 +63,7 @@ def _local_bases(
 
 @register
 @dataclass(frozen=True, eq=False)
-class MPSState(StateFunctionals):
+class MPSState(StateFunctionals, ModeFunctionals):
     r"""A density matrix as a real matrix-product state.
 
     .. math::
@@ -246,11 +246,11 @@ class MPSState(StateFunctionals):
         found = [self._local_vector(n)[[2, 3, 1]] for n in self._positions[: self.n_spins]]
         return np.array(found).reshape(-1, 3) / self.epsilon
 
-    def photon_distribution(self, mode: int) -> Real:
-        """Return the populations of the Fock states of mode 0, 1, ..., shape (fock_dim,)."""
+    def mode_state(self, mode: int) -> Complex:
+        """Return the density matrix of a mode in the Fock basis, shape (fock_dim, fock_dim)."""
         mode = integer(mode, "mode", minimum=0, maximum=len(self.dims) - self.n_spins - 1)
-        site = self.n_spins + mode
-        return self._local_vector(self._positions[site])[: self.dims[site]]
+        n = self._positions[self.n_spins + mode]
+        return np.asarray(np.tensordot(self._local_vector(n), self.bases[n].matrices, 1))
 
     def pair_states(self, pairs: Sequence[tuple[int, int]]) -> Complex:
         """Return the reduced states of pairs of spins, shape (n_pairs, 4, 4).

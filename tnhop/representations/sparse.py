@@ -7,6 +7,7 @@ Hermiticity is exact by construction and no 4^N × 4^N matrix is ever formed.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from tnhop._checks import integer
 from tnhop._codec import register
 from tnhop.model import Model
 from tnhop.operators import local_matrix
@@ -26,7 +28,7 @@ from tnhop.representations._blocks import (
     pack,
     unpack,
 )
-from tnhop.states import ProductState, StateFunctionals, coherent_ket
+from tnhop.states import ModeFunctionals, ProductState, StateFunctionals, coherent_ket
 from tnhop.terms import FieldJump, Jump, Operator
 
 __all__ = [
@@ -147,7 +149,7 @@ class Lindbladian(BlockLindbladian):
 
 @register
 @dataclass(frozen=True, eq=False)
-class DenseState(StateFunctionals):
+class DenseState(StateFunctionals, ModeFunctionals):
     """A density matrix on the full Hilbert space.
 
     Parameters
@@ -156,15 +158,23 @@ class DenseState(StateFunctionals):
         The real matrix Re ρ + Im ρ.
     dims : tuple of int
         Local dimensions.
+    n_spins : int, optional
+        Number of spins, which come first; by default the leading sites of dimension 2.
     """
 
     packed: Real
     dims: tuple[int, ...]
+    n_spins: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.n_spins is None:
+            n_spins = next((k for k, dim in enumerate(self.dims) if dim != 2), len(self.dims))
+            object.__setattr__(self, "n_spins", n_spins)
 
     @classmethod
     def from_product(cls, state: ProductState, dims: Sequence[int]) -> DenseState:
         """Return the density matrix of a product state."""
-        return cls(product_matrix(state, dims), tuple(dims))
+        return cls(product_matrix(state, dims), tuple(dims), len(state.bloch))
 
     def misfit(self, model: Model) -> str | None:
         """Return what keeps the state from being one of the model, or None."""
@@ -185,6 +195,15 @@ class DenseState(StateFunctionals):
     def populations(self) -> Real:
         """Return the diagonal of ρ in the site basis, shape (hilbert_dim,)."""
         return self.packed.diagonal().copy()
+
+    def mode_state(self, mode: int) -> NDArray[np.complex128]:
+        """Return the density matrix of a mode in the Fock basis, shape (fock_dim, fock_dim)."""
+        assert self.n_spins is not None
+        n_modes = len(self.dims) - self.n_spins
+        site = self.n_spins + integer(mode, "mode", minimum=0, maximum=n_modes - 1)
+        before, after = math.prod(self.dims[:site]), math.prod(self.dims[site + 1 :])
+        rho = self.rho.reshape(before, self.dims[site], after, before, self.dims[site], after)
+        return np.asarray(np.einsum("aibajb->ij", rho))
 
     def purity(self) -> Real:
         """Return tr ρ²."""
@@ -212,12 +231,16 @@ class DenseState(StateFunctionals):
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """Return the arrays that define the state."""
-        return {"packed": self.packed, "dims": np.array(self.dims)}
+        return {
+            "packed": self.packed, "dims": np.array(self.dims), "n_spins": np.array(self.n_spins)
+        }  # fmt: skip
 
     @classmethod
     def from_arrays(cls, arrays: dict[str, NDArray[Any]]) -> DenseState:
         """Rebuild the state from `to_arrays`."""
-        return cls(np.asarray(arrays["packed"]), tuple(int(d) for d in arrays["dims"]))
+        dims = tuple(int(d) for d in arrays["dims"])
+        n_spins = int(arrays["n_spins"]) if "n_spins" in arrays else None
+        return cls(np.asarray(arrays["packed"]), dims, n_spins)
 
 
 def top_level_rows(dims: Sequence[int], modes: Sequence[int]) -> sp.csr_array:

@@ -7,6 +7,7 @@ hold total weights, so that Σ_J tr ρ_J = 1.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaln
 
+from tnhop._checks import integer
 from tnhop._codec import register
 from tnhop.model import Model
 from tnhop.representations._blocks import (
@@ -37,7 +39,7 @@ from tnhop.representations._generator import (
 )
 from tnhop.representations._symmetric_lindbladian import SymmetricLindbladian
 from tnhop.representations._symmetrised import class_blocks, product_blocks
-from tnhop.states import ProductState, coherent_ket
+from tnhop.states import ModeFunctionals, ProductState, coherent_ket
 from tnhop.terms import Operator
 
 __all__ = [
@@ -71,7 +73,7 @@ def joined_labels(
 
 @register
 @dataclass(frozen=True, eq=False)
-class SymmetricState(ClassState):
+class SymmetricState(ClassState, ModeFunctionals):
     """A state that is symmetric under permutations of the spins inside every class.
 
     Parameters
@@ -255,14 +257,16 @@ class SymmetricState(ClassState):
             joint = np.multiply.outer(joint, table)
         return np.transpose(joint, np.argsort(order))
 
-    def photon_distribution(self, mode: int) -> Real:
-        """Return the populations of the Fock states of mode 0, 1, ..., shape (fock_dim,)."""
-        site = len(self.labels) + mode
+    def mode_state(self, mode: int) -> NDArray[np.complex128]:
+        """Return the density matrix of a mode in the Fock basis, shape (fock_dim, fock_dim)."""
+        mode = integer(mode, "mode", minimum=0, maximum=len(self.fock_dims) - 1)
+        site, dim = len(self.labels) + mode, int(self.fock_dims[mode])
         k, part = next((k, p) for k, p in enumerate(self.parts) if site in p.modes)
-        layout = layout_of(part.space.block_dims)
-        p = self.packed_parts[k][layout.start + np.arange(part.space.n) - layout.first]
-        level = part.space.level[part.modes.index(site)]
-        return np.asarray(np.bincount(level, p, int(self.fock_dims[mode])), dtype=float)
+        axis, total = len(part.classes) + part.modes.index(site), np.zeros((dim, dim), complex)
+        for rho, shape in zip(self.blocks(k), part.space.shapes, strict=True):
+            before, after = math.prod(shape[:axis]), math.prod(shape[axis + 1 :])
+            total += np.einsum("aibajb->ij", rho.reshape((before, dim, after) * 2))
+        return total
 
     def negativity(self, classes: Sequence[int], modes: Sequence[int] = ()) -> Real:
         """Return the negativity between some classes and modes and all others.

@@ -138,7 +138,7 @@ class Exact:
         )
 
         def state(x: list[Real]) -> DenseState:
-            return DenseState(x[0].reshape((model.hilbert_dim,) * 2), model.dims)
+            return DenseState(x[0].reshape((model.hilbert_dim,) * 2), model.dims, model.n_spins)
 
         run = Evolution(problem, [part], self.tolerance, lambda moments: moments[0], state)
         yield from run.snapshots(carry)
@@ -149,7 +149,7 @@ class Exact:
         L = Lindbladian(model)
         start = None if problem.state is None else _packed(problem.state, model)
         found = stationary(L, np.eye(L.dim).ravel(), start)
-        state = DenseState(found.x.reshape(L.dim, L.dim), model.dims)
+        state = DenseState(found.x.reshape(L.dim, L.dim), model.dims, model.n_spins)
         stats = {"dimension": _dimension(model), "undamped": found.undamped}
         if model.n_modes:
             stats["fock_tail"] = float((top_level_rows(model.dims, model.modes) @ found.x).max())
