@@ -99,8 +99,8 @@ def site_order(model: Model, ordering: Any = "auto") -> Order:
         ``"natural"`` keeps the order of the model; an array is a permutation of the sites.
         ``"auto"`` puts spins together whose strengths to all other sites coincide, and inside such
         a group those that are interchangeable (`find_classes`), by site index. The groups follow
-        the Fiedler vector of their total strengths, one connected part after another; modes stand
-        at the end and connect the spins that couple to them.
+        the Fiedler vector of their total strengths, one connected part after another; modes
+        stand at both ends in turn and connect the spins that couple to them.
 
     Returns
     -------
@@ -164,7 +164,9 @@ def _auto_order(model: Model) -> Order:
     # strengths have no signs and hide the classes of several fields, of modes, of collective jumps
     classes = find_classes(model).labels if len(sizes) < n else np.zeros(n, dtype=np.intp)
     spins = np.lexsort((np.arange(n), classes, place[groups]))
-    return np.concatenate([spins, np.arange(n, model.n_sites)])
+    # a mode between two large bonds is dear, one at an end is not: use both ends
+    modes = np.arange(n, model.n_sites)
+    return np.concatenate([modes[1::2], spins, modes[0::2][::-1]])
 
 
 def _without_noise(S: Matrix) -> Matrix:
