@@ -16,7 +16,7 @@ STUDIES = Path(__file__).parents[2] / "studies"
 FOLDER = STUDIES / "beyond_mean_field"  # of studies without a folder in their name
 NAMES = (
     "limit_cycle", "retrieval_transition", "memory_lifetime", "quantum_retrieval",
-    "random_patterns", "extensive_load", "validation/tdvp_against_symmetric", "convergence/tdvp",
+    "random_patterns", "extensive_load", "dicke_error_correction", "validation/tdvp_against_symmetric", "convergence/tdvp",
     "validation/calibration", "validation/engines",
 )  # fmt: skip
 # where NaN says "never", "not computed" or "beyond N"

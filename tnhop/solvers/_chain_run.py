@@ -159,8 +159,9 @@ class ChainMethod:
             one_of(self.ordering, "ordering", ["auto", "natural"])
 
     def weight(self, model: Model) -> float:
-        """Return ε for a model."""
-        return self.epsilon or min(0.3, 2.5 / math.sqrt(max(model.n_spins, 1)))
+        """Return ε for a model; larger beside modes, to which many spins together matter."""
+        largest = 0.5 if model.n_modes else 0.3
+        return self.epsilon or min(largest, 2.5 / math.sqrt(max(model.n_spins, 1)))
 
     def misfit(self, problem: Problem) -> str | None:
         """Return why a chain cannot hold the state or the observables, or None."""

@@ -48,7 +48,8 @@ class TDVP(ChainMethod):
     dt : float
         Longest time step; shorter ones are taken where output times ask for them.
     epsilon : float, optional
-        Weight ε of the non-identity factors of spins; by default min(0.3, 2.5/√n_spins). Results
+        Weight ε of the non-identity factors of spins; by default min(0.3, 2.5/√n_spins), with
+        modes min(0.5, 2.5/√n_spins). Results
         depend on it only through the truncation. A larger one, with the same `cutoff`, keeps more:
         for more than three digits 0.4 is cheaper than a smaller `cutoff`.
     mpo_tolerance : float

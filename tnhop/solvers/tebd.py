@@ -49,7 +49,8 @@ class TEBD(ChainMethod):
         Longest time step; shorter ones are taken where output times ask for them, at the cost of
         their own gates.
     epsilon : float, optional
-        Weight ε of the non-identity factors of spins; by default min(0.3, 2.5/√n_spins).
+        Weight ε of the non-identity factors of spins; by default min(0.3, 2.5/√n_spins), with
+        modes min(0.5, 2.5/√n_spins).
     mpo_tolerance, rate_tolerance : float
         As in `TDVP`, for the change by a channel per unit of time.
     order : int
