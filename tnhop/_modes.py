@@ -10,7 +10,7 @@ Real = NDArray[np.float64]
 
 
 def wigner_function(rho: NDArray[np.complex128], x: Real, p: Real) -> Real:
-    r"""Return W(x, p) of a density matrix in the Fock basis, shape (n_p, n_x).
+    r"""Return W(x, p) of a density matrix in the Fock basis, Eq. (66), shape (n_p, n_x).
 
     .. math::
         W = \frac{e^{-r^2}}{\pi} \sum_{m \le n} (2 - \delta_{mn}) \, (-1)^m \sqrt{\tfrac{m!}{n!}}

@@ -18,7 +18,7 @@ _DECAYED = 0.01
 def emission_spectrum(
     correlation: Correlation, frequencies: ArrayLike, *, limit: complex = 0.0
 ) -> NDArray[np.float64]:
-    r"""Power spectrum of a stationary correlation, by the Wiener-Khinchin theorem.
+    r"""Power spectrum of a stationary correlation, by the Wiener-Khinchin theorem, Eq. (67).
 
     .. math::
         S(\omega) = \frac{1}{\pi} \mathrm{Re} \int_0^\infty
