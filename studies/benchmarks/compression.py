@@ -23,7 +23,7 @@ from tnhop.representations.mps import MPSState
 from tnhop.representations.trotter import lindblad_pieces
 from tnhop.solvers._circuit import Circuit, Gates
 from tnhop.solvers._effective import split_core
-from tnhop.solvers._sweeps import right_canonical
+from tnhop.solvers._splits import right_canonical
 
 METHODS = ("direct", "dm", "zipup", "zipup-first", "src", "src-first", "fit")
 CUTOFF = 1e-6

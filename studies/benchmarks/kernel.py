@@ -1,12 +1,14 @@
 """Where `TDVP` spends its time and how fast its kernel is, one thread; prints tables.
 
-Usage: python studies/benchmarks/kernel.py [shares] [rates] [torch]
+Usage: python studies/benchmarks/kernel.py [shares] [rates] [parity] [torch]
 
 shares: parts of a run at N = 20, p = 1, beta = 2.5, Omega = 0.4, overlap 0.8, t <= 4.
 rates: operations per second of `effective(...)` at bond 64 with real cores from the middle of
 generators (p = 1, N = 20 and p = 3, N = 16, beta = 2.5), random environments, beside a product of
-two 1000 x 1000 matrices measured in turn. torch: the same with torch, where it is installed,
-and the whole run.
+two 1000 x 1000 matrices measured in turn. parity: the time of one application in blocks of either
+parity of the number of factors sigma^x beside that in one block, generators of p = 1, N = 40 and
+p = 3, N = 24, 29 % of the bond states odd; then whole runs, where a start turned by 1e-11 towards x
+is computed in one block. torch: rates with torch, where it is installed, and the whole run.
 
 Only the products that are made count: 2 m n k each (8 m n k for complex numbers in GFLOP/s; the
 ratio of times says what real numbers save). Best of many calls, in seconds of the processor.
@@ -25,18 +27,25 @@ from threadpoolctl import threadpool_limits
 
 import tnhop as th
 from tnhop.representations.mpo import lindblad_mpo
-from tnhop.solvers import _arnoldi, _sweeps
+from tnhop.solvers import _arnoldi, _chain_run, _splits, _sweeps
 from tnhop.solvers import tdvp as tdvp_module
 from tnhop.solvers._arrays import placed
 from tnhop.solvers._effective import absorbed, effective, split_core
+from tnhop.solvers._graded import GradedAbsorbed, GradedCore, GradedEnv
+from tnhop.solvers._parity import gradings, sorted_core
 
 BETA, OMEGA, OVERLAP = 2.5, 0.4, 0.8
 ROUNDS, SHARE_OF_A_SECOND = 8, 0.06
 
 
-def operations(left, ahead_shape):
+def operations(left, ahead):
     """Count 2 m n k over the products of one application."""
-    (bra, ket), (right, D, out) = left.shape, ahead_shape
+    if isinstance(left, GradedAbsorbed):
+        terms = [(term, ahead.out[o]) for o in (0, 1) for term in left.terms(ahead, o)]
+        products = [(*term.block.shape, out) for term, out in terms]
+        products += [(p.shape[0], *x.shape) for term, _ in terms for _, _, x, p in term.sources]
+        return sum(2 * a * b * c for a, b, c in products)
+    (bra, ket), (right, D, out) = left.shape, ahead.shape
     total = 0
     for part in left.core.parts:
         n, columns = part.group.stop - part.group.start, min(len(part.columns), D)
@@ -78,7 +87,7 @@ def instrumented(clock):
     whole = _sweeps.effective, _sweeps.bond_effective, _sweeps.do
 
     def timed_effective(left, ahead):
-        work, apply = operations(left, ahead.shape), clock.timed("apply", whole[0](left, ahead))
+        work, apply = operations(left, ahead), clock.timed("apply", whole[0](left, ahead))
 
         def counting(v):
             counted[0] += work
@@ -93,13 +102,13 @@ def instrumented(clock):
 
     _sweeps.effective = clock.timed("selecting blocks", timed_effective)
     _sweeps.bond_effective = lambda *a: clock.timed("apply (bond)", whole[1](*a))
-    _sweeps.do = timed_do
-    for name in ("absorbed", "advanced", "sketched", "as_ahead"):
+    _sweeps.do = _splits.do = timed_do
+    for name in ("absorbed", "further", "sketched", "as_ahead"):
         setattr(_sweeps, name, clock.timed(name, getattr(_sweeps, name)))
     _sweeps.exponential = clock.timed("Arnoldi, orthogonalising", _sweeps.exponential)
     _arnoldi.sl = SimpleNamespace(expm=clock.timed("small exponentials", _arnoldi.sl.expm))
     tdvp_module.lindblad_mpo = clock.timed("generator", tdvp_module.lindblad_mpo)
-    tdvp_module.evaluate = clock.timed("observables", tdvp_module.evaluate)
+    _chain_run.evaluate = clock.timed("observables", _chain_run.evaluate)
     return counted
 
 
@@ -137,7 +146,7 @@ def shares():
             f"  {name:<26} {seconds / total:>6.1%} {seconds:>7.2f} s {clock.calls[name]:>7}{note}"
         )
     products = sum(clock.seconds[n] for n in
-                   ("apply", "apply (bond)", "absorbed", "advanced", "sketched"))  # fmt: skip
+                   ("apply", "apply (bond)", "absorbed", "further", "sketched"))  # fmt: skip
     print(f"  matrix products together   {products / total:>6.1%}, decompositions"
           f" {clock.seconds['SVD, QR'] / total:.1%}")  # fmt: skip
 
@@ -188,7 +197,7 @@ def application(W, bond, like):
     left = absorbed(random(bond, bond, W.shape[0]), core)
     ahead = random(bond, W.shape[3], bond)
     apply, v = effective(left, ahead), random(bond, W.shape[1], bond)
-    return lambda: apply(v), operations(left, ahead.shape)
+    return lambda: apply(v), operations(left, ahead)
 
 
 def rates(kinds=("float64", "complex128", "float32"), bonds=(64, 32), library="numpy"):
@@ -231,6 +240,86 @@ def zeros(kind, library):
     return torch.zeros(1, dtype=getattr(torch, kind))
 
 
+# Blocks of either parity.
+
+NETWORKS = {"p = 1, N = 40": np.ones((1, 40)), "p = 3, N = 24": th.random_patterns(3, 24, rng=7)}
+TIGHT = {"epsilon": 0.45, "cutoff": 5e-6, "mpo_tolerance": 1e-4}
+
+
+def parity():
+    """Time in blocks beside that in one block."""
+    print(
+        f"{'core':<16} {'bond':>4} {'one block, ms':>14} {'two':>8} {'ratio':>6} {'operations':>10}"
+    )
+    for label, patterns in NETWORKS.items():
+        model = th.open_hopfield(patterns, beta=BETA, Omega=OMEGA)
+        mpo = lindblad_mpo(model, epsilon=0.3, tolerance=3e-4, rate_tolerance=0.1)
+        found = gradings(mpo.cores, [basis.trace for basis in mpo.bases])[0]
+        middle = len(mpo.cores) // 2
+        W, legs = sorted_core(mpo.cores[middle], *found.bonds[middle : middle + 2])
+        for bond in (16, 32, 64, 128):
+            one, work, two, less = in_turn(W, legs, found.charges, bond)
+            print(f"{label:<16} {bond:>4} {one:>14.3f} {two:>8.3f} {one / two:>6.2f}"
+                  f" {less / work:>10.2f}", flush=True)  # fmt: skip
+    for label, options in (("p = 1, N = 40", {}), ("p = 1, N = 40", TIGHT), ("p = 3, N = 24", {})):
+        whole_runs(label, options)
+
+
+def in_turn(W, legs, charges, bond):
+    """Return milliseconds and operations of an application in one block and in two."""
+    rng, odd = np.random.default_rng(2), round(0.29 * bond)
+    leg, like = (bond - odd, odd), np.zeros(1)
+    of_bond = np.arange(bond) >= leg[0]
+
+    def env(n_even, n_odd):
+        states = np.arange(n_even + n_odd) >= n_even
+        even = (of_bond[:, None, None] ^ of_bond[:, None] ^ states) == 0
+        whole = rng.standard_normal(even.shape) * even
+        cuts, inner = (
+            (slice(0, leg[0]), slice(leg[0], None)),
+            (slice(0, n_even), slice(n_even, None)),
+        )
+        blocks = tuple(tuple(whole[cuts[b], cuts[k], inner[b ^ k]] for k in (0, 1)) for b in (0, 1))
+        return whole, GradedEnv(blocks, leg, leg)
+
+    (behind, graded), (beyond, ahead) = env(*legs[0]), env(*legs[1])
+    cases = [
+        (absorbed(behind, split_core(W, like)), np.ascontiguousarray(beyond.transpose(1, 2, 0))),
+        (absorbed(graded, GradedCore.of(W, charges, legs, like)), ahead.as_ahead()),
+    ]
+    frame, result = cases[1][0].frame(cases[1][1]), []
+    packed = rng.standard_normal(sum(a * b for a, b in zip(frame.rows.sizes, leg, strict=True)))
+    applications = [effective(*case) for case in cases]
+    vectors = frame.unpacked(packed), packed
+    np.testing.assert_allclose(frame.unpacked(applications[1](packed)), applications[0](vectors[0]),
+                               rtol=0, atol=1e-9)  # fmt: skip
+    for case, apply, v in zip(cases, applications, vectors, strict=True):
+        work = operations(*case)
+        burst = timed(lambda apply=apply, v=v: apply(v), work)
+        result += [work / max(burst() for _ in range(ROUNDS)) / 1e6, work]
+    return result
+
+
+def whole_runs(label, options):
+    """Print the seconds of runs in one block and in two, the generator included and without it."""
+    model = th.open_hopfield(NETWORKS[label], beta=BETA, Omega=OMEGA)
+    method, times, first = th.TDVP(**options), np.linspace(0, 2, 6), model.patterns[0]
+    began = time.process_time()
+    method.generator(model, "auto")
+    generator, runs = time.process_time() - began, []
+    for x in (1e-11, 0.0):
+        bloch = np.stack([0 * first + x, 0 * first, OVERLAP * first], 1)
+        state = th.product_state(model, bloch=bloch)
+        began = time.process_time()
+        result = th.evolve(model, state, times, observables=["m_y", "m_z"], method=method)
+        runs.append((time.process_time() - began, result))
+    (one, a), (two, b) = runs
+    off = max(float(np.abs(a.expect[n] - b.expect[n]).max()) for n in a.expect)
+    print(f"{label}, t = 2, {options or 'default'}: {one:.2f} and {two:.2f} s,"
+          f" {(one - generator) / (two - generator):.2f} without the generator ({generator:.2f} s);"
+          f" bond {b.stats['largest_bond']}, results differ by {off:.1e}", flush=True)  # fmt: skip
+
+
 def by_torch():
     """Torch, beside numpy in the same run."""
     try:
@@ -249,7 +338,7 @@ def by_torch():
         print(f"whole run, {library}: {time.process_time() - began:.2f} s, m_z {values[-1, 0]:.6f}")
 
 
-CASES = {"shares": shares, "rates": rates, "torch": by_torch}
+CASES = {"shares": shares, "rates": rates, "parity": parity, "torch": by_torch}
 
 if __name__ == "__main__":
     print(f"one thread; {os.cpu_count()} cores; Python {sys.version.split()[0]}")

@@ -21,7 +21,7 @@ from tnhop.solvers._effective import (
     split_core,
 )
 from tnhop.solvers._sparse_core import SparseCore
-from tnhop.solvers._sweeps import Tally, kept_split, right_canonical
+from tnhop.solvers._splits import Tally, kept_split, right_canonical
 
 LIKE = np.zeros(1)
 

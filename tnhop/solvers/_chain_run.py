@@ -27,7 +27,7 @@ from tnhop.solvers._arrays import placed
 from tnhop.solvers._coordinates import Levels, resized, reweighted, wanted_levels
 from tnhop.solvers._evolution import cut_weights, rate_error
 from tnhop.solvers._norms import sizes_of
-from tnhop.solvers._sweeps import Tally, right_canonical
+from tnhop.solvers._splits import Tally, right_canonical
 from tnhop.states import ProductState
 
 Array = Any

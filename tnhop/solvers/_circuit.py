@@ -27,7 +27,7 @@ from tnhop.solvers._effective import (
     sketched,
     split_core,
 )
-from tnhop.solvers._sweeps import (
+from tnhop.solvers._splits import (
     Tally,
     kept_split,
     one,

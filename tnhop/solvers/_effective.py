@@ -22,7 +22,7 @@ from autoray import do
 from numpy.typing import NDArray
 
 from tnhop.solvers._arrays import placed
-from tnhop.solvers._sparse_core import SparseAbsorbed, SparseCore, onward
+from tnhop.solvers._sparse_core import onward
 
 Array = Any
 
@@ -120,9 +120,9 @@ class Absorbed:
     shape: tuple[int, int]
 
 
-def absorbed(env: Array, core: Core | SparseCore) -> Absorbed | SparseAbsorbed:
+def absorbed(env: Array, core: Any) -> Any:
     """Contract an environment (bra, ket, D) with the core behind it; put it beside a sparse one."""
-    return core.absorbed(env) if isinstance(core, SparseCore) else _merged(env, core)
+    return _merged(env, core) if isinstance(core, Core) else core.absorbed(env)
 
 
 def _merged(env: Array, core: Core) -> Absorbed:
@@ -136,13 +136,13 @@ def _merged(env: Array, core: Core) -> Absorbed:
     return Absorbed(blocks, core, (bra, ket))
 
 
-def effective(left: Absorbed | SparseAbsorbed, ahead: Any) -> Callable[[Array], Array]:
+def effective(left: Any, ahead: Any) -> Callable[[Array], Array]:
     """Return the effective generator of one site, for arrays of shape (left, n, right).
 
     `ahead` is the environment of the other side as (ket, D, bra), or anything else in place of its
     last leg.
     """
-    if isinstance(left, SparseAbsorbed):
+    if not isinstance(left, Absorbed):
         return left.effective(ahead)
     core, (bra, ket) = left.core, left.shape
     right, _, out = ahead.shape
@@ -185,9 +185,9 @@ def _spread(columns: NDArray[np.intp], n_right: int, like: Array) -> Array:
     return placed(spread, like)
 
 
-def advanced(left: Absorbed | SparseAbsorbed, bra: Array, ket: Array) -> Array:
+def advanced(left: Any, bra: Array, ket: Array) -> Array:
     """Return the environment (bra, ket, D) one site further, from the tensors of that site."""
-    if isinstance(left, SparseAbsorbed):
+    if not isinstance(left, Absorbed):
         return left.advanced(bra, ket)
     core = left.core
     total: Array = 0.0
@@ -217,12 +217,12 @@ def as_ahead(env: Array) -> Array:
     return do("transpose", env, (1, 2, 0))
 
 
-def sketched(sketch: Array, G: Array, core: Core | SparseCore, A: Array) -> Array:
+def sketched(sketch: Array, G: Array, core: Any, A: Array) -> Array:
     """Advance a random sketch (m, ket, D) of the left half of Lρ by one site.
 
     Every row contracts the outgoing coordinates with random vectors, G of shape (m, n).
     """
-    if isinstance(core, SparseCore):
+    if not isinstance(core, Core):
         return core.sketched(sketch, G, A)
     m, ket, D = sketch.shape
     flat = sketch.reshape(m * ket, D)

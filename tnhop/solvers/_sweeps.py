@@ -9,32 +9,42 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
-import scipy.linalg as sl
-from autoray import do
+from autoray import do, infer_backend
 from numpy.typing import NDArray
 
 from tnhop.representations.mpo import ModeCore
 from tnhop.solvers._arnoldi import exponential
 from tnhop.solvers._arrays import placed
 from tnhop.solvers._effective import (
-    Absorbed,
     Core,
     absorbed,
-    advanced,
-    as_ahead,
-    bond_effective,
     effective,
     mirrored,
     pair_ahead,
-    sketched,
     split_core,
 )
-from tnhop.solvers._sparse_core import SparseAbsorbed, SparseCore
+from tnhop.solvers._graded import (
+    GradedCore,
+    GradedEnv,
+    as_ahead,
+    blocks_of,
+    bond_effective,
+    framed,
+    further,
+    outside,
+    sketched,
+)
+from tnhop.solvers._parity import Grading, graded_chain, gradings, sorted_core
+from tnhop.solvers._sectors import Frame, Whole
+from tnhop.solvers._sparse_core import SparseCore
+from tnhop.solvers._splits import Tally, kept_splits, norm, one, shares, svd, trace_string
 
 Array = Any
+Pair = tuple[Array, Array]
 
 _OVERSAMPLING = 4  # random vectors beyond the directions that are wanted
 _WITNESSES = 4  # random vectors that tell what those directions miss
@@ -73,109 +83,50 @@ class Generator:
         traces: Sequence[NDArray[np.float64]],
         like: Array,
     ) -> None:
-        there = cores, [turned_core(W) for W in reversed(cores)]
-        self.cores = [[seen_core(W, like) for W in side] for side in there]
-        self.whole = [[seen_core(W, like, grouped=False) for W in side] for side in there]
         units = [placed(t / np.linalg.norm(t), like) for t in traces]
         self.traces = units, units[::-1]
+        self._given, self._like = (cores, traces), like
+        self._graded = dict[tuple[int, ...], Generator]()
+        self._sides = self._both([(W, None) for W in cores])
+        self._charges: tuple[int, ...] = ()
 
+    @staticmethod
+    def _both(cores: list[tuple[Any, Any]]) -> tuple[list[Any], list[Any]]:
+        """Return cores with the legs of their bonds, and both from the other end."""
+        return cores, [(turned_core(W), legs and legs[::-1]) for W, legs in reversed(cores)]
 
-@dataclass
-class Tally:
-    """What steps cost and lose.
+    @cached_property
+    def cores(self) -> list[list[Any]]:
+        """Cores of the sweeps to the right and to the left."""
+        return self._seen(True)
 
-    Attributes
-    ----------
-    discarded : float
-        Sum of squares of all discarded singular values.
-    krylov : float
-        Sum of squares of the error estimates of the local exponentials.
-    applications : int
-        Effective generators applied.
-    saturated : float
-        Largest singular value that `max_bond` cut away although `cutoff` would have kept it.
-    projected : float
-        Sum of squares of dt times what Lρ has at a bond beyond the directions that were added.
-    """
+    @cached_property
+    def whole(self) -> list[list[Any]]:
+        """The same, ungrouped."""
+        return self._seen(False)
 
-    discarded: float = 0.0
-    krylov: float = 0.0
-    applications: int = 0
-    saturated: float = 0.0
-    projected: float = 0.0
+    def _seen(self, grouped: bool) -> list[list[Any]]:
+        def seen(W: Any, legs: Any) -> Any:
+            if legs is None:
+                return seen_core(W, self._like, grouped)
+            return GradedCore.of(W, self._charges, legs, self._like, grouped)
 
-    def add(self, other: Tally) -> None:
-        """Add what another one has counted."""
-        self.discarded += other.discarded
-        self.krylov += other.krylov
-        self.applications += other.applications
-        self.saturated = max(self.saturated, other.saturated)
-        self.projected += other.projected
+        return [[seen(*core) for core in side] for side in self._sides]
 
+    @cached_property
+    def gradings(self) -> list[Grading]:
+        """Parities that it conserves, where arrays can be written."""
+        return [] if infer_backend(self._like) == "jax" else gradings(*self._given)
 
-def kept_split(
-    M: Array, a: Array | None, cutoff: float, most: int, tally: Tally
-) -> tuple[Array, Array]:
-    """Split M ≈ U C with isometric U, whose first column is the unit vector `a`, Eq. (61).
-
-    The row a·M is kept as it is; of the rest, singular values up to `cutoff` are dropped. With `a`
-    the trace functional, traces and one-site expectation values of the other side do not change.
-    """
-    row = None if a is None else a @ M
-    U, S, V = _svd(M if a is None else M - a[:, None] * row)
-    values = do("to_numpy", S)
-    # vectors of values that are mere rounding are not orthogonal to `a`
-    rounding = 8 * float(np.finfo(values.dtype).eps) * _norm(M)
-    room = max(0, min(most, M.shape[0]) - (a is not None))
-    wanted = int(np.sum(values > max(cutoff, rounding)))
-    rank = min(wanted, room)
-    if rank < wanted:
-        tally.saturated = max(tally.saturated, float(values[rank]))
-    tally.discarded += float(np.sum(values[rank:] ** 2))
-    U = U[:, :rank]
-    if a is None or row is None:
-        return U, S[:rank, None] * V[:rank]
-    U = U - a[:, None] * (a @ U)
-    left = do("concatenate", (a[:, None], U), axis=1)
-    return left, do("concatenate", (row[None], S[:rank, None] * V[:rank]), axis=0)
-
-
-def _svd(M: Array) -> tuple[Array, Array, Array]:
-    """Singular value decomposition; where the fast algorithm fails, the slower one."""
-    try:
-        U, S, V = do("linalg.svd", M)
-    except np.linalg.LinAlgError:
-        parts = sl.svd(do("to_numpy", M), full_matrices=False, lapack_driver="gesvd")
-        U, S, V = (placed(part, M) for part in parts)
-    return U, S, V
-
-
-def right_canonical(tensors: Sequence[Array], traces: Sequence[Array]) -> list[Array]:
-    """Bring any chain into the form between steps; nothing is truncated."""
-    chain, traces = mirrored(tensors), list(reversed(traces))
-    tally = Tally()
-    for n in range(len(chain) - 1):
-        left, size, _ = chain[n].shape
-        M = chain[n].reshape(left * size, -1)
-        U, C = kept_split(M, trace_string(traces[n], left), 0.0, M.shape[0], tally)
-        chain[n] = U.reshape(left, size, -1)
-        chain[n + 1] = do("tensordot", C, chain[n + 1], ((1,), (0,)))
-    return mirrored(chain)
-
-
-def _norm(M: Array) -> float:
-    return float(do("linalg.norm", M.reshape(-1)))
-
-
-def trace_string(trace: Array, left: int) -> Array:
-    """Return the trace functional up to a site: the first vector of the bond, times its own."""
-    zeros = do("zeros", ((left - 1) * len(trace),), like=trace, dtype=trace.dtype)
-    return do("concatenate", (trace, zeros))
-
-
-def one(like: Array, *shape: int) -> Array:
-    """Return an array of ones."""
-    return do("ones", shape, like=like, dtype=like.dtype)
+    def graded(self, grading: Grading) -> Generator:
+        """Return the same generator in blocks."""
+        if grading.charges not in self._graded:
+            other = object.__new__(Generator)
+            other.traces, other._like, other._charges = self.traces, self._like, grading.charges
+            bonds: Any = zip(self._given[0], grading.bonds, grading.bonds[1:], strict=False)
+            other._sides = self._both([sorted_core(*bond) for bond in bonds])
+            self._graded[grading.charges] = other
+        return self._graded[grading.charges]
 
 
 class Stepper:
@@ -189,14 +140,31 @@ class Stepper:
         How accurately.
     chain : list of array
         State in the form between steps.
+
+    Attributes
+    ----------
+    charges : tuple of int
+        Parities of the local basis elements that generator and state conserve; empty without.
     """
 
     def __init__(self, generator: Generator, settings: Settings, chain: list[Array]) -> None:
         self.generator, self.settings, self.chain = generator, settings, chain
-        backwards, cores = mirrored(chain), generator.cores[1]
-        self._behind = [one(chain[0], 1, 1, 1)]
+        self._own, self.charges = generator, tuple[int, ...]()
+        rows, like = self._rows, chain[0]
+        self._edge: Any = one(like, 1, 1, 1)
+        self._sketch: Any = one(like, rows, 1, 1)
+        for grading in generator.gradings:
+            found = graded_chain(chain, generator.traces[0], grading.charges)
+            if found is not None:
+                self._own, self.chain = generator.graded(grading), found
+                self.charges = grading.charges
+                self._edge, self._sketch = GradedEnv.edge(like), GradedEnv.edge(like, (rows, rows))
+                break
+        backwards, cores = mirrored(self.chain), self._own.cores[1]
+        self._behind = [self._edge]
         for A, core in zip(backwards[:-1], cores, strict=False):
-            self._behind.append(advanced(absorbed(self._behind[-1], core), A, A))
+            left = absorbed(self._behind[-1], core)
+            self._behind.append(further(left, A, blocks_of(left, A)))
 
     def copy(self) -> Stepper:
         """Return a stepper that can go its own way; arrays are shared, none is ever changed."""
@@ -227,9 +195,9 @@ class Stepper:
         rng: np.random.Generator,
     ) -> tuple[list[Array], list[Array]]:  # fmt: skip
         run = self._pairs if pairs else self._singles
-        first = _Sweep(self.generator, 0, dt / 2, cutoff, tally, rng, span)
+        first = _Sweep(self._own, 0, dt / 2, cutoff, tally, rng, span)
         chain, envs = run(first, self.chain, self._behind, None)
-        second = _Sweep(self.generator, 1, dt / 2, cutoff, tally, rng, span)
+        second = _Sweep(self._own, 1, dt / 2, cutoff, tally, rng, span)
         chain, envs = run(second, mirrored(chain), envs, first.sketches)
         return mirrored(chain), envs
 
@@ -242,23 +210,24 @@ class Stepper:
         return v
 
     def _split(
-        self, sweep: _Sweep, M: Array, n: int, left: int, cutoff: float
-    ) -> tuple[Array, Array]:
-        string = trace_string(sweep.traces[n], left) if self.settings.keep_trace else None
-        own = Tally()
-        U, C = kept_split(M, string, cutoff, self.settings.max_bond, own)
+        self, sweep: _Sweep, v: Array, n: int, frame: Whole | Frame, cutoff: float
+    ) -> list[Pair]:
+        string, own = None, Tally()
+        if self.settings.keep_trace:
+            string = frame.first(trace_string(sweep.traces[n], frame.shape[0]))
+        parts = kept_splits(frame.matrices(v), string, cutoff, self.settings.max_bond, own)
         if own.saturated <= sweep.cutoff:  # what is cut would have been dropped anyway
             own.saturated = 0.0
         sweep.tally.add(own)
-        return U, C
+        return parts
 
     def _singles(
         self,
         sweep: _Sweep,
         chain: list[Array],
-        ahead: list[Array],
+        ahead: list[Any],
         sketches: list[tuple[Array, Array]] | None,
-    ) -> tuple[list[Array], list[Array]]:
+    ) -> tuple[list[Array], list[Any]]:
         """Evolve site by site from left to right.
 
         Going right, bonds are truncated and random sketches of Lρ are made of what lies to the
@@ -283,61 +252,64 @@ class Stepper:
         """
         cores = sweep.cores
         last, chain = len(chain) - 1, list(chain)
-        envs = [one(chain[0], 1, 1, 1)]
-        sketch, inside = one(chain[0], self._rows, 1, 1), one(chain[0], self._rows, 1)
+        envs = [self._edge]
+        sketch, inside = self._sketch, one(chain[0], self._rows, 1)
         center = chain[0]
         for n, core in enumerate(cores):
             left, beyond = absorbed(envs[-1], core), as_ahead(ahead[last - n])
-            center = self._exponential(sweep, effective(left, beyond), center, sweep.dt)
+            frame, run = framed(left, beyond, center.shape), effective(left, beyond)
+            v = self._exponential(sweep, run, frame.packed(center), sweep.dt)
             if n == last:
+                chain[n] = frame.unpacked(v)
                 break
-            shape = center.shape[:2]
-            M = center.reshape(shape[0] * shape[1], -1)
-            U, S = self._split(sweep, M, n, shape[0], sweep.cutoff if sketches is None else 0.0)
+            parts = self._split(sweep, v, n, frame, sweep.cutoff if sketches is None else 0.0)
             if sketches is not None:
                 # S grows before it goes back in time: the new directions take part in the change
                 # of the tensor behind it, which the next site must not count twice
                 sketch, inside = sketches[last - 1 - n]
-                outside = as_ahead(sketch) - beyond @ inside.T
-                U, S = self._expanded(sweep, left, center, U, S, outside)
-            chain[n] = U.reshape(*shape, -1)
-            envs.append(advanced(left, chain[n], chain[n]))
+                away = outside(sketch, inside, beyond)
+                Y = frame.matrices(effective(left, away)(v), (self._rows, self._rows))
+                parts = self._expanded(sweep, parts, Y)
+            chain[n] = frame.joined([U for U, _ in parts])
+            envs.append(further(left, chain[n], [U for U, _ in parts]))
+            S = frame.together([C for _, C in parts])
             S = self._exponential(sweep, bond_effective(envs[-1], beyond), S, -sweep.dt)
             if sketches is None:
                 G = sweep.random(self._rows, chain[n])
-                sketch = sketched(sketch, G, core, chain[n])
+                sketch = sketched(sketch, G, core, chain[n], [U for U, _ in parts])
                 along = (inside[:, :, None] * G[:, None]).reshape(self._rows, -1)
                 inside = along @ chain[n].reshape(along.shape[1], -1)
                 sweep.sketches.append((sketch, inside))
+            S = frame.matrix(S, [U.shape[1] for U, _ in parts])
             center = do("tensordot", S, chain[n + 1], ((1,), (0,)))
-        chain[last] = center
         return chain, envs
 
     def _pairs(
-        self, sweep: _Sweep, chain: list[Array], ahead: list[Array], _: Any
-    ) -> tuple[list[Array], list[Array]]:
+        self, sweep: _Sweep, chain: list[Array], ahead: list[Any], _: Any
+    ) -> tuple[list[Array], list[Any]]:
         """Evolve pair by pair from left to right; as `_singles`, without expansion."""
-        whole = self.generator.whole[1 - sweep.side]
+        whole = self._own.whole[1 - sweep.side]
         last, chain = len(chain) - 1, list(chain)
-        envs = [one(chain[0], 1, 1, 1)]
+        envs = [self._edge]
         center = chain[0]
         for n in range(last):
             left = absorbed(envs[-1], sweep.cores[n])
             both = _both_ahead(sweep.cores[n + 1], whole[last - 1 - n], ahead[last - 1 - n])
             pair = do("tensordot", center, chain[n + 1], ((2,), (0,)))
-            shape = pair.shape
-            theta = pair.reshape(*shape[:2], -1)
-            theta = self._exponential(sweep, effective(left, both), theta, sweep.dt)
-            M = theta.reshape(shape[0] * shape[1], -1)
-            U, C = self._split(sweep, M, n, shape[0], sweep.cutoff)
-            chain[n] = U.reshape(*shape[:2], -1)
-            envs.append(advanced(left, chain[n], chain[n]))
-            center = C.reshape(-1, *shape[2:])
+            theta = pair.reshape(*pair.shape[:2], -1)
+            frame, run = framed(left, both, theta.shape), effective(left, both)
+            v = self._exponential(sweep, run, frame.packed(theta), sweep.dt)
+            parts = self._split(sweep, v, n, frame, sweep.cutoff)
+            chain[n] = frame.joined([U for U, _ in parts])
+            envs.append(further(left, chain[n], [U for U, _ in parts]))
+            S = frame.together([C for _, C in parts])
+            center = frame.matrix(S, [U.shape[1] for U, _ in parts]).reshape(-1, *pair.shape[2:])
             if n < last - 1:
                 right = absorbed(envs[-1], sweep.cores[n + 1])
                 beyond = as_ahead(ahead[last - 1 - n])
-                back = effective(right, beyond)
-                center = self._exponential(sweep, back, center, -sweep.dt)
+                frame, back = framed(right, beyond, center.shape), effective(right, beyond)
+                v = self._exponential(sweep, back, frame.packed(center), -sweep.dt)
+                center = frame.unpacked(v)
         chain[last] = center
         return chain, envs
 
@@ -345,38 +317,44 @@ class Stepper:
     def _rows(self) -> int:
         return self.settings.expansion + _OVERSAMPLING + _WITNESSES
 
-    def _expanded(
-        self,
-        sweep: _Sweep,
-        left: Absorbed | SparseAbsorbed,
-        center: Array,
-        U: Array,
-        S: Array,
-        ahead: Array,
-    ) -> tuple[Array, Array]:
-        """Add to U what Lρ has on its sites beyond U, and zeros to S.
+    def _expanded(self, sweep: _Sweep, parts: list[Pair], Ys: list[Array]) -> list[Pair]:
+        """Add to U what Lρ has on its sites beyond U, and zeros to S; block by block.
 
         The other side enters by random vectors less their part in its basis, so that only few need
         be looked at, and what mere rotations of the bases achieve does not count. Some of them tell
         how much of Lρ is still missing then.
+
+        Parameters
+        ----------
+        sweep : _Sweep
+            Direction and length.
+        parts : list of (array, array)
+            U and S.
+        Ys : list of array
+            Lρ for those vectors.
         """
-        room = min(self.settings.expansion, U.shape[0] - U.shape[1],
-                   self.settings.max_bond - U.shape[1])  # fmt: skip
-        Y = effective(left, ahead)(center).reshape(U.shape[0], -1)
-        for _ in range(2):
-            Y = Y - U @ (U.T @ Y)
-        Y, rest = Y[:, _WITNESSES:], Y[:, :_WITNESSES]
-        W, values, _ = _svd(Y)
-        large = do("to_numpy", values) > max(1e-3 * sweep.cutoff, 1e-12)
-        W = W[:, : max(0, min(room, int(large.sum())))]
-        if W.shape[1]:
-            for _ in range(2):  # rounding has spoiled the orthogonality of those with small values
-                W = do("linalg.qr", W - U @ (U.T @ W))[0]
-            zeros = do("zeros", (W.shape[1], S.shape[1]), like=S, dtype=S.dtype)
-            U, S = do("concatenate", (U, W), axis=1), do("concatenate", (S, zeros), axis=0)
-            rest = rest - W @ (W.T @ rest)
-        sweep.tally.projected += (sweep.span * _norm(rest)) ** 2 / _WITNESSES
-        return U, S
+        rows, columns = (sum(U.shape[k] for U, _ in parts) for k in (0, 1))
+        room = min(self.settings.expansion, rows - columns, self.settings.max_bond - columns)
+        found = []
+        for (U, _), Y in zip(parts, Ys, strict=True):
+            for _ in range(2):
+                Y = Y - U @ (U.T @ Y)
+            W, values, _ = svd(Y[:, _WITNESSES:])
+            free = U.shape[0] - U.shape[1]
+            found.append((W, do("to_numpy", values)[:free], Y[:, :_WITNESSES]))
+        counts = shares([values for _, values, _ in found], max(1e-3 * sweep.cutoff, 1e-12), room)
+        grown = []
+        for (U, S), (W, _, rest), count in zip(parts, found, counts, strict=True):
+            if count:
+                W = W[:, :count]
+                for _ in range(2):  # rounding has spoiled the orthogonality of small values
+                    W = do("linalg.qr", W - U @ (U.T @ W))[0]
+                zeros = do("zeros", (count, S.shape[1]), like=S, dtype=S.dtype)
+                U, S = do("concatenate", (U, W), axis=1), do("concatenate", (S, zeros), axis=0)
+                rest = rest - W @ (W.T @ rest)
+            sweep.tally.projected += (sweep.span * norm(rest)) ** 2 / _WITNESSES
+            grown.append((U, S))
+        return grown
 
 
 def seen_core(
@@ -386,12 +364,13 @@ def seen_core(
     return SparseCore.of(W, like) if isinstance(W, ModeCore) else split_core(W, like, grouped)
 
 
-def _both_ahead(core: Core | SparseCore, whole: Core | SparseCore, env: Array) -> Any:
+def _both_ahead(core: Any, whole: Any, env: Any) -> Any:
     """Return what is ahead of a pair with its second site, whose core is seen from both ends."""
-    if isinstance(core, SparseCore):
-        return core.pair_ahead(as_ahead(env))
-    assert isinstance(whole, Core)
-    return pair_ahead(env, whole)
+    if isinstance(core, GradedCore):
+        return whole.absorbed(env).pair_ahead()
+    return (
+        core.pair_ahead(as_ahead(env)) if isinstance(core, SparseCore) else pair_ahead(env, whole)
+    )
 
 
 def turned_core(W: NDArray[np.float64] | ModeCore) -> NDArray[np.float64] | ModeCore:

@@ -90,7 +90,9 @@ class TDVP(ChainMethod):
     that the state is not positive.
 
     **Cost**: Per step and site about 200 D χ³ + 50 D² χ² operations for bonds χ of the state and D
-    of the generator (N = 40, χ = 30, D = 60: 0.4 s per step).
+    of the generator (N = 40, χ = 30, D = 60: 0.4 s per step). About half of it where generator and
+    start conserve a parity of the local operators, which is looked for: with field jumps in a
+    transverse field the number of factors σˣ, if no spin starts with a component along x.
 
     **Use when** patterns are arbitrary or there are more spins than `Exact` and `Symmetric` hold.
     **Do not use when** temperatures are low and patterns many: the generator's bond grows with
