@@ -43,7 +43,7 @@ def operations(left, ahead):
     if isinstance(left, GradedAbsorbed):
         terms = [(term, ahead.out[o]) for o in (0, 1) for term in left.terms(ahead, o)]
         products = [(*term.block.shape, out) for term, out in terms]
-        products += [(p.shape[0], *x.shape) for term, _ in terms for _, _, x, p in term.sources]
+        products += [(m.stop - m.start, *x.shape) for term, _ in terms for _, m, x in term.sources]
         return sum(2 * a * b * c for a, b, c in products)
     (bra, ket), (right, D, out) = left.shape, ahead.shape
     total = 0

@@ -228,50 +228,48 @@ class Term:
         Whether there is something already.
     block : array
         What is behind.
-    sources : list of (int, slice, array, array)
-        Parity r of the block of v, its rows, what is ahead, and where the product goes.
-    buffer : array
-        All these products.
+    sources : list of (int, slice, array)
+        Parity r of the block of v, its rows, and what is ahead.
     """
 
     rows: slice
     adds: bool
     block: Array
-    sources: list[tuple[int, slice, Array, Array]]
-    buffer: Array
-
-
-def _term(
-    rows: slice, adds: bool, block: Array, sources: list[tuple[int, slice, Array]], out: int
-) -> Term:
-    """Return a term with room for its products."""
-    buffer, start, complete = zeros((block.shape[1], out), block), 0, []
-    for r, mine, other in sources:
-        n = mine.stop - mine.start
-        stop = start + (n * other.shape[1] // out if out else 0)
-        complete.append((r, mine, other, buffer[start:stop].reshape(n, other.shape[1])))
-        start = stop
-    return Term(rows, adds, block, complete, buffer)
+    sources: list[tuple[int, slice, Array]]
 
 
 def _application(
     halves: tuple[list[Term], list[Term]], rows: Leg, columns: Leg, out: Leg, like: Array
 ) -> Callable[[Array], Array]:
-    """Return the function of packed vectors that sums the terms of the even and odd rows."""
-    backend, size = infer_backend(like), rows[0] * out[0] + rows[1] * out[1]
+    """Return the function of packed vectors that sums the terms of the even and odd rows.
+
+    Everything gets its place beforehand: where bonds are small, slices cost as much as products.
+    """
+    backend = infer_backend(like)
     matmul = np.dot if backend == "numpy" else get_lib_fn(backend, "matmul")
+    source, result = (zeros((rows[0] * n[0] + rows[1] * n[1],), like) for n in (columns, out))
+    v, targets = cut(source, rows, columns), cut(result, rows, out)
+    products, sums = list[tuple[Array, Array, Array]](), list[tuple[Array, Array, Array]]()
+    for terms, target, n in zip(halves, targets, out, strict=True):
+        for term in terms if n else ():
+            buffer, start = zeros((term.block.shape[1], n), like), 0
+            for r, mine, other in term.sources:
+                height, width = mine.stop - mine.start, other.shape[1]
+                place = buffer[start : (start := start + height * width // n)]
+                if height * width:
+                    products.append((v[r][mine], other, place.reshape(height, width)))
+            if start and term.adds:
+                sums.append((target[term.rows], term.block, buffer))
+            elif start:
+                products.append((term.block, buffer, target[term.rows]))
 
     def apply(w: Array) -> Array:
-        v, result = cut(w, rows, columns), zeros((size,), like)
-        for terms, half in zip(halves, cut(result, rows, out), strict=True):
-            for term in terms:
-                for r, mine, other, place in term.sources:
-                    matmul(v[r][mine], other, out=place)
-                if term.adds:
-                    half[term.rows] += term.block @ term.buffer
-                else:
-                    matmul(term.block, term.buffer, out=half[term.rows])
-        return result
+        source[:], result[:] = w, 0.0
+        for a, b, c in products:
+            matmul(a, b, out=c)
+        for c, a, b in sums:
+            c += a @ b
+        return 1.0 * result
 
     return apply
 
@@ -328,7 +326,7 @@ class GradedAbsorbed:
                     sources.append((r, sections[r], other))
             lines, adds = part.sections(self.bra, self.core.charges), n >= self.core.n_groups
             if sources or not adds:
-                terms.append(_term(lines[o], adds, pair[o], sources, out))
+                terms.append(Term(lines[o], adds, pair[o], sources))
         return terms
 
     def advanced(self, blocks: Sequence[Array]) -> GradedEnv:
@@ -399,7 +397,7 @@ def _bond_effective(env: GradedEnv, ahead: GradedAhead) -> Callable[[Array], Arr
             for k in BOTH
         ]
         block = do("concatenate", pieces, axis=1)
-        return [_term(slice(0, leg[o]), False, block, sources, out[o])]
+        return [Term(slice(0, leg[o]), False, block, sources)]
 
     return _application((terms(0), terms(1)), leg, ins, out, ahead.blocks[0][0])
 
