@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import tnhop as th
+from tnhop.representations._skeleton import field_table
 from tnhop.representations.mpo import lindblad_mpo, predicted_bond
 from zoo import complex_amplitudes, gaussian_couplings, random_terms, spin_mode, with_levels
 
@@ -293,3 +294,18 @@ def test_default_tolerances_are_met_by_sixteen_spins():
     print(f"max_error {mpo.max_error:.1e}, rate_error {mpo.rate_error:.1e}")
     assert mpo.max_error <= 1e-3
     assert mpo.rate_error <= 1e-3
+
+
+def test_mirrored_chains_are_built_once():
+    """One pattern looks the same from both ends; uneven patterns and fields do not."""
+    whole = th.open_hopfield(np.ones((1, 7)), beta=13 / 7, Omega=3 / 7)
+    uneven = th.open_hopfield(np.array([[1, 1, -1, 1, 1, 1, 1]]), beta=13 / 7, Omega=3 / 7)
+    order = np.arange(7)
+    mirror = field_table(whole, order).mirror()
+    weights = field_table(whole, order).weights
+    np.testing.assert_array_equal(weights[mirror], weights[:, ::-1])
+    assert field_table(uneven, order).mirror() is None
+    assert (
+        field_table(th.open_hopfield(th.random_patterns(3, 7, rng=1), beta=1), order).mirror()
+        is None
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,8 @@ from tnhop.representations._skeleton import TYPES, FieldTable, Nodes, nested_nod
 Real = NDArray[np.float64]
 Complex = NDArray[np.complex128]
 
-_SAFETY = 0.45  # first guess of the tolerance of one cut: errors of many cuts add up
+_SAFETY = 0.45  # first guess of the tolerance of one cut of a short chain
+_SHORT, _GROWTH = 40, 0.5  # errors of many cuts add up: from so many sites on, with this power
 _ATTEMPTS = 8
 _RANDOM_TESTS = 48
 _ROUNDING = 1e-13
@@ -78,11 +79,19 @@ def field_chain(
     enough; several cuts add up, and the pivots see the other side on a grid only.
     """
     tests = test_configurations(table)
+    safety *= min(1.0, (_SHORT / table.weights.shape[1]) ** _GROWTH)
     asked, asked_rate = safety * tolerance, safety * rate_tolerance
+    mirror = table.mirror()
     best, lowest = None, np.inf
     for _ in range(_ATTEMPTS):
         left = nested_nodes(table, asked, asked_rate)
-        right = nested_nodes(table.reversed(), asked, asked_rate)[::-1]
+        if mirror is None:
+            right = nested_nodes(table.reversed(), asked, asked_rate)[::-1]
+        else:
+            right = [
+                replace(nodes, ket=nodes.ket[:, mirror], bra=nodes.bra[:, mirror])
+                for nodes in reversed(left)
+            ]
         chain = _measured(table, left, right, tests)
         excess = chain.max_error / tolerance
         excess_rate = chain.rate_error / rate_tolerance

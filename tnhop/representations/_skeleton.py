@@ -122,6 +122,22 @@ class FieldTable:
         other.sites = {n_sites - 1 - n: site for n, site in self.sites.items()}
         return other
 
+    def mirror(self) -> NDArray[np.intp] | None:
+        """Return which field is which from the other end of the chain, if the jumps are the same.
+
+        Row r of the reversed table is row mirror[r] of this one.
+        """
+        rows = {row.tobytes(): r for r, row in enumerate(self.weights)}
+        found = [rows.get(np.ascontiguousarray(row[::-1]).tobytes(), -1) for row in self.weights]
+        there = {len(self.spins) - 1 - n: site for n, site in self.sites.items()}
+        if -1 in found or set(there) != set(self.sites):
+            return None
+        for n, site in self.sites.items():
+            turned = tuple(tuple(found[row] for row in jump) for jump in there[n].rows)
+            if there[n].amplitudes != site.amplitudes or turned != site.rows:
+                return None
+        return np.array(found) if np.array_equal(self.spins, self.spins[::-1]) else None
+
     def share(self, cut: int) -> float:
         """Return the share of the tolerance at a cut.
 
