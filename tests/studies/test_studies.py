@@ -16,8 +16,9 @@ STUDIES = Path(__file__).parents[2] / "studies"
 FOLDER = STUDIES / "beyond_mean_field"  # of studies without a folder in their name
 NAMES = (
     "limit_cycle", "retrieval_transition", "memory_lifetime", "quantum_retrieval",
-    "random_patterns", "extensive_load", "dicke_error_correction", "validation/tdvp_against_symmetric", "convergence/tdvp",
-    "validation/calibration", "validation/engines",
+    "random_patterns", "extensive_load", "dicke_error_correction", "dicke_transition",
+    "dicke_strong_dissipation", "dicke_temperature", "validation/tdvp_against_symmetric",
+    "convergence/tdvp", "validation/calibration", "validation/engines",
 )  # fmt: skip
 # where NaN says "never", "not computed" or "beyond N"
 MAY_BE_NAN = {
@@ -142,6 +143,48 @@ def test_classical_barrier():
     m, T = 0.9575040240772688, 0.5
     s = -sum(p * np.log(p) for p in ((1 + m) / 2, (1 - m) / 2))
     assert barrier(T) == pytest.approx(m**2 / (2 * T) + s - np.log(2), abs=1e-12)
+
+
+def test_steady_states_of_small_dicke_models(computed):
+    # physics.md of the project, section 9: g = 0.4, N = 1 and 2
+    data = computed("dicke_transition").sel(g=0.4)
+    assert data.occupation.values == pytest.approx([0.07963157313948, 0.04949546390136], abs=1e-6)
+    assert data.rms_overlap.values**2 == pytest.approx([1, 0.5983654406259], abs=1e-6)
+    assert data.m_x.values == pytest.approx([-0.7713021331177672, -0.854819630785542], abs=1e-6)
+    assert data.attrs["critical_coupling"] == pytest.approx(0.5590169943749475, abs=1e-14)
+
+
+def test_flip_rates_of_spins_in_lossy_modes():
+    # physics.md of the project, section 10: aligned → opposite, opposite → aligned
+    bath = load("dicke_strong_dissipation").Bath(np.array([[0.5, 0.4]]), 1.0, 1.2, 0.2)
+    rates = [bath.flip_rate(np.array([1.0, s]), k) for s in (1, -1) for k in (0, 1)]
+    exact = [0.7689865060365529, 0.7554473446561111, 2.465153283311013, 2.5055528771839715]
+    assert rates == pytest.approx(exact, abs=1e-9)
+    energies = [bath.energy_change(np.array([1.0, s]), 0) for s in (1, -1)]
+    assert energies == pytest.approx([0.2, -0.2])
+
+
+def test_identical_spins_flip_collectively(computed):
+    # physics.md of the project, section 10: 11.38596011 beside 6.38027837 for independent flips
+    data = computed("dicke_strong_dissipation")
+    part = data.sigma_zz.sel(start="up up").transpose("kind", "time")
+    assert np.abs(part[0] - part[2]).max() < 0.02
+    assert np.abs(part[1] - part[2]).max() > 0.15
+    study = load("dicke_strong_dissipation")
+    bath = study.Bath(np.full((1, 2), 0.6), 1.0, 2.0)
+    down, up = (bath.flip_rate(np.array([1.0, s]), 0) for s in (1, -1))
+    assert 2 * down + 4 * up == pytest.approx(11.38596011, abs=1e-7)
+    assert 2 * down + 2 * up == pytest.approx(6.38027837, abs=1e-7)
+
+
+def test_noisy_modes_make_spins_thermal(computed):
+    # physics.md of the project, section 10: 0.41276 predicted, 0.41682 and 0.41623 measured
+    data = computed("dicke_temperature")
+    assert data.beta_eff.values[0] == pytest.approx(2.0, abs=1e-12)
+    noisy = data.sel(gain_shown=1.8)
+    assert noisy.log_ratio.values == pytest.approx([0.41682, 0.41623], abs=1.5e-5)
+    assert data.log_ratio.sel(gain_shown=0.0).values == pytest.approx([3.315, 2.033], abs=1e-3)
+    assert data.beta_fit.values[-1] == pytest.approx(data.beta_eff.values[-1], rel=0.02)
 
 
 def test_mean_field_rate_of_retrieval():
