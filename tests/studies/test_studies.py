@@ -17,8 +17,9 @@ FOLDER = STUDIES / "beyond_mean_field"  # of studies without a folder in their n
 NAMES = (
     "limit_cycle", "retrieval_transition", "memory_lifetime", "quantum_retrieval",
     "random_patterns", "extensive_load", "dicke_error_correction", "dicke_transition",
-    "dicke_strong_dissipation", "dicke_temperature", "validation/tdvp_against_symmetric",
-    "convergence/tdvp", "validation/calibration", "validation/engines",
+    "dicke_strong_dissipation", "dicke_temperature", "dicke_single_spin_decay",
+    "validation/tdvp_against_symmetric", "convergence/tdvp", "validation/calibration",
+    "validation/engines",
 )  # fmt: skip
 # where NaN says "never", "not computed" or "beyond N"
 MAY_BE_NAN = {
@@ -185,6 +186,19 @@ def test_noisy_modes_make_spins_thermal(computed):
     assert noisy.log_ratio.values == pytest.approx([0.41682, 0.41623], abs=1.5e-5)
     assert data.log_ratio.sel(gain_shown=0.0).values == pytest.approx([3.315, 2.033], abs=1e-3)
     assert data.beta_fit.values[-1] == pytest.approx(data.beta_eff.values[-1], rel=0.02)
+
+
+def test_conserved_total_spin_bounds_the_correction(computed):
+    bounds = load("dicke_single_spin_decay").bounds
+    # one wrong spin of N: J = N/2 with weight 1/N, J = N/2 - 1 else
+    assert bounds(8, 1) == pytest.approx((1 - 2 / 8 + 2 / 8**2, 1 / 8))
+    assert bounds(8, 2)[1] == pytest.approx(1 / 28)
+    data = computed("dicke_single_spin_decay")
+    kept = data.sel(case="one pattern, N = 4").isel(case=0)
+    overlap, whole = bounds(4, 1)
+    assert kept.m.max() < overlap
+    assert kept.whole.max() < whole
+    assert kept.m_mean_field.max() < 0.5 + 1e-6
 
 
 def test_mean_field_rate_of_retrieval():
