@@ -10,7 +10,7 @@ the whole model (`th.steady_state`, method Exact), and the affinity of cycles, w
 equilibrium.
 
 Command: python studies/beyond_mean_field/dicke_temperature.py [--plot-only]
-Run time: less than a minute, one thread.
+Run time: 1 to 2 minutes, one thread.
 
 The loss is fixed and the gain is raised. `beta_fit` is the slope of -ln p against E, by least
 squares over all configurations.
@@ -43,8 +43,8 @@ class Params:
     energy_changes: tuple[float, ...] = (0.1, 0.2, 0.5, 1.0, 1.5, 2.0)
     g: tuple[float, ...] = (0.6, 0.4, 0.5)
     Omega: float = 0.05
-    exact_gains: tuple[float, ...] = (0.0, 0.5)
-    fock_dims: tuple[int, ...] = (14, 20)
+    exact_gains: tuple[float, ...] = (0.0, 0.5, 1.0)
+    fock_dims: tuple[int, ...] = (14, 20, 28)
 
     @classmethod
     def tiny(cls) -> Params:
