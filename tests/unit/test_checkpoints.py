@@ -258,14 +258,19 @@ def test_interrupted_run_goes_on_to_the_same_bits(path, method, n):
     assert result.stats["wall_time"] > stopped.stats["wall_time"]
 
 
+STARTS = {
+    name: (ZOO[name], tilted(ZOO[name]))
+    for name in ("open_hopfield: Hebb", "multimode_dicke: two modes", "unseen: random rates")
+}
+SIX = th.open_hopfield(th.random_patterns(n_patterns=2, n_spins=6, rng=7), beta=2.5, Omega=0.4)
+STARTS["six spins, a parity conserved"] = SIX, th.pattern_state(SIX, overlap=0.7)
+
+
 @pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
-@pytest.mark.parametrize(
-    "name", ["open_hopfield: Hebb", "multimode_dicke: two modes", "unseen: random rates"]
-)
+@pytest.mark.parametrize("name", STARTS)
 @pytest.mark.filterwarnings("ignore::tnhop.TruncationWarning")
 def test_every_carry_survives_the_file(path, method, name):
-    model = ZOO[name]
-    problem = Problem(model, tilted(model), [0.0, 0.3, 0.7])
+    problem = Problem(*STARTS[name], [0.0, 0.3, 0.7])
     if method.supports(problem, "evolve"):
         pytest.skip("not supported")
     own, snapshots = Checkpoint(path), list(method.evolve(problem))

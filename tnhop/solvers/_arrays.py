@@ -30,6 +30,17 @@ def placed_sparse(M: sp.csr_array, like: Array) -> Array:
     return placed(M.toarray(), like)
 
 
+def contiguous(x: Array) -> Array:
+    """Return an array whose entries lie row by row.
+
+    Products of the same numbers laid out otherwise are rounded otherwise, and a run that goes on
+    from a checkpoint has to have the bits of one never left.
+    """
+    if isinstance(x, np.ndarray):
+        return np.ascontiguousarray(x)
+    return x.contiguous() if hasattr(x, "contiguous") else x
+
+
 def precision_of(like: Array) -> str:
     """Return the name of the data type."""
     return str(like.dtype).rpartition(".")[2]

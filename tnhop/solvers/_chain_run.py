@@ -240,7 +240,14 @@ class ChainRun:
         return self._full if levels == self._most or not at_levels else at_levels(levels)
 
     def _engine(self, tensors: list[Real]) -> Engine:
-        return self.plan.engine([placed(A, self.plan.like) for A in tensors])
+        # on as many threads as the steps: a run that goes on has the bits of one never left
+        with self._threads():
+            return self.plan.engine([placed(A, self.plan.like) for A in tensors])
+
+    def _threads(self) -> threadpool_limits:
+        # products of small matrices: more threads only wait for each other
+        small = self.progress.largest_bond < _ONE_THREAD
+        return threadpool_limits(limits=1 if small else None, user_api="blas")
 
     def _wanted(self, chain: list[Array]) -> Levels:
         """Return how many levels the modes of a chain should have."""
@@ -265,9 +272,7 @@ class ChainRun:
 
     def advance(self, target: float) -> None:
         """Take one step towards the next output time."""
-        # products of small matrices: more threads only wait for each other
-        small = self.progress.largest_bond < _ONE_THREAD
-        with threadpool_limits(limits=1 if small else None, user_api="blas"):
+        with self._threads():
             self._advance(target)
 
     def _advance(self, target: float) -> None:

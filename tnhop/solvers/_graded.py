@@ -21,7 +21,7 @@ from autoray import do, get_lib_fn, infer_backend
 from numpy.typing import NDArray
 
 from tnhop.solvers import _effective
-from tnhop.solvers._arrays import placed
+from tnhop.solvers._arrays import contiguous, placed
 from tnhop.solvers._effective import Part, advanced, split_core
 from tnhop.solvers._sectors import Frame, Index, Leg, Sectors, Whole, cut, of_bond, with_site, zeros
 
@@ -304,7 +304,7 @@ class GradedAbsorbed:
         M = A.reshape(rows.total, A.shape[2])
         even, odd = (M[index] for index in rows.indices)
         n = int((do("to_numpy", even) != 0.0).any(axis=0).sum())
-        return [even[:, :n], odd[:, n:]]
+        return [contiguous(even[:, :n]), contiguous(odd[:, n:])]
 
     def effective(self, ahead: GradedAhead) -> Callable[[Array], Array]:
         """Return the effective generator of the site, for packed vectors."""

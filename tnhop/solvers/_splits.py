@@ -11,7 +11,7 @@ import scipy.linalg as sl
 from autoray import do
 from numpy.typing import NDArray
 
-from tnhop.solvers._arrays import placed
+from tnhop.solvers._arrays import contiguous, placed
 from tnhop.solvers._effective import mirrored
 
 Array = Any
@@ -83,7 +83,8 @@ def kept_splits(
     if len(dropped) and dropped[-1] > max(cutoff, rounding):
         tally.saturated = max(tally.saturated, float(dropped[-1]))
     tally.discarded += float(np.sum(dropped[::-1] ** 2))
-    result = [(U[:, :n], S[:n, None] * V[:n]) for (U, S, V), n in zip(parts, counts, strict=True)]
+    kept = zip(parts, counts, strict=True)
+    result = [(contiguous(U[:, :n]), S[:n, None] * V[:n]) for (U, S, V), n in kept]
     if a is not None and row is not None:
         U, C = result[0]
         U = U - a[:, None] * (a @ U)
