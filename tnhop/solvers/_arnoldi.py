@@ -10,11 +10,12 @@ import scipy.linalg as sl
 from autoray import do, to_numpy
 
 from tnhop.problem import ConvergenceError
-from tnhop.solvers._arrays import placed
+from tnhop.solvers._arrays import placed, with_row
 
 Array = Any
 
 _MOST_VECTORS = 48
+_CANCELLED = 0.5**0.5
 _DEEPEST = 12  # halvings of the step before giving up
 
 
@@ -42,29 +43,33 @@ def exponential(
     size = float(do("linalg.norm", v.reshape(-1)))
     if size == 0.0 or t == 0.0:
         return v, 0, 0.0
-    basis = [v.reshape(-1) / size]
+    rows = v.reshape(1, -1) / size
+    n = rows.shape[1]
     H = np.zeros((_MOST_VECTORS + 1, _MOST_VECTORS))
-    most = min(_MOST_VECTORS, basis[0].shape[0])
+    most = min(_MOST_VECTORS, n)
     rough = 1.0  # |t|ᵐ Π h / m!, the error for a small norm; below it for a large one
     for m in range(1, most + 1):
-        w = apply(basis[-1].reshape(v.shape)).reshape(-1)
-        V = do("stack", basis)
-        for _ in range(2):  # once more against the loss of orthogonality
-            along = V @ w
+        V = rows[:m]
+        w = apply(V[-1].reshape(v.shape)).reshape(-1)
+        rest = float(do("linalg.norm", w))
+        for _ in range(2):  # once more where much has cancelled and orthogonality is lost
+            whole, along = rest, V @ w
             w = w - along @ V
             H[:m, m - 1] += to_numpy(along)
-        rest = float(do("linalg.norm", w))
+            rest = float(do("linalg.norm", w))
+            if rest > _CANCELLED * whole:
+                break
         H[m, m - 1] = rest
         rough *= abs(t) * rest / m
         # the error estimate costs a small exponential: look at it when it may be small enough
         if rough < 100 * tolerance or m == most or rest < 1e-13 * np.abs(H[:m, m - 1]).max():
             small = sl.expm(t * H[:m, :m])[:, 0]
             error = abs(t) * rest * abs(small[-1])
-            if error <= tolerance or m == basis[0].shape[0]:
+            if error <= tolerance or m == n:
                 y = placed(small, V)
                 return (size * (y @ V)).reshape(v.shape), m, error * size
         if m < most:
-            basis.append(w / rest)
+            rows = with_row(rows, m, w / rest)
     if depth == _DEEPEST:
         raise ConvergenceError(
             f"A Krylov space of {most} vectors does not reach {tolerance:g} after {depth} halvings"

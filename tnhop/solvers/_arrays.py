@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 Array = Any
 
+_ROWS = 8  # room that is made at once
+
 
 def placed(x: NDArray[Any], like: Array) -> Array:
     """Return a NumPy array in the library, precision and place of another array."""
@@ -39,6 +41,21 @@ def contiguous(x: Array) -> Array:
     if isinstance(x, np.ndarray):
         return np.ascontiguousarray(x)
     return x.contiguous() if hasattr(x, "contiguous") else x
+
+
+def with_row(rows: Array, n: int, new: Array) -> Array:
+    """Return an array with row n set, n = 0, 1, ... in turn; it has room for more rows.
+
+    What was there is written over if the library can.
+    """
+    if not isinstance(rows, np.ndarray) and infer_backend(rows) != "torch":
+        return do("concatenate", (rows[:n], new[None]), axis=0)
+    if n == len(rows):
+        room = do("empty", (n + _ROWS, rows.shape[1]), like=rows, dtype=rows.dtype)
+        room[:n] = rows
+        rows = room
+    rows[n] = new
+    return rows
 
 
 def precision_of(like: Array) -> str:

@@ -14,10 +14,26 @@ from autoray import do
 from numpy.typing import NDArray
 
 from tnhop.representations.mpo import ModeCore
-from tnhop.solvers._arrays import placed_sparse
+from tnhop.solvers._arrays import contiguous, placed_sparse
 
 Array = Any
 Onward = Callable[[Array], Array]
+
+_FEW = 8  # columns too few for a sparse product of their own
+
+
+def forward(ahead: Any) -> Onward:
+    """Return the product of arrays (ket, n, right) with what is ahead: (ket, D, n, out)."""
+    if isinstance(ahead, SparseAhead):
+        beyond, D = ahead.onward(), ahead.shape[1]
+
+        def apply(v: Array) -> Array:
+            X = beyond(v.reshape(-1, v.shape[2])).reshape(*v.shape[:2], D, -1)
+            return do("transpose", X, (0, 2, 1, 3))
+
+        return apply
+    matrices = contiguous(do("transpose", ahead, (1, 0, 2)))
+    return lambda v: v[:, None] @ matrices
 
 
 def onward(ahead: Any, columns: NDArray[np.intp] | None = None) -> Onward:
@@ -62,15 +78,19 @@ class SparseCore:
 
     def pair_ahead(self, ahead: Array) -> SparseAhead:
         """Return what is ahead with the site before it."""
-        return SparseAhead(self, onward(ahead), ahead.shape)
+        return SparseAhead(self, forward(ahead), ahead.shape)
 
     def before(self, v: Array, ahead: Onward) -> Array:
         """Contract v (ket, n, right) with what is ahead and the core: (ket, n_left, n', out)."""
-        ket, n, right = v.shape
-        X = ahead(v.reshape(ket * n, right)).reshape(ket, n, self.n_right, -1)
-        X = do("transpose", X, (2, 1, 0, 3)).reshape(self.n_right * n, -1)
-        Y = (self.onto @ X).reshape(self.n_left, n, ket, -1)
-        return do("transpose", Y, (2, 0, 1, 3))
+        X = ahead(v)
+        ket, D, n, out = X.shape
+        if ket > 1 and out < _FEW:
+            columns = do("transpose", X, (1, 2, 0, 3)).reshape(D * n, ket * out)
+            Y = (self.onto @ columns).reshape(self.n_left, n, ket, out)
+            return do("transpose", Y, (2, 0, 1, 3))
+        # what belongs to one state of the bond stays in the cache
+        Ys = [self.onto @ x for x in X.reshape(ket, D * n, out)]
+        return do("stack", Ys).reshape(ket, self.n_left, n, out)
 
     def sketched(self, sketch: Array, G: Array, A: Array) -> Array:
         """Advance a random sketch, see `_effective.sketched`."""
@@ -101,7 +121,7 @@ class SparseAbsorbed:
     def effective(self, ahead: Any) -> Callable[[Array], Array]:
         """Return the effective generator of the site."""
         bra, ket, D = self.env.shape
-        behind, beyond = self.env.reshape(bra, ket * D), onward(ahead)
+        behind, beyond = self.env.reshape(bra, ket * D), forward(ahead)
 
         def apply(v: Array) -> Array:
             Y = self.core.before(v, beyond)
