@@ -52,6 +52,10 @@ class Whole:
         """Return a vector of the rows."""
         return string
 
+    def last(self, string: Array) -> Array:
+        """Return a vector of the columns."""
+        return string
+
 
 @dataclass(frozen=True, eq=False)
 class Sectors:
@@ -137,6 +141,10 @@ class Frame:
     def first(self, string: Array) -> Array:
         """Return the even entries of a vector of the rows that has no others."""
         return string[self.rows.indices[0]]
+
+    def last(self, string: Array) -> Array:
+        """Return the even entries of a vector of the columns that has no others."""
+        return string[self.columns.indices[0]]
 
 
 def packed(blocks: Sequence[Array]) -> Array:

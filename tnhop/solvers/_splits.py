@@ -11,7 +11,7 @@ import scipy.linalg as sl
 from autoray import do
 from numpy.typing import NDArray
 
-from tnhop.solvers._arrays import contiguous, placed
+from tnhop.solvers._arrays import contiguous, placed, precision_of
 from tnhop.solvers._effective import mirrored
 
 Array = Any
@@ -63,33 +63,43 @@ def kept_split(
 
 
 def kept_splits(
-    blocks: Sequence[Array], a: Array | None, cutoff: float, most: int, tally: Tally
-) -> list[tuple[Array, Array]]:
+    blocks: Sequence[Array], a: Array | None, cutoff: float, most: int, tally: Tally,
+    b: Array | None = None,
+) -> list[tuple[Array, Array]]:  # fmt: skip
     """Split the blocks of a block-diagonal matrix; cutoff and `most` are those of all together.
 
-    The vector `a` belongs to the first block.
+    The vectors `a` and `b` belong to the first block. With `b` the column M·b is kept, too: if it
+    is the trace functional of the sites to the right, those to the left stay in the same state.
     """
     M, *others = blocks
-    row = None if a is None else a @ M
-    parts = [svd(M if a is None else M - a[:, None] * row), *(svd(other) for other in others)]
-    rows = [len(block) for block in blocks]
-    rows[0] -= a is not None
-    values = [do("to_numpy", S)[:n] for (_, S, _), n in zip(parts, rows, strict=True)]
-    # vectors of values that are mere rounding are not orthogonal to `a`
-    rounding = 8 * float(np.finfo(values[0].dtype).eps) * np.hypot.reduce([*map(norm, blocks)])
-    room = min(most - (a is not None), sum(rows))
-    counts = shares(values, max(cutoff, rounding), room)
+    scale = 8 * float(np.finfo(precision_of(M)).eps) * np.hypot.reduce([*map(norm, blocks)])
+    kept, rows, rest = [], [], M
+    if a is not None:
+        kept, rows = [a], [a @ M]
+        rest = M - a[:, None] * rows[0]
+    if b is not None and most > len(kept) and (size := norm(c := rest @ b)) > scale:
+        kept.append(c / size)
+        rows.append(kept[-1] @ rest)
+        rest = rest - kept[-1][:, None] * rows[-1]
+    parts = [svd(rest), *map(svd, others)]
+    ranks = [len(block) for block in blocks]
+    ranks[0] -= len(kept)
+    values = [do("to_numpy", S)[:n] for (_, S, _), n in zip(parts, ranks, strict=True)]
+    # vectors of values that are mere rounding are not orthogonal to those kept
+    room = min(most - len(kept), sum(ranks))
+    counts = shares(values, max(cutoff, scale), room)
     dropped = np.sort(np.concatenate([v[n:] for v, n in zip(values, counts, strict=True)]))
-    if len(dropped) and dropped[-1] > max(cutoff, rounding):
+    if len(dropped) and dropped[-1] > max(cutoff, scale):
         tally.saturated = max(tally.saturated, float(dropped[-1]))
     tally.discarded += float(np.sum(dropped[::-1] ** 2))
-    kept = zip(parts, counts, strict=True)
-    result = [(contiguous(U[:, :n]), S[:n, None] * V[:n]) for (U, S, V), n in kept]
-    if a is not None and row is not None:
+    found = zip(parts, counts, strict=True)
+    result = [(contiguous(U[:, :n]), S[:n, None] * V[:n]) for (U, S, V), n in found]
+    if kept:
         U, C = result[0]
-        U = U - a[:, None] * (a @ U)
-        left = do("concatenate", (a[:, None], U), axis=1)
-        result[0] = left, do("concatenate", (row[None], C), axis=0)
+        K = do("stack", kept, axis=1)
+        U = U - K @ (K.T @ U)
+        left = do("concatenate", (K, U), axis=1)
+        result[0] = left, do("concatenate", (do("stack", rows), C), axis=0)
     return result
 
 

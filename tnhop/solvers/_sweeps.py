@@ -54,7 +54,8 @@ _WITNESSES = 4  # random vectors that tell what those directions miss
 class Settings:
     """Numbers that steer a step, see `TDVP`.
 
-    Without `keep_trace` splits are plain ones: at a fixed bond a step can then be undone.
+    Without `keep_trace` splits are plain ones: at a fixed bond a step can then be undone. With
+    `keep_states` truncation leaves the state of every site as it is.
     """
 
     max_bond: int
@@ -62,6 +63,7 @@ class Settings:
     expansion: int
     sites: int
     keep_trace: bool = True
+    keep_states: bool = False
 
 
 class Generator:
@@ -210,12 +212,15 @@ class Stepper:
         return v
 
     def _split(
-        self, sweep: _Sweep, v: Array, n: int, frame: Whole | Frame, cutoff: float
+        self, sweep: _Sweep, v: Array, n: int, frame: Whole | Frame, ahead: Array, cutoff: float
     ) -> list[Pair]:
-        string, own = None, Tally()
+        """Split the evolved tensor; `ahead` is the trace functional on its columns."""
+        string, beyond, own = None, None, Tally()
         if self.settings.keep_trace:
             string = frame.first(trace_string(sweep.traces[n], frame.shape[0]))
-        parts = kept_splits(frame.matrices(v), string, cutoff, self.settings.max_bond, own)
+        if self.settings.keep_states:
+            beyond = frame.last(ahead)
+        parts = kept_splits(frame.matrices(v), string, cutoff, self.settings.max_bond, own, beyond)
         if own.saturated <= sweep.cutoff:  # what is cut would have been dropped anyway
             own.saturated = 0.0
         sweep.tally.add(own)
@@ -262,7 +267,9 @@ class Stepper:
             if n == last:
                 chain[n] = frame.unpacked(v)
                 break
-            parts = self._split(sweep, v, n, frame, sweep.cutoff if sketches is None else 0.0)
+            first = trace_string(one(v, 1), center.shape[2])
+            cutoff = sweep.cutoff if sketches is None else 0.0
+            parts = self._split(sweep, v, n, frame, first, cutoff)
             if sketches is not None:
                 # S grows before it goes back in time: the new directions take part in the change
                 # of the tensor behind it, which the next site must not count twice
@@ -299,7 +306,9 @@ class Stepper:
             theta = pair.reshape(*pair.shape[:2], -1)
             frame, run = framed(left, both, theta.shape), effective(left, both)
             v = self._exponential(sweep, run, frame.packed(theta), sweep.dt)
-            parts = self._split(sweep, v, n, frame, sweep.cutoff)
+            first = trace_string(one(v, 1), pair.shape[3])
+            string = (sweep.traces[n + 1][:, None] * first).reshape(-1)
+            parts = self._split(sweep, v, n, frame, string, sweep.cutoff)
             chain[n] = frame.joined([U for U, _ in parts])
             envs.append(further(left, chain[n], [U for U, _ in parts]))
             S = frame.together([C for _, C in parts])

@@ -193,7 +193,10 @@ class TDVP(ChainMethod):
         mpo = self.generator(model, ordering)
         generator = Generator(mpo.factors, [basis.trace for basis in mpo.bases], like)
         exponentials = self.krylov_tolerance / max(model.n_sites, 20)
-        settings = Settings(self.max_bond, exponentials, self.expansion, self.sites)
+        settings = Settings(
+            self.max_bond, exponentials, self.expansion, self.sites,
+            keep_states=model.n_modes > 0,  # or the losses of truncation heat the modes
+        )  # fmt: skip
         facts = {
             "generator_bond": max(mpo.bond_dims, default=1),
             "generator_error": mpo.max_error,
