@@ -26,7 +26,7 @@ from tnhop._codec import Aside, decode, encode
 from tnhop.problem import TruncationWarning, pretty_bytes
 
 # To be raised whenever a solver changes what it carries.
-CHECKPOINT_SCHEMA = 2
+CHECKPOINT_SCHEMA = 3
 
 _TITLE = b"tnhop checkpoint\n"
 _HEADER = 512

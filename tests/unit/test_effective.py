@@ -21,7 +21,7 @@ from tnhop.solvers._effective import (
     split_core,
 )
 from tnhop.solvers._sparse_core import SparseCore
-from tnhop.solvers._splits import Tally, kept_split, right_canonical
+from tnhop.solvers._splits import Tally, kept_split, kept_splits, right_canonical
 
 LIKE = np.zeros(1)
 
@@ -278,6 +278,21 @@ def test_split_of_a_multiple_of_the_vector(unit, rng):
     np.testing.assert_array_equal(U, unit[:, None])
     np.testing.assert_allclose(C, row[None], rtol=0, atol=1e-14)
     assert tally.discarded < 1e-28
+
+
+@pytest.mark.parametrize("most", [1, 2, 5])
+def test_splits_keep_a_row_and_a_column(unit, most, rng):
+    M, other = rng.normal(size=(12, 9)), rng.normal(size=(7, 6))
+    b = rng.normal(size=9)
+    b /= np.linalg.norm(b)
+    (U, C), (V, D) = kept_splits([M, other], unit, 0.0, most, Tally(), b)
+    np.testing.assert_allclose(U[:, 0], unit, atol=1e-15)
+    np.testing.assert_allclose(U.T @ U, np.eye(U.shape[1]), atol=1e-14)
+    np.testing.assert_allclose(unit @ U @ C, unit @ M, atol=1e-14)
+    assert U.shape[1] + V.shape[1] == most
+    if most > 1:
+        np.testing.assert_allclose(U @ C @ b, M @ b, atol=1e-14)
+    np.testing.assert_allclose(V @ D, V @ V.T @ other, atol=1e-14)
 
 
 def test_split_adds_to_the_tally(unit, rng):

@@ -9,8 +9,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from autoray import do
@@ -20,10 +19,10 @@ from threadpoolctl import threadpool_limits
 from tnhop._checks import fail, integer, one_of, real, wrong_type
 from tnhop.model import Model
 from tnhop.observables import Observable
-from tnhop.operators import LocalBasis
 from tnhop.problem import Problem, Snapshot, TruncationWarning, evaluate, missing_functionals
 from tnhop.representations.mps import MPSState
 from tnhop.solvers._arrays import placed
+from tnhop.solvers._chain_plan import Engine, Plan, Progress
 from tnhop.solvers._coordinates import Levels, resized, reweighted, wanted_levels
 from tnhop.solvers._evolution import cut_weights, rate_error
 from tnhop.solvers._norms import sizes_of
@@ -41,88 +40,9 @@ _EVERY = 10  # from this step on, every so many
 FELT = 0.3
 _ROTATED = 3.0  # errors of a step go on as errors of other observables
 _UNEVEN = 1.5  # steps are not yet short enough for the second order to be all
+_COARSER = 4.0  # cutoff of the companion
+_SLOW = 1.5  # the error may fall slowly with the bond, as its power -1.4
 _ONE_THREAD = 100  # bond below which BLAS runs on one thread
-
-
-class Engine(Protocol):
-    """Advances a chain whose tensor 0 carries the state, all others being isometries."""
-
-    chain: list[Array]
-
-    def copy(self) -> Engine:
-        """Return an engine that can go its own way."""
-
-    def open(self) -> None:
-        """Prepare the chain for the first step."""
-
-    def step(self, dt: float, cutoff: float, seed: tuple[int, int]) -> Tally:
-        """Advance by dt, dropping singular values up to the cutoff."""
-
-
-@dataclass(frozen=True, eq=False)
-class Plan:
-    """What a method gives to a run.
-
-    Attributes
-    ----------
-    epsilon : float
-        Weight of the non-identity factors of spins.
-    order : ndarray, shape (n_sites,)
-        Site at every position.
-    bases : sequence of LocalBasis
-        Coordinates by position.
-    like : array
-        An array of the library and precision to be used.
-    engine : callable
-        Chain → engine.
-    start_levels : int
-        The first step is cut into so many halves of halves.
-    coarse : bool
-        Whether a second chain takes steps twice as long all the way: the difference is three times
-        the error of the first one, if the order is 2. Otherwise some steps are repeated.
-    extrapolate : bool
-        Whether that error is subtracted.
-    at_levels : callable, optional
-        Number of Fock levels of every mode → plan; the levels are then adapted.
-    mpo_error : callable
-        Returns the typical error of a rate in the gates or the generator.
-    facts : callable
-        Returns what the statistics say besides the effort.
-    """
-
-    epsilon: float
-    order: NDArray[np.intp]
-    bases: tuple[LocalBasis, ...]
-    like: Array
-    engine: Callable[[list[Array]], Engine]
-    start_levels: int
-    mpo_error: Callable[[], float]
-    facts: Callable[[], dict[str, Any]]
-    coarse: bool = False
-    extrapolate: bool = False
-    at_levels: Callable[[Levels], Plan] | None = None
-
-
-@dataclass
-class Progress:
-    """All that a run needs to go on: besides this only the problem and the method."""
-
-    tensors: list[Real]
-    coarse: list[Real] = field(default_factory=list)
-    time: float = 0.0
-    steps: int = 0
-    next_output: int = 0
-    tally: Tally = field(default_factory=Tally)
-    lost: float = 0.0
-    projected: float = 0.0
-    step_errors: dict[str, Real] = field(default_factory=dict)
-    trace_defect: float = 0.0
-    mpo_error: float = 0.0
-    largest_bond: int = 1
-    levels: Levels = ()
-    tail: Real = field(default_factory=lambda: np.zeros(0))
-    smallest_eigenvalue: float = 0.0
-    facts: dict[str, float] = field(default_factory=dict)
 
 
 class ChainMethod:
@@ -219,14 +139,19 @@ class ChainRun:
             tensors = list(self._start(model, problem.state).tensors)
             tail = cut_weights(problem.state, model, model.modes)
             self.progress = Progress(tensors, levels=self._most, tail=tail)
-            self.progress.tensors = _numpy(self._fit(self._wanted(tensors), tensors).chain)
+            (self.progress.tensors,) = self._resized(self._wanted(tensors), tensors)
             self.progress.coarse = self.progress.tensors * self._full.coarse
+            self.progress.companion = self.progress.tensors * bool(self._full.companion)
         else:
-            own = {"tally": Tally(**carry["tally"]), "step_errors": dict(carry["step_errors"])}
-            self.progress = Progress(**{**carry, **own})
+            own = {name: dict(carry[name]) for name in ("step_errors", "apart")}
+            self.progress = Progress(**{**carry, **own, "tally": Tally(**carry["tally"])})
         self.plan = self._planned()
-        self.engine = self._engine(self.progress.tensors)
-        self.coarse = self._engine(self.progress.coarse) if self.plan.coarse else None
+        self.engine = self._engine(self.plan.engine, self.progress.tensors)
+        self.coarse = self.companion = None
+        if self.plan.coarse:
+            self.coarse = self._engine(self.plan.engine, self.progress.coarse)
+        if self.plan.companion:
+            self.companion = self._engine(self.plan.companion, self.progress.companion)
 
     def _start(self, model: Model, state: Any) -> MPSState:
         if isinstance(state, MPSState):
@@ -239,10 +164,10 @@ class ChainRun:
         levels, at_levels = self.progress.levels, self._full.at_levels
         return self._full if levels == self._most or not at_levels else at_levels(levels)
 
-    def _engine(self, tensors: list[Real]) -> Engine:
+    def _engine(self, made: Callable[[list[Array]], Engine], tensors: list[Real]) -> Engine:
         # on as many threads as the steps: a run that goes on has the bits of one never left
         with self._threads():
-            return self.plan.engine([placed(A, self.plan.like) for A in tensors])
+            return made([placed(A, self.plan.like) for A in tensors])
 
     def _threads(self) -> threadpool_limits:
         # products of small matrices: more threads only wait for each other
@@ -258,17 +183,27 @@ class ChainRun:
         populations = [state.photon_distribution(k) for k in modes]
         return wanted_levels(populations, now.levels, self._most, self.method.fock_tolerance)
 
-    def _fit(self, levels: Levels, chain: list[Array]) -> Engine:
-        """Return an engine for other numbers of levels."""
-        now, n_spins, tensors = self.progress, self.problem.model.n_spins, _numpy(chain)
-        for n, site in enumerate(self._full.order):
-            if site >= n_spins:
-                k = site - n_spins
-                tensors[n] = resized(tensors[n], now.levels[k], levels[k])
-        now.levels = levels
-        self.plan = plan = self._planned()
-        traces = [placed(b.trace / np.linalg.norm(b.trace), plan.like) for b in plan.bases]
-        return plan.engine(right_canonical([placed(A, plan.like) for A in tensors], traces))
+    def _resized(self, levels: Levels, *chains: list[Array]) -> list[list[Real]]:
+        """Return chains with other numbers of levels, which are then those of the run."""
+        now, n_spins, order = self.progress, self.problem.model.n_spins, self._full.order.tolist()
+        before, now.levels = now.levels, levels
+        self.plan = self._planned()
+        traces = [b.trace / np.linalg.norm(b.trace) for b in self.plan.bases]
+        return [
+            right_canonical([
+                A if site < n_spins else resized(A, before[site - n_spins], levels[site - n_spins])
+                for site, A in zip(order, _numpy(chain), strict=True)
+            ], traces)
+            for chain in chains
+        ]  # fmt: skip
+
+    def _fit(self, levels: Levels, chain: list[Array]) -> None:
+        """Go on from a chain with other numbers of levels."""
+        companions = [self.companion.chain] if self.companion else []
+        chain, *companions = self._resized(levels, chain, *companions)
+        self.engine = self._engine(self.plan.engine, chain)
+        if self.plan.companion:
+            self.companion = self._engine(self.plan.companion, companions[0])
 
     def advance(self, target: float) -> None:
         """Take one step towards the next output time."""
@@ -278,7 +213,9 @@ class ChainRun:
     def _advance(self, target: float) -> None:
         now, longest = self.progress, self.method.dt * (1 + self.plan.coarse)
         if now.steps == 0:
-            self.engine.open()
+            for engine in (self.engine, self.companion):
+                if engine:
+                    engine.open()
         left = target - now.time
         even = left / math.ceil(left / longest * (1 - 1e-12))
         # the bonds grow step by step: the first steps are short, so that little is missed
@@ -297,6 +234,7 @@ class ChainRun:
         now.facts = self._facts()
         now.tensors = _numpy(self.engine.chain)
         now.coarse = _numpy(self.coarse.chain) if self.coarse else []
+        now.companion = _numpy(self.companion.chain) if self.companion else []
         now.largest_bond = max(now.largest_bond, *(A.shape[2] for A in now.tensors))
         state = self.state()
         now.trace_defect = max(now.trace_defect, abs(float(state.trace()) - 1))
@@ -317,13 +255,16 @@ class ChainRun:
             wanted = self._wanted(after)
             if all(w <= had for w, had in zip(wanted, levels, strict=True)):
                 break
-            self.engine = self._fit(tuple(map(max, wanted, levels)), before)
+            self._fit(tuple(map(max, wanted, levels)), before)
+        if self.companion:
+            tally.applications += self._step(self.companion, dt, 2, _COARSER).applications
         if wanted != levels:
-            self.engine = self._fit(wanted, after)
+            self._fit(wanted, after)
         return tally, errors
 
-    def _step(self, engine: Engine, dt: float, half: int = 0) -> Tally:
-        return engine.step(dt, self.method.cutoff * dt, (self.progress.steps, half))
+    def _step(self, engine: Engine, dt: float, half: int = 0, coarser: float = 1.0) -> Tally:
+        cutoff = coarser * self.method.cutoff * dt
+        return engine.step(dt, cutoff, (self.progress.steps, half))
 
     def _halves(self, dt: float) -> Tally:
         tally = self._step(self.engine, dt / 2)
@@ -371,10 +312,8 @@ class ChainRun:
         state, now = self.state(), self.progress
         if time is not None:
             now.smallest_eigenvalue = min(now.smallest_eigenvalue, state.smallest_eigenvalue())
-        own = {"tally": dict(now.tally.__dict__), "step_errors": dict(now.step_errors)}
-        carry = {**now.__dict__, **own}
         if time is None:
-            return Snapshot(now.time, stats=self.stats(), state=state, carry=carry)
+            return Snapshot(now.time, stats=self.stats(), state=state, carry=self._carry())
         if now.tally.saturated > 0 and not self._warned:
             self._warn_saturated()
         values, errors = {}, {}
@@ -385,7 +324,18 @@ class ChainRun:
                 error = (evaluate(self.state(now.coarse), o) - values[o.name]) / 3
                 values[o.name] = values[o.name] - error * self.plan.extrapolate
                 errors[o.name]["time_step"] = _UNEVEN * np.abs(error)
-        return Snapshot(time, values, errors, self.stats(), state, carry)
+            if now.companion:
+                apart = _SLOW * np.abs(evaluate(self.state(now.companion), o) - values[o.name])
+                now.apart[o.name] = np.maximum(apart, now.apart.get(o.name, 0.0))
+                errors[o.name]["truncation"] = now.apart[o.name]
+                del errors[o.name]["projection"]  # it is in the difference
+        return Snapshot(time, values, errors, self.stats(), state, self._carry())
+
+    def _carry(self) -> dict[str, Any]:
+        """Return all that a resume needs, which later steps do not change."""
+        now = self.progress
+        own = {name: dict(getattr(now, name)) for name in ("step_errors", "apart")}
+        return {**now.__dict__, **own, "tally": dict(now.tally.__dict__)}
 
     def errors(self, o: Observable) -> dict[str, Any]:
         """Return the half-widths by source."""

@@ -15,7 +15,8 @@ from tnhop.problem import Cost, Problem
 from tnhop.representations.mps import MPSState
 from tnhop.representations.trotter import beyond_pairs, lindblad_pieces, site_order
 from tnhop.solvers._arrays import placed
-from tnhop.solvers._chain_run import ChainMethod, Plan
+from tnhop.solvers._chain_plan import Plan
+from tnhop.solvers._chain_run import ChainMethod
 from tnhop.solvers._circuit import Circuit, Gates, half_step, swap_network
 from tnhop.terms import FieldJump
 
