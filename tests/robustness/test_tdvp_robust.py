@@ -55,6 +55,7 @@ MISTAKES = {
         {"device": "cuda"},
         "`device` must be None unless `backend` is 'torch', but it is 'cuda'",
     ),
+    "companion in words": ({"companion": "no"}, "`companion` must be True, False or None"),
     "ordering of numbers in words": ({"ordering": ("a", "b")}, "`ordering` must"),
     "ordering that is a number": ({"ordering": 3}, "`ordering` must"),
 }

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, ClassVar
 
 import numpy as np
 
-from tnhop._checks import integer, real
+from tnhop._checks import integer, real, wrong_type
 from tnhop._codec import register
 from tnhop.model import Model
 from tnhop.problem import Cost, Problem
@@ -139,6 +138,8 @@ class TDVP(ChainMethod):
         self.check_chain()
         real(self.krylov_tolerance, "krylov_tolerance", above=0.0, maximum=1e-2)
         real(self.fock_tolerance, "fock_tolerance", minimum=0.0, maximum=1e-2)
+        if not isinstance(self.companion, bool | None):
+            raise wrong_type("companion", "be True, False or None", self.companion)
         integer(self.sites, "sites", minimum=1, maximum=2)
         integer(self.expansion, "expansion", minimum=0)
 
@@ -175,7 +176,11 @@ class TDVP(ChainMethod):
         work = 50 * n * D * chi**3 + 12 * (n * D * chi) ** 2 / 4
         memory = 8 * model.n_sites * (2 * n**2 * D**2 / 4 + 4 * D * chi**2 + n * chi**2) + 5e7
         time = 2 * model.n_sites * steps * (work / 2e10 + 1e-3) + 1e-8 * model.n_sites * D**3
+        time *= 1.5 if self._has_companion(model) else 1.0
         return Cost(memory, float(time), f"generator bond {D}, state bond assumed {chi}")
+
+    def _has_companion(self, model: Model) -> bool:
+        return model.n_modes > 0 if self.companion is None else self.companion
 
     def generator(self, model: Model, ordering: Any) -> LindbladMPO:
         """Return the generator of a run."""
@@ -207,12 +212,14 @@ class TDVP(ChainMethod):
             self.max_bond, exponentials, self.expansion, self.sites,
             keep_states=model.n_modes > 0,  # or the losses of truncation heat the modes
         )  # fmt: skip
-        fewer = replace(settings, max_bond=math.ceil(_COMPANION * self.max_bond))
-        companion = self.companion if self.companion is not None else model.n_modes > 0
+        fewer = replace(settings, max_bond=int(_COMPANION * self.max_bond))
         facts = {
             "generator_bond": max(mpo.bond_dims, default=1),
             "generator_error": mpo.max_error,
         }
+
+        def companion(chain: list[Any]) -> Stepper:
+            return Stepper(generator, fewer, chain)
 
         def at_levels(levels: Levels) -> Plan:
             return self._plan(with_levels(model, levels), mpo.order)
@@ -221,7 +228,7 @@ class TDVP(ChainMethod):
             epsilon, mpo.order, mpo.bases, like, lambda chain: Stepper(generator, settings, chain),
             _START_LEVELS, lambda: mpo.typical_error, lambda: facts,
             at_levels=at_levels if model.n_modes and self.fock_tolerance else None,
-            companion=(lambda chain: Stepper(generator, fewer, chain)) if companion else None,
+            companion=companion if self._has_companion(model) else None,
         )  # fmt: skip
 
 
