@@ -64,6 +64,7 @@ class Relaxed:
 
 def relax(method: Any, problem: Problem, start: Any) -> Relaxed:
     """Evolve until nothing changes any more that truncation would not change as much."""
+    method = dataclasses.replace(method, companion=False)  # bars are those of the last losses
     run = ChainRun(method, dataclasses.replace(problem, state=start), None)
     times, changes, dropped = [0.0], [math.inf], [0.0]
     budgets = [{o.name: run.errors(o) for o in problem.observables}]

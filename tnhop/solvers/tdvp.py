@@ -73,8 +73,8 @@ class TDVP(ChainMethod):
         Population of the two highest Fock levels above which a mode gets more levels, up to the
         `fock_dim` of the model; 0 keeps all of them from the beginning.
     companion : bool, optional
-        Whether another chain with 0.7 of the bond and four times the cutoff runs beside, which
-        takes about half as long again. What its observables differ by is then the error of
+        Whether `evolve` runs another chain with 0.7 of the bond and four times the cutoff beside,
+        for about half as much time again. What its observables differ by is then the error of
         truncation and projection. By default beside modes, where the norm of what was dropped
         overestimates hundreds of times.
     backend : str
