@@ -17,6 +17,8 @@ Complex = NDArray[np.complex128]
 _SAFETY = 0.45  # first guess of the tolerance of one cut of a short chain
 _SHORT, _GROWTH = 40, 0.5  # errors of many cuts add up: from so many sites on, with this power
 _ATTEMPTS = 8
+_FAR = 4.0  # more than the sum over the cuts explains
+_FINEST = 40  # fields to be compared at
 _RANDOM_TESTS = 48
 _ROUNDING = 1e-13
 _COHERENT = 0.4  # weight of coherences in the typical error, see studies/validation/calibration
@@ -76,7 +78,8 @@ def field_chain(
     """Interpolate field jumps so that all test configurations meet the tolerances.
 
     The tolerance of one cut is lowered until the errors measured on whole configurations are small
-    enough; several cuts add up, and the pivots see the other side on a grid only.
+    enough, because several cuts add up. Errors far above it arise between the fields of the other
+    side at which the pivots compare: then these are made denser.
     """
     tests = test_configurations(table)
     safety *= min(1.0, (_SHORT / table.weights.shape[1]) ** _GROWTH)
@@ -102,6 +105,9 @@ def field_chain(
             best, lowest = chain, score
         if excess <= 1 and excess_rate <= 1:
             return chain
+        if score > _FAR and table.grid < _FINEST:
+            table = table.finer()
+            continue
         asked *= min(1.0, 0.8 / excess)
         asked_rate *= min(1.0, 0.8 / excess_rate)
     assert best is not None

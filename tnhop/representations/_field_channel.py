@@ -27,7 +27,6 @@ from tnhop.representations._skeleton import (
 Real = NDArray[np.float64]
 
 _TAYLOR = 7  # order for a norm of 1/8: 1e-12
-_GRID = 9  # as in `_skeleton`; exponentials are smoother than rates
 _TINY = 1e-14
 
 # (tr ρ, ⟨σᶻ⟩, ⟨σˣ⟩, ⟨σʸ⟩) from (p↑, p↓, ⟨σˣ⟩, ⟨σʸ⟩), where entries between populations are
@@ -49,6 +48,8 @@ class ChannelTable(FieldTable):
     t : float
         Time.
     """
+
+    grid = 9  # exponentials are smoother than rates
 
     def __init__(self, table: FieldTable, position: int, single: Real, t: float) -> None:
         site = table.sites[position]
@@ -86,7 +87,7 @@ class ChannelTable(FieldTable):
         ((position, _),) = self.sites.items()
         if position < cut or not self.weights[:, :cut].any():
             return
-        x, i, j = other_side(self.weights[:, cut:], rng, _GRID)
+        x, i, j = other_side(self.weights[:, cut:], rng, self.grid)
         half = i >= j  # the others are their mirror images
         E, turned = (
             self.channel(_sums(ket, x[p]), _sums(bra, x[q]))

@@ -29,7 +29,7 @@ Complex = NDArray[np.complex128]
 Fields = Callable[[int], Any]  # row of the table → field of all pairs in question
 
 TYPES = np.array([[1, 1], [-1, -1], [1, -1], [-1, 1]])  # (ket, bra): ↑↑ ↓↓ ↑↓ ↓↑
-_GRID = 12  # fields of the other side at which functions are compared, per bra and ket
+_GRID = 12  # fields of the other side at which functions are compared first, per bra and ket
 _SAMPLES, _PAIRS = 48, 400  # the same for jumps with several fields, where a grid would be huge
 _LEAST_SHARE = 0.05  # of the tolerance, at the ends of the chain
 _ESTIMATE = 60  # random configurations behind an estimate of the rank
@@ -90,7 +90,11 @@ class FieldTable:
         Whether there is a spin at a position.
     sites : dict of int to FieldSite
         What jumps at a position.
+    grid : int
+        Fields of the other side at which functions are compared, per bra and ket.
     """
+
+    grid: int = _GRID
 
     def __init__(self, jumps: Sequence[FieldJump], order: NDArray[np.intp], n_spins: int) -> None:
         place = np.argsort(order)
@@ -120,6 +124,12 @@ class FieldTable:
         other.weights, other.spins = self.weights[:, ::-1], self.spins[::-1]
         other.__dict__["axes"] = [axis[::-1] for axis in self.axes]
         other.sites = {n_sites - 1 - n: site for n, site in self.sites.items()}
+        return other
+
+    def finer(self) -> FieldTable:
+        """Return the same jumps, to be compared at more fields of the other side."""
+        other = copy.copy(self)
+        other.grid = 3 * self.grid // 2
         return other
 
     def mirror(self) -> NDArray[np.intp] | None:
@@ -312,13 +322,9 @@ def rank_estimate(table: FieldTable, cut: int, tolerance: float, rate_tolerance:
 
 
 def _next_nodes(
-    table: FieldTable,
-    cut: int,
-    old: Nodes,
-    tolerance: float,
-    rate_tolerance: float,
+    table: FieldTable, cut: int, old: Nodes, tolerance: float, rate_tolerance: float,
     rng: np.random.Generator,
-) -> Nodes:
+) -> Nodes:  # fmt: skip
     step = table.weights[:, cut - 1]
     ket = (old.ket[:, None] + TYPES[:, 0, None] * step).reshape(-1, len(step))  # (point, type)
     bra = (old.bra[:, None] + TYPES[:, 1, None] * step).reshape(-1, len(step))
@@ -362,7 +368,7 @@ def _columns(
     for amplitudes, rows, others in _readers(table, cut):
         if not table.weights[list(rows), :cut].any():
             continue  # the left does not enter: constants need no node
-        x, i, j = other_side(table.weights[np.ix_(rows, others)], rng)
+        x, i, j = other_side(table.weights[np.ix_(rows, others)], rng, table.grid)
         A = [_amplitude(rate, ket[:, rows], x) for _, rate in amplitudes]
         B = [_amplitude(rate, bra[:, rows], x) for _, rate in amplitudes]
         tables = np.round(np.concatenate(A + B), 12)
@@ -424,7 +430,7 @@ def _readers(
 
 
 def other_side(
-    weights: Real, rng: np.random.Generator, grid: int = _GRID
+    weights: Real, rng: np.random.Generator, grid: int
 ) -> tuple[Real, NDArray[np.intp], NDArray[np.intp]]:
     """Return fields that the other side can make, shape (n, n_fields), and pairs of (ket, bra)."""
     n_fields, n_others = weights.shape
@@ -433,9 +439,10 @@ def other_side(
         x = bound * np.cos(np.pi * np.arange(grid) / (grid - 1))[:, None]
         i, j = np.indices((grid, grid)).reshape(2, -1)
         return (x, i, j) if bound else (x[:1], i[:1], j[:1])
-    bias = rng.normal(size=(_SAMPLES, n_fields)) @ weights * n_others**0.5
-    noise = rng.normal(size=(_SAMPLES, n_others)) * np.linspace(0, 2, _SAMPLES)[:, None]
+    samples, pairs = (n * grid // _GRID for n in (_SAMPLES, _PAIRS))
+    bias = rng.normal(size=(samples, n_fields)) @ weights * n_others**0.5
+    noise = rng.normal(size=(samples, n_others)) * np.linspace(0, 2, samples)[:, None]
     spins = np.where(bias / max(np.abs(weights).max(), _TINY) + noise >= 0, 1.0, -1.0)
-    i, j = rng.integers(0, _SAMPLES, size=(2, _PAIRS))
-    same = np.arange(_SAMPLES)
+    i, j = rng.integers(0, samples, size=(2, pairs))
+    same = np.arange(samples)
     return spins @ weights.T, np.append(i, same), np.append(j, same)
