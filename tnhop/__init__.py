@@ -3,6 +3,7 @@
 from importlib.metadata import version
 
 from tnhop.analysis import emission_spectrum
+from tnhop.channel import ChannelCycle, RetrievalChannel
 from tnhop.couplings import (
     energy,
     hebb,
@@ -11,6 +12,7 @@ from tnhop.couplings import (
     power_law,
     pseudo_inverse,
 )
+from tnhop.cycles import LimitCycle, limit_cycle
 from tnhop.interop import to_qutip
 from tnhop.model import Model, Site, modes, spins
 from tnhop.models import (
@@ -56,6 +58,13 @@ from tnhop.representations.sparse import DenseState
 from tnhop.representations.symmetric import SymmetricState
 from tnhop.result import Comparison, Correlation, ErrorBudget, Result, Spectrum, SteadyState, load
 from tnhop.solvers import ALL_METHODS, TDVP, TEBD, Exact, MeanField, Symmetric
+from tnhop.stability import (
+    CriticalPoint,
+    FixedPoint,
+    critical_point,
+    fixed_points,
+    lyapunov_coefficient,
+)
 from tnhop.states import ProductState, pattern_state, product_state
 from tnhop.terms import (
     FieldJump,
@@ -77,20 +86,24 @@ __all__ = [
     "ALL_MODELS",
     "TDVP",
     "TEBD",
+    "ChannelCycle",
     "ChebyshevRate",
     "Comparison",
     "ConstantRate",
     "ConvergenceError",
     "Correlation",
     "Cost",
+    "CriticalPoint",
     "DenseGlauberRate",
     "DenseState",
     "ErrorBudget",
     "Exact",
     "FieldJump",
+    "FixedPoint",
     "Functional",
     "GlauberRate",
     "Jump",
+    "LimitCycle",
     "LindbladMPO",
     "MPSState",
     "MeanField",
@@ -102,6 +115,7 @@ __all__ = [
     "ProductState",
     "Rate",
     "Result",
+    "RetrievalChannel",
     "ScaledRate",
     "Site",
     "Snapshot",
@@ -119,6 +133,7 @@ __all__ = [
     "correlation",
     "corrupt",
     "create",
+    "critical_point",
     "damped_mode",
     "damped_mode_solution",
     "dense_hopfield",
@@ -130,15 +145,18 @@ __all__ = [
     "energy",
     "estimate",
     "evolve",
+    "fixed_points",
     "hebb",
     "hebbian_ising",
     "identity",
     "independent_spins",
+    "limit_cycle",
     "lindblad_mpo",
     "liouvillian_spectrum",
     "load",
     "local_fields",
     "long_range_ising",
+    "lyapunov_coefficient",
     "modes",
     "multimode_dicke",
     "number",
