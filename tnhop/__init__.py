@@ -57,6 +57,7 @@ from tnhop.representations.populations import PopulationState
 from tnhop.representations.sparse import DenseState
 from tnhop.representations.symmetric import SymmetricState
 from tnhop.result import Comparison, Correlation, ErrorBudget, Result, Spectrum, SteadyState, load
+from tnhop.retrieval import Basin, Retrieval, basin, retrieve
 from tnhop.solvers import ALL_METHODS, TDVP, TEBD, Exact, MeanField, Symmetric
 from tnhop.stability import (
     CriticalPoint,
@@ -86,6 +87,7 @@ __all__ = [
     "ALL_MODELS",
     "TDVP",
     "TEBD",
+    "Basin",
     "ChannelCycle",
     "ChebyshevRate",
     "Comparison",
@@ -115,6 +117,7 @@ __all__ = [
     "ProductState",
     "Rate",
     "Result",
+    "Retrieval",
     "RetrievalChannel",
     "ScaledRate",
     "Site",
@@ -126,6 +129,7 @@ __all__ = [
     "SymmetricState",
     "Term",
     "TruncationWarning",
+    "basin",
     "biased_patterns",
     "bloch_solution",
     "compare",
@@ -172,6 +176,7 @@ __all__ = [
     "product_state",
     "pseudo_inverse",
     "random_patterns",
+    "retrieve",
     "sigma",
     "spins",
     "steady_state",

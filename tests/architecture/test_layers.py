@@ -22,6 +22,7 @@ LAYERS = [
     "observables",
     "patterns",
     "couplings",
+    "retrieval",
     "model",
     "_modes",
     "states",
