@@ -117,6 +117,14 @@ def _made() -> Iterator[tuple[str, th.Model]]:
         [[3 / 7, -2 / 5, 1 / 9], [1 / 3, 5 / 9, 2 / 7]], omega=[9 / 7, 6 / 11], Omega=[3 / 8, 5 / 9, 0],
         loss=[8 / 9, 5 / 7], gain=[1 / 7, 2 / 13],
     )  # fmt: skip
+    yield "classical_dicke: distinct spins", th.classical_dicke(
+        [[3 / 7, -2 / 5, 1 / 9], [1 / 3, 5 / 9, 2 / 7]], omega=[9 / 7, 6 / 11],
+        Omega=[3 / 8, 5 / 9, 1 / 4], loss=[8 / 9, 5 / 7], gain=[1 / 7, 2 / 13],
+    )  # fmt: skip
+    yield "classical_dicke: opposite spins flip together", th.classical_dicke(
+        [[3 / 7, 1 / 9, -3 / 7], [1 / 3, 2 / 7, -1 / 3]], omega=[9 / 7, 6 / 11],
+        Omega=[3 / 8, 5 / 9, 1 / 4], loss=[8 / 9, 5 / 7], gain=[0, 2 / 13],
+    )  # fmt: skip
     yield (
         "independent_spins: detuned",
         th.independent_spins(

@@ -18,6 +18,7 @@ from tnhop.model import Model, Site, modes, spins
 from tnhop.models import (
     ALL_MODELS,
     bloch_solution,
+    classical_dicke,
     damped_mode,
     damped_mode_solution,
     dense_hopfield,
@@ -49,6 +50,7 @@ from tnhop.rates import (
     GlauberRate,
     Rate,
     ScaledRate,
+    SpinBosonRate,
     SqrtRate,
 )
 from tnhop.representations.mpo import LindbladMPO, lindblad_mpo, predicted_bond
@@ -123,6 +125,7 @@ __all__ = [
     "Site",
     "Snapshot",
     "Spectrum",
+    "SpinBosonRate",
     "SqrtRate",
     "SteadyState",
     "Symmetric",
@@ -132,6 +135,7 @@ __all__ = [
     "basin",
     "biased_patterns",
     "bloch_solution",
+    "classical_dicke",
     "compare",
     "correlated_patterns",
     "correlation",

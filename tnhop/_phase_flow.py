@@ -15,7 +15,7 @@ from tnhop.solvers import MeanField
 from tnhop.states import ProductState
 
 Real = NDArray[np.float64]
-Complex = NDArray[np.complexfloating[Any, Any]]
+Complex = NDArray[Any]  # complex
 
 _STEP = 1e-3  # of the differences of sixth order, in all variables
 _SOLVED = 1e-10  # speed at which a point counts as fixed
@@ -104,7 +104,6 @@ class Derivatives:
 
     def second(self, u: Complex, v: Complex) -> Complex:
         """Return B(u, v)."""
-
         size = np.linalg.norm(u) * np.linalg.norm(v)  # differences are taken at one length
         if size == 0:
             return np.zeros(len(u), dtype=complex)

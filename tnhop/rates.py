@@ -10,14 +10,16 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit
 
-from tnhop._checks import fail, integer, real, real_array, signs, wrong_type
+from tnhop._checks import broadcast, fail, integer, real, real_array, signs, wrong_type
 from tnhop._codec import register
+from tnhop._rate_integrals import HalfFourier, mode_integral
 
 __all__ = [
     "ChebyshevRate",
@@ -26,10 +28,12 @@ __all__ = [
     "GlauberRate",
     "Rate",
     "ScaledRate",
+    "SpinBosonRate",
     "SqrtRate",
     "as_amplitude",
 ]
 
+_UNDAMPED = "An undamped flip stays coherent and has no rate."
 _ZERO_FIELD = 1e-12  # at beta = inf a field below this is a tie: rounding must not decide it
 
 
@@ -195,6 +199,78 @@ class DenseGlauberRate(Rate):
     def thermodynamic(self) -> Rate:
         """Return the rate at the field Σ ξ mⁿ⁻¹."""
         return replace(self, step=0.0)
+
+
+@register
+@dataclass(frozen=True)
+class SpinBosonRate(Rate):
+    r"""Rate of flipping a spin in lossy modes that follow it, second order in Ω at any coupling.
+
+    .. math::
+        W(h) = 2\Omega^2\, \mathrm{Re} \int_0^\infty dt\; e^{-A(t) + 4i\,\mathtt{sign}\, h t},
+        \qquad A(t) = \sum_\mu 4 g_\mu^2
+        \left[\tilde\nu_\mu \mathrm{Re}\Big(\frac t{c_\mu} - \varphi_\mu\Big)
+        + i\, \mathrm{Im}\, \varphi_\mu\right], \quad
+        \varphi_\mu = \frac{1 - e^{-c_\mu t}}{c_\mu^2},
+
+    with :math:`c = (\mathtt{loss} - \mathtt{gain})/2 - i\omega` and
+    :math:`\tilde\nu = (\mathtt{loss} + \mathtt{gain})/(\mathtt{loss} - \mathtt{gain})`; Eqs. (75)
+    to (77) of docs/physics.md. The field is that of the other spins, weighted with
+    :math:`K_{ij} = \sum_\mu \omega_\mu g_{\mu i} g_{\mu j} / |c_\mu|^2`.
+
+    Parameters
+    ----------
+    g : tuple of float
+        Couplings of the spin to the modes; their signs do not matter.
+    omega, loss, gain : float or tuple of float
+        Frequency, loss and gain of the modes; loss > gain wherever g is not zero.
+    Omega : float
+        Transverse field, an angular frequency.
+    sign : int
+        +1 for flips up, -1 for flips down.
+    """
+
+    g: tuple[float, ...]
+    omega: tuple[float, ...]
+    loss: tuple[float, ...]
+    gain: tuple[float, ...]
+    Omega: float
+    sign: int
+
+    def __post_init__(self) -> None:
+        g = real_array(self.g, "g", ("n_modes",))
+        names = "omega", "loss", "gain"
+        omega, loss, gain = (broadcast(getattr(self, n), n, len(g), "mode") for n in names)
+        bad = (g != 0) & ~((gain >= 0) & (gain < loss))
+        if not g.any():
+            raise fail("g", "couple the spin to a mode", "it is zero", _UNDAMPED)
+        if bad.any():
+            k = int(np.argmax(bad))
+            found = f"mode {k} has gain {gain[k]:g} and loss {loss[k]:g}"
+            raise fail("gain", "be at least 0 and below `loss` in coupled modes", found, _UNDAMPED)
+        if self.sign not in (1, -1):
+            raise fail("sign", "be +1 or -1", f"it is {self.sign}")
+        for name, values in zip(("g", *names), (g, omega, loss, gain), strict=True):
+            object.__setattr__(self, name, tuple(map(float, values)))
+        object.__setattr__(self, "Omega", real(self.Omega, "Omega"))
+
+    @cached_property
+    def _integral(self) -> HalfFourier:
+        modes = zip(np.abs(self.g).tolist(), self.omega, self.loss, self.gain, strict=True)
+        return mode_integral(tuple(mode for mode in modes if mode[0]))
+
+    @property
+    def max_error(self) -> float:
+        """Largest error of the integral; a rate below it is known to be small, but no more."""
+        return 2 * self.Omega**2 * self._integral.error
+
+    def half_fourier(self, h: ArrayLike) -> NDArray[np.complex128]:
+        """Return the integral itself: W/2Ω² and, as imaginary part, the level shift over Ω²."""
+        return self._integral(-4.0 * self.sign * np.asarray(h, dtype=float))
+
+    def __call__(self, *fields: ArrayLike) -> NDArray[np.float64]:
+        """Evaluate at one field; rounding below zero counts as zero."""
+        return 2 * self.Omega**2 * np.maximum(self.half_fourier(fields[0]).real, 0.0)
 
 
 @register

@@ -17,6 +17,7 @@ LAYERS = [
     "_checks",
     "_codec",
     "operators",
+    "_rate_integrals",
     "rates",
     "terms",
     "observables",

@@ -1,5 +1,6 @@
 """Models: each function returns a `Model`, a list of terms and nothing else."""
 
+from tnhop.models.classical_dicke import classical_dicke
 from tnhop.models.dense import dense_hopfield
 from tnhop.models.dicke import dicke, multimode_dicke
 from tnhop.models.hopfield import open_hopfield
@@ -16,6 +17,7 @@ from tnhop.models.spin_only import eliminated_dicke
 __all__ = [
     "ALL_MODELS",
     "bloch_solution",
+    "classical_dicke",
     "damped_mode",
     "damped_mode_solution",
     "dense_hopfield",
@@ -39,6 +41,7 @@ ALL_MODELS = {
         hebbian_ising,
         long_range_ising,
         eliminated_dicke,
+        classical_dicke,
         independent_spins,
         damped_mode,
     )
