@@ -53,6 +53,7 @@ from tnhop.rates import (
     SpinBosonRate,
     SqrtRate,
 )
+from tnhop.representations.configurations import ConfigurationDistribution, ConfigurationSamples
 from tnhop.representations.mpo import LindbladMPO, lindblad_mpo, predicted_bond
 from tnhop.representations.mps import MPSState
 from tnhop.representations.populations import PopulationState
@@ -60,7 +61,16 @@ from tnhop.representations.sparse import DenseState
 from tnhop.representations.symmetric import SymmetricState
 from tnhop.result import Comparison, Correlation, ErrorBudget, Result, Spectrum, SteadyState, load
 from tnhop.retrieval import Basin, Retrieval, basin, retrieve
-from tnhop.solvers import ALL_METHODS, TDVP, TEBD, Exact, MeanField, Symmetric
+from tnhop.solvers import (
+    ALL_METHODS,
+    TDVP,
+    TEBD,
+    ClassicalMaster,
+    Exact,
+    KineticMonteCarlo,
+    MeanField,
+    Symmetric,
+)
 from tnhop.stability import (
     CriticalPoint,
     FixedPoint,
@@ -92,7 +102,10 @@ __all__ = [
     "Basin",
     "ChannelCycle",
     "ChebyshevRate",
+    "ClassicalMaster",
     "Comparison",
+    "ConfigurationDistribution",
+    "ConfigurationSamples",
     "ConstantRate",
     "ConvergenceError",
     "Correlation",
@@ -107,6 +120,7 @@ __all__ = [
     "Functional",
     "GlauberRate",
     "Jump",
+    "KineticMonteCarlo",
     "LimitCycle",
     "LindbladMPO",
     "MPSState",

@@ -1,4 +1,4 @@
-"""What other coordinates of modes would gain: levels, operators, bond at equal error; prints tables.
+"""What other coordinates of modes would gain: levels, operators, bond at equal error; tables.
 
 Usage: python studies/benchmarks/mode_bases.py [M N bond t ...]
 
