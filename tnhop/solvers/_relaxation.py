@@ -15,9 +15,10 @@ from tnhop.problem import Problem, evaluate
 from tnhop.representations.mpo import LindbladMPO
 from tnhop.representations.mps import MPSState
 from tnhop.result import ErrorBudget, SteadyState
+from tnhop.solvers._chain_generator import seen_core
 from tnhop.solvers._chain_run import FELT, ChainRun
 from tnhop.solvers._effective import sketched
-from tnhop.solvers._sweeps import random_signs, seen_core
+from tnhop.solvers._sweeps import random_signs
 from tnhop.states import ProductState
 
 Real = NDArray[np.float64]

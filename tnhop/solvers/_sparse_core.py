@@ -57,6 +57,8 @@ class SparseCore:
         Its transpose.
     n_left, size, n_right : int
         Bond dimensions and number of local coordinates.
+    mode : ModeCore
+        The core as a sum of few terms, in all coordinates.
     """
 
     onto: Array
@@ -64,13 +66,14 @@ class SparseCore:
     n_left: int
     size: int
     n_right: int
+    mode: ModeCore
 
     @classmethod
     def of(cls, core: ModeCore, like: Array) -> SparseCore:
         """Return the core in the library of an array."""
         matrix = core.to_matrix()
         onto, back = placed_sparse(matrix, like), placed_sparse(matrix.T.tocsr(), like)
-        return cls(onto, back, core.shape[0], core.shape[1], core.shape[3])
+        return cls(onto, back, core.shape[0], core.shape[1], core.shape[3], core)
 
     def absorbed(self, env: Array) -> SparseAbsorbed:
         """Keep an environment (bra, ket, D) with the core behind it."""

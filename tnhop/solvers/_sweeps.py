@@ -7,25 +7,22 @@ docs/physics.md section 13).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any
 
 import numpy as np
-from autoray import do, infer_backend
+from autoray import do
 from numpy.typing import NDArray
 
-from tnhop.representations.mpo import ModeCore
 from tnhop.solvers._arnoldi import exponential
 from tnhop.solvers._arrays import placed
+from tnhop.solvers._chain_generator import Generator
 from tnhop.solvers._effective import (
-    Core,
     absorbed,
     effective,
     mirrored,
     pair_ahead,
-    split_core,
 )
 from tnhop.solvers._graded import (
     GradedCore,
@@ -38,7 +35,8 @@ from tnhop.solvers._graded import (
     outside,
     sketched,
 )
-from tnhop.solvers._parity import Grading, graded_chain, gradings, sorted_core
+from tnhop.solvers._leaves import Leaf, Twig
+from tnhop.solvers._parity import graded_chain
 from tnhop.solvers._sectors import Frame, Whole
 from tnhop.solvers._sparse_core import SparseCore
 from tnhop.solvers._splits import Tally, kept_splits, norm, one, shares, svd, trace_string
@@ -48,6 +46,7 @@ Pair = tuple[Array, Array]
 
 _OVERSAMPLING = 4  # random vectors beyond the directions that are wanted
 _WITNESSES = 4  # random vectors that tell what those directions miss
+_LEAF_GROWTH = 3  # directions of a leaf for one of a bond
 
 
 @dataclass(frozen=True)
@@ -64,71 +63,6 @@ class Settings:
     sites: int
     keep_trace: bool = True
     keep_states: bool = False
-
-
-class Generator:
-    """Cores of a generator and trace functionals of the sites, for sweeps in both directions.
-
-    Parameters
-    ----------
-    cores : sequence of ndarray, shape (n_left, n, n, n_right), or ModeCore
-        The generator.
-    traces : sequence of ndarray, shape (n,)
-        Trace functional of every site.
-    like : array
-        An array of the library and precision to be used.
-    """
-
-    def __init__(
-        self,
-        cores: Sequence[NDArray[np.float64] | ModeCore],
-        traces: Sequence[NDArray[np.float64]],
-        like: Array,
-    ) -> None:
-        units = [placed(t / np.linalg.norm(t), like) for t in traces]
-        self.traces = units, units[::-1]
-        self._given, self._like = (cores, traces), like
-        self._graded = dict[tuple[int, ...], Generator]()
-        self._sides = self._both([(W, None) for W in cores])
-        self._charges: tuple[int, ...] = ()
-
-    @staticmethod
-    def _both(cores: list[tuple[Any, Any]]) -> tuple[list[Any], list[Any]]:
-        """Return cores with the legs of their bonds, and both from the other end."""
-        return cores, [(turned_core(W), legs and legs[::-1]) for W, legs in reversed(cores)]
-
-    @cached_property
-    def cores(self) -> list[list[Any]]:
-        """Cores of the sweeps to the right and to the left."""
-        return self._seen(True)
-
-    @cached_property
-    def whole(self) -> list[list[Any]]:
-        """The same, ungrouped."""
-        return self._seen(False)
-
-    def _seen(self, grouped: bool) -> list[list[Any]]:
-        def seen(W: Any, legs: Any) -> Any:
-            if legs is None:
-                return seen_core(W, self._like, grouped)
-            return GradedCore.of(W, self._charges, legs, self._like, grouped)
-
-        return [[seen(*core) for core in side] for side in self._sides]
-
-    @cached_property
-    def gradings(self) -> list[Grading]:
-        """Parities that it conserves, where arrays can be written."""
-        return [] if infer_backend(self._like) == "jax" else gradings(*self._given)
-
-    def graded(self, grading: Grading) -> Generator:
-        """Return the same generator in blocks."""
-        if grading.charges not in self._graded:
-            other = object.__new__(Generator)
-            other.traces, other._like, other._charges = self.traces, self._like, grading.charges
-            bonds: Any = zip(self._given[0], grading.bonds, grading.bonds[1:], strict=False)
-            other._sides = self._both([sorted_core(*bond) for bond in bonds])
-            self._graded[grading.charges] = other
-        return self._graded[grading.charges]
 
 
 class Stepper:
@@ -212,12 +146,16 @@ class Stepper:
         return v
 
     def _split(
-        self, sweep: _Sweep, v: Array, n: int, frame: Whole | Frame, ahead: Array, cutoff: float
-    ) -> list[Pair]:
-        """Split the evolved tensor; `ahead` is the trace functional on its columns."""
+        self, sweep: _Sweep, v: Array, trace: Array, frame: Whole | Frame, ahead: Array,
+        cutoff: float,
+    ) -> list[Pair]:  # fmt: skip
+        """Split the evolved tensor.
+
+        Trace functionals: `trace` on the coordinates of the site, `ahead` on the columns.
+        """
         string, beyond, own = None, None, Tally()
         if self.settings.keep_trace:
-            string = frame.first(trace_string(sweep.traces[n], frame.shape[0]))
+            string = frame.first(trace_string(trace, frame.shape[0]))
         if self.settings.keep_states:
             beyond = frame.last(ahead)
         parts = kept_splits(frame.matrices(v), string, cutoff, self.settings.max_bond, own, beyond)
@@ -261,26 +199,30 @@ class Stepper:
         sketch, inside = self._sketch, one(chain[0], self._rows, 1)
         center = chain[0]
         for n, core in enumerate(cores):
-            left, beyond = absorbed(envs[-1], core), as_ahead(ahead[last - n])
-            frame, run = framed(left, beyond, center.shape), effective(left, beyond)
-            v = self._exponential(sweep, run, frame.packed(center), sweep.dt)
+            beyond = as_ahead(ahead[last - n])
+            left, frame, v, leaf = self._evolved(
+                sweep, n, core, envs[-1], beyond, center, sketches is None
+            )
             if n == last:
                 chain[n] = frame.unpacked(v)
                 break
             first = trace_string(one(v, 1), center.shape[2])
             cutoff = sweep.cutoff if sketches is None else 0.0
-            parts = self._split(sweep, v, n, frame, first, cutoff)
+            trace = leaf.trace if leaf else sweep.traces[n]
+            parts = self._split(sweep, v, trace, frame, first, cutoff)
             if sketches is not None:
                 # S grows before it goes back in time: the new directions take part in the change
                 # of the tensor behind it, which the next site must not count twice
                 sketch, inside = sketches[last - 1 - n]
                 away = outside(sketch, inside, beyond)
                 Y = frame.matrices(effective(left, away)(v), (self._rows, self._rows))
-                parts = self._expanded(sweep, parts, Y)
+                room = self.settings.max_bond - sum(U.shape[1] for U, _ in parts)
+                parts = self._expanded(sweep, parts, Y, min(self.settings.expansion, room))
             chain[n] = frame.joined([U for U, _ in parts])
             envs.append(further(left, chain[n], [U for U, _ in parts]))
             S = frame.together([C for _, C in parts])
             S = self._exponential(sweep, bond_effective(envs[-1], beyond), S, -sweep.dt)
+            chain[n] = leaf.whole(chain[n]) if leaf else chain[n]
             if sketches is None:
                 G = sweep.random(self._rows, chain[n])
                 sketch = sketched(sketch, G, core, chain[n], [U for U, _ in parts])
@@ -290,6 +232,59 @@ class Stepper:
             S = frame.matrix(S, [U.shape[1] for U, _ in parts])
             center = do("tensordot", S, chain[n + 1], ((1,), (0,)))
         return chain, envs
+
+    def _evolved(
+        self, sweep: _Sweep, n: int, core: Any, env: Any, beyond: Any, center: Array, first: bool
+    ) -> tuple[Any, Whole | Frame, Array, Leaf | None]:
+        """Evolve a tensor; return what is behind with the core, its frame, the tensor, its leaf.
+
+        A mode inside the chain is held in few operators. They are evolved before the tensor in the
+        first sweep and after it in the second one, so that a step remains symmetric.
+        """
+        leaf = None
+        if isinstance(core, SparseCore) and self._has_leaf(center):
+            found = Leaf.of(center, core.mode, sweep.traces[n])
+            if found:
+                leaf, center = found
+        if leaf and first:
+            leaf, center = self._moved(sweep, leaf, center, env, beyond, True)
+        left = absorbed(env, leaf.core if leaf else core)
+        frame, run = framed(left, beyond, center.shape), effective(left, beyond)
+        v = self._exponential(sweep, run, frame.packed(center), sweep.dt)
+        if leaf and not first:  # bonds grow in directions that are not yet in the leaf
+            leaf, v = self._moved(sweep, leaf, v, env, beyond, False)
+            v, leaf, left = leaf.whole(v), None, absorbed(env, core)
+            frame = framed(left, beyond, v.shape)
+        return left, frame, v, leaf
+
+    def _has_leaf(self, center: Array) -> bool:
+        """Return whether a tensor of a mode has sites on both sides, in NumPy arrays."""
+        inside = center.shape[0] > 1 < center.shape[2]
+        return inside and self.settings.keep_trace and isinstance(center, np.ndarray)
+
+    def _moved(
+        self, sweep: _Sweep, leaf: Leaf, core: Array, env: Any, beyond: Any, first: bool
+    ) -> tuple[Leaf, Array]:
+        """Evolve a leaf and, back in time, the bond to its core; truncate and open it if first."""
+        twig, bond = Twig.of(core, leaf.mode, env, beyond)
+        own, trace, n = Tally(), leaf.basis[0], leaf.basis.shape[1]
+        if not first:
+            bond = self._exponential(sweep, twig.bond_generator(leaf), bond, -sweep.dt)
+        X = self._exponential(sweep, twig.leaf_generator(leaf.mode), bond @ leaf.basis, sweep.dt)
+        cutoff = sweep.cutoff if first else 0.0
+        parts = kept_splits([X.T], trace, cutoff, n // 2, own, twig.trace if first else None)
+        sweep.tally.discarded += own.discarded
+        if first:
+            room = _LEAF_GROWTH * self.settings.expansion
+            missing = twig.outside(sweep.signs(_WITNESSES, len(twig.rest)).T, X, leaf.mode)
+            signs = sweep.signs(room + _OVERSAMPLING, len(X) * len(leaf.mode.matrices))
+            Y = np.column_stack([missing, twig.directions(signs, X, leaf.mode)])
+            parts = self._expanded(sweep, parts, [Y], room)
+        ((U, S),) = parts
+        leaf, bond = Leaf(np.ascontiguousarray(U.T), leaf.mode), np.ascontiguousarray(S.T)
+        if first:
+            bond = self._exponential(sweep, twig.bond_generator(leaf), bond, -sweep.dt)
+        return leaf, twig.joined(bond)
 
     def _pairs(
         self, sweep: _Sweep, chain: list[Array], ahead: list[Any], _: Any
@@ -308,7 +303,7 @@ class Stepper:
             v = self._exponential(sweep, run, frame.packed(theta), sweep.dt)
             first = trace_string(one(v, 1), pair.shape[3])
             string = (sweep.traces[n + 1][:, None] * first).reshape(-1)
-            parts = self._split(sweep, v, n, frame, string, sweep.cutoff)
+            parts = self._split(sweep, v, sweep.traces[n], frame, string, sweep.cutoff)
             chain[n] = frame.joined([U for U, _ in parts])
             envs.append(further(left, chain[n], [U for U, _ in parts]))
             S = frame.together([C for _, C in parts])
@@ -326,7 +321,7 @@ class Stepper:
     def _rows(self) -> int:
         return self.settings.expansion + _OVERSAMPLING + _WITNESSES
 
-    def _expanded(self, sweep: _Sweep, parts: list[Pair], Ys: list[Array]) -> list[Pair]:
+    def _expanded(self, sweep: _Sweep, parts: list[Pair], Ys: list[Array], most: int) -> list[Pair]:
         """Add to U what Lρ has on its sites beyond U, and zeros to S; block by block.
 
         The other side enters by random vectors less their part in its basis, so that only few need
@@ -341,9 +336,11 @@ class Stepper:
             U and S.
         Ys : list of array
             Lρ for those vectors.
+        most : int
+            Largest number of new directions.
         """
         rows, columns = (sum(U.shape[k] for U, _ in parts) for k in (0, 1))
-        room = min(self.settings.expansion, rows - columns, self.settings.max_bond - columns)
+        room = min(most, rows - columns)
         found = []
         for (U, _), Y in zip(parts, Ys, strict=True):
             for _ in range(2):
@@ -366,13 +363,6 @@ class Stepper:
         return grown
 
 
-def seen_core(
-    W: NDArray[np.float64] | ModeCore, like: Array, grouped: bool = True
-) -> Core | SparseCore:
-    """Return a core for sweeps: dense blocks for spins, a sparse matrix for modes."""
-    return SparseCore.of(W, like) if isinstance(W, ModeCore) else split_core(W, like, grouped)
-
-
 def _both_ahead(core: Any, whole: Any, env: Any) -> Any:
     """Return what is ahead of a pair with its second site, whose core is seen from both ends."""
     if isinstance(core, GradedCore):
@@ -380,11 +370,6 @@ def _both_ahead(core: Any, whole: Any, env: Any) -> Any:
     return (
         core.pair_ahead(as_ahead(env)) if isinstance(core, SparseCore) else pair_ahead(env, whole)
     )
-
-
-def turned_core(W: NDArray[np.float64] | ModeCore) -> NDArray[np.float64] | ModeCore:
-    """Return a core as seen from the other end of the chain."""
-    return W.mirrored() if isinstance(W, ModeCore) else np.transpose(W, (3, 1, 2, 0))
 
 
 def random_signs(rng: np.random.Generator, rows: int, n: int) -> NDArray[np.float64]:
@@ -412,4 +397,8 @@ class _Sweep:
 
         Products of them along the chain give unbiased norms.
         """
-        return placed(random_signs(self._rng, rows, A.shape[1]), A)
+        return placed(self.signs(rows, A.shape[1]), A)
+
+    def signs(self, rows: int, n: int) -> NDArray[np.float64]:
+        """Return random signs, shape (rows, n)."""
+        return random_signs(self._rng, rows, n)

@@ -15,11 +15,12 @@ from tnhop.problem import Cost, Problem
 from tnhop.representations.mpo import LindbladMPO, lindblad_mpo, predicted_bond, site_order
 from tnhop.representations.mps import MPSState
 from tnhop.result import SteadyState
+from tnhop.solvers._chain_generator import Generator
 from tnhop.solvers._chain_plan import Plan
 from tnhop.solvers._chain_run import ChainMethod
 from tnhop.solvers._coordinates import Levels, with_levels
 from tnhop.solvers._relaxation import mixed, steady_state
-from tnhop.solvers._sweeps import Generator, Settings, Stepper
+from tnhop.solvers._sweeps import Settings, Stepper
 
 __all__ = ["TDVP"]
 
