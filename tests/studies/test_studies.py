@@ -19,16 +19,24 @@ NAMES = (
     "random_patterns", "extensive_load", "dicke_error_correction", "dicke_transition",
     "dicke_strong_dissipation", "dicke_temperature", "dicke_single_spin_decay",
     "validation/tdvp_against_symmetric", "convergence/tdvp", "validation/calibration",
-    "validation/engines",
+    "validation/engines", "mean_field/phase_diagram", "mean_field/dense_phase_diagram",
+    "classical/capacity",
+    "classical/cavity_transition", "slow_learning", "quantum_capacity",
 )  # fmt: skip
 # where NaN says "never", "not computed" or "beyond N"
 MAY_BE_NAN = {
-    "P", "rms_overlap", "binder", "drift", "crossing_temperature", "crossing_binder", "exponent",
+    "P", "P_m", "rms_overlap", "binder", "drift", "crossing_temperature", "crossing_binder", "exponent",
     "prefactor", "coherence_time", "first_passage", "first_passage_mean_field", "first_passage_same_T", "rate_mean_field",
     # beyond the number of patterns, the values of a setting or the last time of a size
     "m", "bar", "mean_field", "exact", "share", "share_bar", "share_mean_field", "share_exact",
     "share_long", "tdvp", "error", "sources", "value", "seconds", "largest_bond",
     "generator_bond", "warned", "inside", "ratio",
+    # infinite at zero temperature, or no such line
+    "pitchfork", "hopf", "homoclinic", "fold", "lines",
+    # curves that do not meet, no pattern kept
+    "crossing", "crossing_error", "overlap_kept", "overlap_kept_error",
+    # closures and fields of some sizes only, overlaps that never fall
+    "m2", "m2_bar", "m_set", "limit", "limit_bar",
 }  # fmt: skip
 
 pytestmark = pytest.mark.skipif(not FOLDER.exists(), reason="source distribution without studies")
@@ -207,3 +215,84 @@ def test_mean_field_rate_of_retrieval():
     assert rate(0.8, 0.0) == pytest.approx(0.38086, abs=1e-5)
     assert rate(0.8, 0.0348) == pytest.approx(0.43041, abs=3e-3)
     assert rate(0.9, 0.0) == pytest.approx(0.19564, abs=1e-5)
+
+
+def test_integration_and_lines_agree(computed):
+    for name in ("mean_field/phase_diagram", "mean_field/dense_phase_diagram"):
+        data = computed(name)
+        assert data.attrs["different"] == 0
+        assert 2 * data.attrs["decided"] > data.attrs["points"]
+
+
+def test_dense_retrieval_ends_at_the_fold():
+    # physics.md of the project, section 13: T_eff = T (1 + 8 Ω²)^(n-1), n = 3
+    study = load("mean_field/dense_phase_diagram")
+    (top, u), Omega = study.fold(3), 0.1
+    assert u == pytest.approx(np.tanh(u**2 / top), abs=1e-12)
+    for factor, n_points in ((1 - 1e-5, 3), (1 + 1e-5, 1)):  # paramagnet, saddle, retrieval
+        model = study.network(3, factor * top / (1 + 8 * Omega**2) ** 2, Omega)
+        guess = np.array([0.0, -4 * Omega, 1.0]) * u / (1 + 8 * Omega**2)
+        start = th.product_state(model, bloch=guess)
+        assert len(th.fixed_points(model, starts=[start], n_starts=0)) == n_points
+
+
+def test_dense_hopf_line_is_where_mean_field_loses_stability(computed):
+    data = computed("mean_field/dense_phase_diagram")
+    assert data.hopf_found.values == pytest.approx(data.hopf_exact.values, abs=1e-9)
+    assert (data.lyapunov > 0).all()
+    study = load("mean_field/dense_phase_diagram")
+    assert study.hopf_field(2, 0.5) == pytest.approx(th.RetrievalChannel(0.5).hopf, abs=1e-12)
+    # physics.md of the project, section 5
+    assert study.cycle_field(study.Params(), 2, 0.2) == pytest.approx(0.5025117675, abs=1e-7)
+
+
+def test_capacity_of_amit_gutfreund_and_sompolinsky(computed):
+    # 0.137906: arXiv:2403.01907, level 1
+    study = load("classical/capacity")
+    jump, _ = study.replica_jump()
+    assert jump == pytest.approx(0.137906, abs=1e-6)
+    overlap = study.replica_overlap(jump - 1e-9)
+    assert overlap == pytest.approx(0.967, abs=5e-4)
+    # m = erf(m/√(2αr)), r = 1/(1 - C)², C = √(2/(παr)) exp(-y²): iterated instead of eliminated
+    load_below, m, r = 0.12, 1.0, 1.0
+    for _ in range(200):
+        y = m / np.sqrt(2 * load_below * r)
+        C = np.sqrt(2 / (np.pi * load_below * r)) * np.exp(-(y**2))
+        m, r = study.erf(y), 1 / (1 - C) ** 2
+    assert study.replica_overlap(load_below) == pytest.approx(m, abs=1e-9)
+    data = computed("classical/capacity")
+    low = data.isel(load=0, n_spins=-1)
+    assert low.overlap_kept.item() == pytest.approx(low.replica_at.item(), abs=2e-3)
+
+
+def test_balance_of_weakly_coupled_flips(computed):
+    # m² = (8 K ω/ν - D)/(16 K²) against the rates of a spin among a million
+    study = load("classical/cavity_transition")
+    p = study.Params()
+    for g, nu in ((0.9, 1.0), (1.3, 1.0), (1.2, 2.0)):
+        K = g**2 / study.stiffness(p)
+        table = study.Table.of(g * np.sqrt(3e-6), nu, p.damping, 1.1 * K, 1201)
+        m = study.closed_form(g, nu, p).item()
+        assert table.error() < 1e-6
+        assert table.balance(K * m) == pytest.approx(m, abs=1e-4)
+    found = computed("classical/cavity_transition").cumulant_g
+    assert (found.isel(g=-1) > found.isel(g=0) + 0.3).all()
+
+
+def test_learning_keeps_the_dwelled_pattern_below_a_temperature(computed):
+    study = load("slow_learning")
+    u = np.linspace(0.5, 0.999, 200_001)
+    assert study.threshold() == pytest.approx((u**3 / np.arctanh(u)).max(), abs=1e-9)
+    data = computed("slow_learning")
+    assert data.half.sel(kind="mean field") * data.epsilon == pytest.approx(np.log(2), abs=1e-3)
+    assert (data.dwelled.sel(warm=0.3) > 0.95).all()
+    assert (data.dwelled.sel(warm=0.6) < 0.15).all()
+    cold, warm = data["map"].isel(Omega=-1).values[[0, -1]]
+    assert cold > 0.3 > 0.01 > warm  # a cold cycle keeps its pattern, resting or not
+
+
+def test_two_patterns_are_two_networks_of_half_the_size():
+    study = load("quantum_capacity")
+    xi = np.array([[1, 1, 1, 1, 1, 1], [1, 1, 1, -1, -1, -1]])
+    two, half = (study.run(some, 0.2, "exact", study.Params()) for some in (xi, xi[:1, :3]))
+    assert two[0] == pytest.approx(half[0], abs=1e-5)
