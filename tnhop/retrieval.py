@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from tnhop._checks import fail, integer, one_of, random_generator, real, signs
+from tnhop._statistics import proportion_width
 from tnhop.couplings import check_couplings, hebb
 from tnhop.patterns import check_patterns, corrupt
 
@@ -247,11 +248,4 @@ def basin(
         found = retrieve(J, starts, update=update, max_sweeps=max_sweeps, rng=generator)
         m = np.mean(found.spins * mine, axis=1)
         success[k], overlap[k] = np.mean(m >= threshold - 1e-12), m.mean()
-    return Basin(np.array(wrong), success, _half_width(success, n_samples), overlap)
-
-
-def _half_width(fraction: NDArray[np.float64], n: int, z: float = 1.96) -> NDArray[np.float64]:
-    """Distance from a fraction to the farther end of its Wilson interval: never 0."""
-    center = (fraction + z**2 / (2 * n)) / (1 + z**2 / n)
-    spread = z / (1 + z**2 / n) * np.sqrt(fraction * (1 - fraction) / n + z**2 / (4 * n**2))
-    return np.asarray(np.maximum(center + spread - fraction, fraction - center + spread))
+    return Basin(np.array(wrong), success, proportion_width(success, n_samples), overlap)

@@ -16,6 +16,7 @@ ROOT = Path(__file__).parents[2] / "tnhop"
 LAYERS = [
     "_checks",
     "_codec",
+    "_statistics",
     "operators",
     "_rate_integrals",
     "rates",

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 import tnhop as th
+from tnhop._statistics import proportion_width
 from tnhop.problem import Problem
 from tnhop.representations.configurations import FlipModel
 from tnhop.solvers import _monte_carlo
-from tnhop.solvers._monte_carlo import proportion_width
 from zoo import BLOCH, PATTERNS, gaussian_couplings, patterns, tilted
 
 BETA = 9 / 7

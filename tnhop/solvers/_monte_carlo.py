@@ -19,8 +19,9 @@ from typing import Any
 import numba
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm, t
+from scipy.stats import t
 
+from tnhop._statistics import Z, proportion_width
 from tnhop.observables import Observable
 from tnhop.problem import Problem, Snapshot
 from tnhop.representations.configurations import (
@@ -37,7 +38,6 @@ _TIE = 1e-10  # a field below this, in units of the largest, is zero: rounding m
 _CHUNK = 500.0  # mean attempts whose number is drawn at once: e^-500 is not yet zero
 _HEARTBEAT = 2e7  # attempts between two heartbeats
 _GROUPS = 40  # of samples left out in turn
-_Z = float(norm.ppf(0.975))
 
 # Compiled loops. Constants are unsigned: uint64 and int64 together would become floats.
 
@@ -280,20 +280,12 @@ def averaged(operators: DiagonalOperators, spins: Any) -> tuple[NDArray[np.compl
     values, n = operators(spins), len(spins)
     centre, reach = operators.ranges
     mean = values.mean(axis=1)
-    width = _Z * values.std(axis=1, ddof=1) / math.sqrt(n)
+    width = Z * values.std(axis=1, ddof=1) / math.sqrt(n)
     offset = np.abs(values - centre[:, None])
     ends = np.all(np.abs(offset - reach[:, None]) <= 1e-9 * reach[:, None], axis=1) & (reach > 0)
     share = (1 + np.abs(mean - centre)[ends] / reach[ends]) / 2
     width[ends] = 2 * reach[ends] * proportion_width(share, n)
     return mean, width
-
-
-def proportion_width(share: Real, n: int) -> Real:
-    """Return the half-width around a proportion that contains Wilson's interval."""
-    shrink = 1 + _Z**2 / n
-    middle = (share + _Z**2 / (2 * n)) / shrink
-    half = _Z / shrink * np.sqrt(share * (1 - share) / n + (_Z / (2 * n)) ** 2)
-    return np.asarray(np.abs(middle - share) + half)
 
 
 def left_out(o: Observable, state: ConfigurationSamples) -> tuple[Real, Real]:
@@ -308,5 +300,5 @@ def left_out(o: Observable, state: ConfigurationSamples) -> tuple[Real, Real]:
     quantile = float(t.ppf(0.975, len(groups) - 1))
     width = quantile * np.sqrt((len(groups) - 1) * parts.var(axis=0))
     if o.functional.name == "purity":  # a chance of so many pairs that none coincide
-        width = np.maximum(width, 2 * _Z**2 / n**2)
+        width = np.maximum(width, 2 * Z**2 / n**2)
     return value, np.asarray(width)
