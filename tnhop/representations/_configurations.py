@@ -117,14 +117,15 @@ def _tabulated(site: _Site, bound: float) -> tuple[Real, float]:
         values = site(np.array([-0.5, 0.0, 0.5]) * bound)
         return np.concatenate([values[..., None], np.zeros((2, 3, 3))], axis=2), 0.0
     cells = 64
+    values = site(np.linspace(-bound, bound, cells + 1))
     while True:
         grid, width = np.linspace(-bound, bound, cells + 1, retstep=True)
-        spline = CubicSpline(grid, site(grid), axis=1)
-        probe = (grid[:-1, None] + width * np.array([0.06, 0.25, 0.5, 0.75, 0.94])).ravel()
-        values = site(probe)
-        error = 1.5 * float(np.abs(spline(probe) - values).max())  # five points miss the peak
+        spline, centres = CubicSpline(grid, values, axis=1), grid[:-1] + width / 2
+        between = site(centres)  # the nodes that a finer grid would add
+        error = 1.5 * float(np.abs(spline(centres) - between).max())  # nearly the peak of a cell
         if error <= _TABLE_ERROR * values.max(initial=0.0) or cells >= _MOST_CELLS:
             break
+        values = np.insert(values, np.arange(1, cells + 1), between, axis=1)
         cells *= 2
     powers = spline.c[::-1] * width ** np.arange(4)[:, None, None]  # power cell direction
     return np.ascontiguousarray(powers.transpose(2, 1, 0)), error
