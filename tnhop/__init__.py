@@ -91,6 +91,7 @@ from tnhop.terms import (
     sigma,
 )
 from tnhop.verbs import compare, correlation, estimate, evolve, liouvillian_spectrum, steady_state
+from tnhop.verification import Check, Verification, verify
 
 __version__ = version("tnhop")
 
@@ -102,6 +103,7 @@ __all__ = [
     "Basin",
     "ChannelCycle",
     "ChebyshevRate",
+    "Check",
     "ClassicalMaster",
     "Comparison",
     "ConfigurationDistribution",
@@ -146,6 +148,7 @@ __all__ = [
     "SymmetricState",
     "Term",
     "TruncationWarning",
+    "Verification",
     "basin",
     "biased_patterns",
     "bloch_solution",
@@ -199,4 +202,5 @@ __all__ = [
     "spins",
     "steady_state",
     "to_qutip",
+    "verify",
 ]

@@ -45,6 +45,7 @@ LAYERS = [
     "stability",
     "cycles",
     "channel",
+    "verification",
     "sweeps",
     "sections",
     "config",
