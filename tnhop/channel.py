@@ -19,7 +19,7 @@ __all__ = ["ChannelCycle", "RetrievalChannel"]
 _RTOL, _ATOL = 1e-13, 1e-15
 _FOREVER = 400.0  # an orbit that has not crossed by then never will; near T = 2/3 all is slow
 _AT_REST = 1e-11  # speed at which it has reached a fixed point
-_OFF_SADDLE = 1e-5  # start on its manifolds, whose curvature is cubic: they err by 1e-15
+_OFF_SADDLE = 3e-5  # start on its manifolds, in units of T: their curvature is cubic
 _TRICRITICAL = 2 / 3  # temperature above which no cycle exists
 _LARGEST = 3.0  # value of y beyond all cycles, for Ω > 1/4
 _SHARP_LIMIT = 2.5  # field beyond the homoclinic line of zero temperature
@@ -36,7 +36,8 @@ class ChannelCycle:
     period : float
         Its period.
     slope : float
-        Derivative of the half-return map; its square is the non-trivial Floquet multiplier.
+        Derivative of the half-return map, whose square is the Floquet multiplier; infinite
+        where it leaves the range of numbers, at low temperatures.
     z_max : float
         Largest z.
     """
@@ -78,7 +79,8 @@ class RetrievalChannel:
     Notes
     -----
     **Error**: Orbits are integrated to a relative 1e-13 (DOP853); lines of cycles agree with
-    independent values to 1e-9. **Cost**: about 10 ms per half turn, some seconds per line.
+    independent values to 1e-9. **Cost**: about 10 ms per half turn, some seconds per line; at low
+    temperatures more, about as 1/T below 0.01.
 
     **Use when** lines are wanted to many digits. For other models and other bifurcations:
     `fixed_points`, `limit_cycle`, `critical_value`.
@@ -185,13 +187,19 @@ class RetrievalChannel:
         low = self._edge(Omega) + 1e-9
         if self.retrieval(Omega) and 0 < self._opening(Omega, low)[0] < math.inf:
             inner = brentq(lambda y: self._opening(Omega, y)[0], low, outer - 1e-7, xtol=1e-15)
-            found.append(self._cycle(Omega, float(inner)))
+            found.append(self._cycle(Omega, float(inner), backward=True))
         return found
 
-    def _cycle(self, Omega: float, y: float) -> ChannelCycle:
-        half = self._turn(Omega, y)
+    def _cycle(self, Omega: float, y: float, *, backward: bool = False) -> ChannelCycle:
+        """Describe a cycle; unstable ones are followed backwards, where they attract."""
+        half = self._turn(Omega, y, backward=backward)
         assert half is not None
-        return ChannelCycle(y, 2 * half.time, self._slope(Omega, y, half), half.z_max)
+        slope = (
+            self._slope(Omega, half.y, -y, half)
+            if backward
+            else self._slope(Omega, y, half.y, half)
+        )
+        return ChannelCycle(y, 2 * half.time, slope, half.z_max)
 
     def _drive(self, z: float) -> float:
         """Return tanh(z/T) for z > 0; at T = 0 its continuation from there."""
@@ -254,10 +262,11 @@ class RetrievalChannel:
         """Half a turn from z = 0 at ±y, through z > 0, back to z = 0."""
         return self._orbit(Omega, 0.0, -y if backward else y, 0.0, backward=backward)
 
-    def _slope(self, Omega: float, y: float, half: _Crossing) -> float:
-        """Return the derivative of the half-return map y → -y', Eq. (70)."""
+    def _slope(self, Omega: float, start: float, end: float, half: _Crossing) -> float:
+        """Return the derivative of the half-return map, from y at start and end, Eq. (70)."""
         t = self._drive(0.0)
-        return (2 * Omega * y + t) / abs(2 * Omega * half.y + t) * math.exp(half.divergence)
+        spread = math.exp(half.divergence) if half.divergence < 700 else math.inf
+        return (2 * Omega * start + t) / abs(2 * Omega * end + t) * spread
 
     def _outer(self, Omega: float) -> float | None:
         """Return the y of the largest cycle by Newton steps from outside, None without one."""
@@ -266,7 +275,7 @@ class RetrievalChannel:
             half = self._turn(Omega, y)
             if half is None:
                 return None
-            excess, slope = -half.y - y, self._slope(Omega, y, half)
+            excess, slope = -half.y - y, self._slope(Omega, y, half.y, half)
             if slope >= 1 or y <= self._edge(Omega):
                 return None
             step = excess / (1 - slope)
@@ -282,9 +291,7 @@ class RetrievalChannel:
         half = self._turn(Omega, y, backward=True)
         if half is None:  # on the homoclinic line, next to the saddle, where the map is flat
             return math.inf, -1.0
-        t = self._drive(0.0)
-        growth = abs(t - 2 * Omega * y) / (2 * Omega * half.y + t) * math.exp(-half.divergence)
-        return half.y - y, growth - 1
+        return half.y - y, 1 / self._slope(Omega, half.y, -y, half) - 1
 
     def _closest(self, Omega: float) -> float:
         """Return the smallest opening: zero where two cycles meet."""
@@ -299,7 +306,7 @@ class RetrievalChannel:
         if T:
             b, root = 1 / T, math.sqrt((1 / T - 0.5) ** 2 - 16 * Omega**2)
             directions = [((b - 1.5 + s * root) / 2 + 1 - b) / (2 * Omega) for s in (1, -1)]
-            out, into = ((_OFF_SADDLE, _OFF_SADDLE * d) for d in directions)
+            out, into = ((_OFF_SADDLE * T, _OFF_SADDLE * T * d) for d in directions)
         else:
             out, into = (0.0, 0.0), (0.0, -self._edge(Omega))
         leaving = self._orbit(Omega, *out, found[0])

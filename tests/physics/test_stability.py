@@ -110,6 +110,14 @@ def test_warm_channels_have_no_cycles():
     assert np.isnan(th.RetrievalChannel(1.2).pitchfork)
 
 
+def test_unstable_cycles_at_low_temperature():
+    """Forwards no orbit stays near it: the slope is 1e20 and more."""
+    outer, inner = th.RetrievalChannel(0.01).cycles(1.0)
+    assert outer.stable
+    assert inner.slope > 1e6
+    assert 0 < inner.y < outer.y
+
+
 @pytest.mark.parametrize(("temperature", "Omega"), [(0.2, 0.51), (0.45, 0.334)])
 def test_two_cycles_between_the_fold_and_the_homoclinic_line(temperature, Omega):
     line = th.RetrievalChannel(temperature)
@@ -132,7 +140,9 @@ def test_slope_of_the_return_map_is_its_derivative():
     line, h = th.RetrievalChannel(0.4), 1e-5
     half = line._turn(0.6, 0.4)
     ends = [-line._turn(0.6, 0.4 + s * h).y for s in (1, -1)]
-    assert line._slope(0.6, 0.4, half) == pytest.approx((ends[0] - ends[1]) / (2 * h), abs=1e-8)
+    assert line._slope(0.6, 0.4, half.y, half) == pytest.approx(
+        (ends[0] - ends[1]) / (2 * h), abs=1e-8
+    )
 
 
 def test_multipliers_of_a_cycle():

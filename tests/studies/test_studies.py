@@ -17,7 +17,7 @@ FOLDER = STUDIES / "beyond_mean_field"  # of studies without a folder in their n
 NAMES = (
     "limit_cycle", "retrieval_transition", "memory_lifetime", "quantum_retrieval",
     "random_patterns", "extensive_load", "dicke_error_correction", "dicke_transition",
-    "dicke_strong_dissipation", "dicke_temperature", "dicke_single_spin_decay",
+    "dicke_strong_dissipation", "dicke_temperature", "dicke_single_spin_decay", "dicke_three_modes",
     "validation/tdvp_against_symmetric", "convergence/tdvp", "validation/calibration",
     "validation/engines", "mean_field/phase_diagram", "mean_field/dense_phase_diagram",
     "classical/capacity",
