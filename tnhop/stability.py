@@ -268,9 +268,7 @@ def critical_point(
     for value in np.linspace(real(low, "low"), real(high, "high"), 9):
         solved(float(value))
     ends = growth(float(low)), growth(float(high))
-    if (
-        min(map(abs, ends)) < _GROWING < max(ends)
-    ):  # the precession of spins without jumps goes on for ever
+    if min(map(abs, ends)) < _GROWING < max(ends):  # spins without jumps are never damped
         undamped = _GROWING
     elif ends[0] * ends[1] > 0:
         found = f"the growth rates are {ends[0]:.3g} and {ends[1]:.3g}"

@@ -39,7 +39,8 @@ class TDVP(ChainMethod):
     The density matrix is a real vector of coordinates in Hermitian local bases; its generator is a
     matrix-product operator. Every non-identity factor of a spin is weighted with ε, Eq. (60) of
     docs/physics.md, so that truncation and projection respect traces and few-body expectation
-    values. Steps are symmetric sweeps, of second order in `dt`.
+    values. Steps are symmetric sweeps, of second order in `dt`. A mode with sites on both sides is
+    held in the few operators that the state needs, Eq. (73) (one-site steps, NumPy arrays).
 
     Parameters
     ----------
