@@ -271,6 +271,7 @@ def predicted_bond(
     ordering: Any = "auto",
     tolerance: float = 1e-5,
     rate_tolerance: float = 1e-3,
+    enough: int | None = None,
 ) -> int:
     """Return about the largest bond that `lindblad_mpo` will need, without building it.
 
@@ -280,11 +281,16 @@ def predicted_bond(
         The system.
     ordering, tolerance, rate_tolerance
         As in `lindblad_mpo`.
+    enough : int, optional
+        Bond beyond which nobody wants to know: what is then returned may be too small, but is
+        larger than this.
     """
     _check_tolerances(tolerance, rate_tolerance)
+    if enough is not None:
+        integer(enough, "enough", minimum=1)
     order = site_order(model, ordering)
     terms = minimal_chain(*real_strings(model, site_bases(model, order, 1.0), order))
-    return _largest_bond(terms, field_table(model, order), tolerance, rate_tolerance)
+    return _largest_bond(terms, field_table(model, order), tolerance, rate_tolerance, enough)
 
 
 def _check_tolerances(tolerance: float, rate_tolerance: float) -> None:
@@ -293,20 +299,25 @@ def _check_tolerances(tolerance: float, rate_tolerance: float) -> None:
 
 
 def _largest_bond(
-    terms: Sequence[Real], table: FieldTable | None, tolerance: float, rate_tolerance: float
-) -> int:
-    """Largest bond of terms and field jumps together, the latter estimated at five cuts."""
+    terms: Sequence[Real], table: FieldTable | None, tolerance: float, rate_tolerance: float,
+    enough: int | None = None,
+) -> int:  # fmt: skip
+    """Largest bond of terms and field jumps together, the latter estimated at up to five cuts."""
     bonds = [core.shape[2] for core in terms[:-1]]
+    largest = max(bonds, default=1)
     if table is None or not bonds:
-        return max(bonds, default=1)
+        return largest
     n_sites, asked = len(terms), (tolerance / _CUTS, rate_tolerance / _CUTS)
-    cuts = {min(max(1, k * n_sites // 8), n_sites - 1) for k in (2, 3, 4, 5, 6)}
+    cuts = [min(max(1, k * n_sites // 8), n_sites - 1) for k in (4, 3, 5, 2, 6)]
     back = table.reversed()
-    return max(
-        bonds[cut - 1] - 2
-        + rank_estimate(table, cut, *asked) + rank_estimate(back, n_sites - cut, *asked)
-        for cut in cuts
-    )  # fmt: skip
+    for cut in dict.fromkeys(cuts):
+        found = bonds[cut - 1] - 2 + rank_estimate(table, cut, *asked)
+        if enough is None or found <= enough:
+            found += rank_estimate(back, n_sites - cut, *asked)
+        largest = max(largest, found)
+        if enough is not None and largest > enough:
+            break
+    return largest
 
 
 def _refuse_large(bond: int, most: int) -> None:

@@ -290,11 +290,11 @@ class KineticMonteCarlo:
         return None
 
     def estimate(self, problem: Problem, verb: str = "evolve") -> Cost:  # noqa: ARG002
-        """Predict memory. The time depends on the accuracy wanted; the note gives that of a run."""
+        """Predict memory and time, for this number of samples."""
         n, end = problem.model.n_spins, float(np.max(problem.times, initial=0.0))
         memory = 3e7 + 24.0 * n**2 + 20.0 * self.n_samples * n
         seconds = 3e-8 * self.n_samples * n * rate_bound(problem.model) * end
-        return Cost(memory, math.nan, f"{self.n_samples} samples take about {seconds:.1g} s")
+        return Cost(memory, seconds, f"{self.n_samples} samples")
 
     def evolve(self, problem: Problem, carry: Any = None) -> Iterator[Snapshot]:
         """Yield a snapshot at every output time and heartbeats in between."""

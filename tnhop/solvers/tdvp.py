@@ -156,8 +156,8 @@ class TDVP(ChainMethod):
         bond = self._bond(problem.model)
         if bond > _LARGEST_GENERATOR:
             return (
-                f"Method `TDVP` would need a generator of bond {bond} for this temperature and"
-                f" number of patterns (at most {_LARGEST_GENERATOR})."
+                f"Method `TDVP` would need a generator of bond {bond} or more for this temperature"
+                f" and number of patterns (at most {_LARGEST_GENERATOR})."
                 " Raise `mpo_tolerance` or `rate_tolerance`, or use `MeanField`."
             )
         return None
@@ -237,5 +237,6 @@ class TDVP(ChainMethod):
 @lru_cache(maxsize=64)
 def _predicted(model: Model, ordering: Any, tolerance: float, rate_tolerance: float) -> int:
     return predicted_bond(
-        model, ordering=ordering, tolerance=tolerance, rate_tolerance=rate_tolerance
-    )
+        model, ordering=ordering, tolerance=tolerance, rate_tolerance=rate_tolerance,
+        enough=_LARGEST_GENERATOR,
+    )  # fmt: skip
