@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.integrate import DOP853
 from scipy.optimize import least_squares
 
 from tnhop._checks import fail, wrong_type
@@ -19,6 +21,16 @@ Complex = NDArray[Any]  # complex
 
 _STEP = 1e-3  # of the differences of sixth order, in all variables
 _SOLVED = 1e-10  # speed at which a point counts as fixed
+
+
+def followed(f: Callable[..., Any], y: Any, duration: float, rtol: float, atol: float) -> Real:
+    """Return where an orbit of y' = f(t, y) is after some time, of either sign."""
+    if duration == 0:
+        return np.asarray(y, dtype=float)
+    solver = DOP853(f, 0.0, y, duration, rtol=rtol, atol=atol)
+    while solver.status == "running":
+        solver.step()
+    return np.asarray(solver.y)
 
 
 class PhaseFlow:

@@ -12,6 +12,7 @@ from scipy.integrate import DOP853
 from scipy.optimize import brentq
 
 from tnhop._checks import real
+from tnhop._phase_flow import followed
 from tnhop.problem import ConvergenceError
 
 __all__ = ["ChannelCycle", "RetrievalChannel"]
@@ -239,10 +240,10 @@ class RetrievalChannel:
             if side * (before[0] - level) > 0 >= side * (now[0] - level):
                 dense = solver.dense_output()
                 t = brentq(lambda t, d=dense: d(t)[0] - level, started, solver.t, xtol=1e-15)
-                end = _continued(flow, before, t - started)
+                end = followed(flow, before, t - started, _RTOL, _ATOL)
                 for _ in range(2):  # what the interpolation has missed
                     shift = (level - end[0]) / flow(0.0, end)[0]
-                    end, t = _continued(flow, end, shift), t + shift
+                    end, t = followed(flow, end, shift, _RTOL, _ATOL), t + shift
                 total = -end[2] if backward else end[2]
                 return _Crossing(float(t), float(end[0]), float(end[1]), float(total), z_max)
             if math.hypot(*flow(0.0, now)[:2]) < _AT_REST:
@@ -256,7 +257,7 @@ class RetrievalChannel:
             return float(max(before[0], solver.y[0]))
         dense = solver.dense_output()
         t = brentq(lambda t: flow(0.0, dense(t))[0], started, solver.t)
-        return float(_continued(flow, before, t - started)[0])
+        return float(followed(flow, before, t - started, _RTOL, _ATOL)[0])
 
     def _turn(self, Omega: float, y: float, *, backward: bool = False) -> _Crossing | None:
         """Half a turn from z = 0 at ±y, through z > 0, back to z = 0."""
@@ -321,13 +322,3 @@ class RetrievalChannel:
         except ValueError as error:
             message = f"No {name} was found between Omega = {low:.6g} and {high:.6g}."
             raise ConvergenceError(message) from error
-
-
-def _continued(flow: Any, start: Any, duration: float) -> tuple[float, float, float]:
-    """Integrate for a given time, of either sign."""
-    if duration == 0:
-        return start[0], start[1], start[2]
-    solver = DOP853(flow, 0.0, start, duration, rtol=_RTOL, atol=_ATOL)
-    while solver.status == "running":
-        solver.step()
-    return solver.y[0], solver.y[1], solver.y[2]

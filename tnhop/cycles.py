@@ -10,7 +10,7 @@ from scipy.integrate import DOP853
 from scipy.optimize import brentq
 
 from tnhop._checks import integer, real
-from tnhop._phase_flow import PhaseFlow
+from tnhop._phase_flow import PhaseFlow, followed
 from tnhop.model import Model
 from tnhop.problem import ConvergenceError
 from tnhop.states import ProductState
@@ -149,10 +149,7 @@ def limit_cycle(
 
 def _integrated(flow: PhaseFlow, y: Real, duration: float) -> Real:
     """Follow an orbit for some time."""
-    solver = DOP853(lambda _, v: flow(v), 0.0, y, duration, rtol=_RTOL, atol=_ATOL)
-    while duration > 0 and solver.status == "running":
-        solver.step()
-    return np.asarray(solver.y)
+    return followed(lambda _, v: flow(v), y, duration, _RTOL, _ATOL)
 
 
 def _one_turn(flow: PhaseFlow, y: Real, transient: float) -> tuple[Real, float]:
@@ -189,7 +186,5 @@ def _variational(flow: PhaseFlow, y: Real, duration: float) -> tuple[Real, Real]
         return np.concatenate([flow(v[:n]), (flow.jacobian(v[:n]) @ v[n:].reshape(n, n)).ravel()])
 
     start = np.concatenate([y, np.eye(n).ravel()])
-    solver = DOP853(extended, 0.0, start, duration, rtol=_RTOL, atol=_ATOL)
-    while solver.status == "running":
-        solver.step()
-    return solver.y[:n], solver.y[n:].reshape(n, n)
+    both = followed(extended, start, duration, _RTOL, _ATOL)
+    return both[:n], both[n:].reshape(n, n)

@@ -15,7 +15,6 @@ import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
 from PIL import Image
-from scipy.optimize import brentq
 
 import tnhop as th
 
@@ -33,11 +32,8 @@ def network(n_spins: int, temperature: float, Omega: float) -> th.Model:
 
 def mean_field_overlap(temperature: float, Omega: float) -> float:
     """Overlap u / (1 + 8 Ω²) of the retrieval state, Eq. (19) of docs/physics.md; 0 above T_c."""
-    stretch = 1 + 8 * Omega**2
-    if temperature * stretch >= 1:
-        return 0.0
-    u = brentq(lambda u: np.tanh(u / (temperature * stretch)) - u, 1e-9, 1.0, xtol=1e-14)
-    return float(u) / stretch
+    point = th.RetrievalChannel(temperature).retrieval(Omega)
+    return point[0] if point else 0.0
 
 
 def labelled(params: Any, question: str, variables: dict[str, Any], coords: Any) -> xr.Dataset:

@@ -152,7 +152,8 @@ def plot(data: xr.Dataset) -> Figure:
     axes[1, 1].set(xlabel="photons $n$ in mode 1", ylabel="$P(n)$", ylim=(0, None))
     for ax in axes[1, :2]:
         st.title(ax, f"t = {float(data.time[-1]):g}")
-    ax, heights = axes[1, 2], np.linspace(0, float(largest.wigner.max()), 9)[1:]
+    ax, step = axes[1, 2], max(0.01, round(float(largest.wigner.max()) / 8, 2))
+    heights = step * np.arange(1, 9)
     picture = ax.contourf(data.x, data.p, largest.wigner, heights, cmap="Greys", extend="both")
     ax.set(xlabel="$x$", ylabel="$p$", aspect="equal")
     st.title(ax, f"W of mode 1, N = {int(largest.n_spins)}, t = {float(data.time[-1]):g}")
