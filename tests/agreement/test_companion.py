@@ -53,3 +53,41 @@ def test_companion_of_spins_alone(rng):
     exact = th.evolve(model, start, TIMES, method="Exact")
     error = np.abs(found.expect["sigma_z"] - exact.expect["sigma_z"]).max()
     assert 0.5 * error < np.max(found.errors.sources("sigma_z")["truncation"]) < 100 * error
+
+
+def random_problem(seed):
+    """A model with modes that are all different, tilted spins and displaced modes."""
+    rng = np.random.default_rng(seed)
+    n_modes = int(rng.integers(1, 4))
+    n_spins = int(rng.integers(2, 5)) if n_modes < 3 else 2
+    model = th.multimode_dicke(
+        rng.normal(size=(n_modes, n_spins)) * 0.7 / np.sqrt(n_spins), Omega=0.5, decay=0.04,
+        omega=rng.uniform(0.6, 1.4, n_modes), loss=rng.uniform(0.8, 1.3, n_modes),
+        gain=rng.uniform(0, 0.1, n_modes), fock_dim={1: 14, 2: 9, 3: 7}[n_modes], n_spins=n_spins,
+    )  # fmt: skip
+    bloch = rng.normal(size=(n_spins, 3))
+    bloch *= 0.8 / np.linalg.norm(bloch, axis=1, keepdims=True)
+    return model, th.product_state(model, bloch=bloch, alpha=0.3 * rng.normal(size=n_modes))
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::tnhop.TruncationWarning")
+def test_bars_hold_for_random_problems():
+    """95 % is meant over all problems; of a few 90 % are asked for."""
+    ratios, names = [], ["sigma_x", "sigma_y", "sigma_z", "occupation"]
+    for seed in range(951, 961):
+        model, start = random_problem(seed)
+        options = {"times": [1.0, 2.0, 4.0], "observables": names}
+        exact = th.evolve(model, start, method=th.Exact(1e-8), **options)
+        for bond in (12, 20):
+            method = th.TDVP(max_bond=bond, dt=0.2, epsilon=0.5, fock_tolerance=0.0)
+            found = th.evolve(model, start, method=method, **options)
+            for name in names:
+                error = np.abs(found.expect[name] - exact.expect[name])
+                sources = found.errors.sources(name)
+                bar = sum(sources[key] for key in ("truncation", "time_step", "krylov"))
+                ratios += (bar / error)[error > 1e-5].tolist()
+    ratios = np.array(ratios)
+    assert len(ratios) > 200
+    assert np.mean(ratios >= 1) >= 0.9
+    assert np.median(ratios) < 30

@@ -41,7 +41,7 @@ FELT = 0.3
 _ROTATED = 3.0  # errors of a step go on as errors of other observables
 _UNEVEN = 1.5  # steps are not yet short enough for the second order to be all
 _COARSER = 4.0  # cutoff of the companion
-_SLOW = 1.5  # the error may fall slowly with the bond, as its power -1.4
+_SLOW = 2.0  # the error may fall slowly with the bond, as its power -1.1
 _ONE_THREAD = 100  # bond below which BLAS runs on one thread
 
 
@@ -325,7 +325,9 @@ class ChainRun:
                 values[o.name] = values[o.name] - error * self.plan.extrapolate
                 errors[o.name]["time_step"] = _UNEVEN * np.abs(error)
             if now.companion:
-                apart = _SLOW * np.abs(evaluate(self.state(now.companion), o) - values[o.name])
+                apart = np.abs(evaluate(self.state(now.companion), o) - values[o.name])
+                # a component may happen to agree: none is better than all of them together
+                apart = _SLOW * np.maximum(apart, math.sqrt(np.mean(apart**2)))
                 now.apart[o.name] = np.maximum(apart, now.apart.get(o.name, 0.0))
                 errors[o.name]["truncation"] = now.apart[o.name]
                 del errors[o.name]["projection"]  # it is in the difference
