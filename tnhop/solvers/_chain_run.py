@@ -41,7 +41,7 @@ FELT = 0.3
 _ROTATED = 3.0  # errors of a step go on as errors of other observables
 _UNEVEN = 1.5  # steps are not yet short enough for the second order to be all
 _COARSER = 4.0  # cutoff of the companion
-_SLOW = 2.0  # the error may fall slowly with the bond, as its power -1.1
+_SLOW = 1.75  # the error may fall slowly with the bond, as its power -1.3
 _ONE_THREAD = 100  # bond below which BLAS runs on one thread
 
 
