@@ -93,9 +93,10 @@ class TDVP(ChainMethod):
     space and the directions by which it grows; with a `companion`, 1.75 times the largest
     difference from it so far, of a component or the rms of all. Time step: some steps are repeated
     as two half steps, and thrice the differences of the observables added up. MPO: the typical
-    error of a rate times t, all sites erring alike. Fock tail and fitted rates: as in `Exact`. These are estimates
-    and not bounds, calibrated on random problems with exact answers (docs/accuracy.md): about 97 %
-    of the errors are smaller. Functionals have no bar. The trace is never rescaled:
+    error of a rate times t, all sites erring alike. Fock tail and fitted rates: as in `Exact`.
+    These are estimates and not bounds, calibrated on random problems with exact answers
+    (docs/accuracy.md): about 97 % of the errors are smaller, beside modes 95 %. Functionals have no
+    bar. The trace is never rescaled:
     ``stats["trace_defect"]``; a negative ``stats["smallest_eigenvalue"]`` of a reduced state tells
     that the state is not positive.
 
