@@ -3,6 +3,7 @@
 from importlib.metadata import version
 
 from tnhop.analysis import emission_spectrum
+from tnhop.answers import Correlation, Spectrum, SteadyState
 from tnhop.channel import ChannelCycle, RetrievalChannel
 from tnhop.couplings import (
     energy,
@@ -13,6 +14,7 @@ from tnhop.couplings import (
     pseudo_inverse,
 )
 from tnhop.cycles import LimitCycle, limit_cycle
+from tnhop.error_budget import ErrorBudget
 from tnhop.interop import to_qutip
 from tnhop.model import Model, Site, modes, spins
 from tnhop.models import (
@@ -59,7 +61,7 @@ from tnhop.representations.mps import MPSState
 from tnhop.representations.populations import PopulationState
 from tnhop.representations.sparse import DenseState
 from tnhop.representations.symmetric import SymmetricState
-from tnhop.result import Comparison, Correlation, ErrorBudget, Result, Spectrum, SteadyState, load
+from tnhop.result import Comparison, Result, load
 from tnhop.retrieval import Basin, Retrieval, basin, retrieve
 from tnhop.solvers import (
     ALL_METHODS,

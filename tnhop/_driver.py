@@ -19,8 +19,9 @@ from tqdm.auto import tqdm
 from tnhop._checkpoints import Checkpoint
 from tnhop._checks import fail
 from tnhop._codec import dumps, state_class
+from tnhop.error_budget import ErrorBudget
 from tnhop.problem import Method, Problem, Snapshot, TruncationWarning
-from tnhop.result import ErrorBudget, Result
+from tnhop.result import Result
 
 _SHARE = 19.0  # time between two checkpoints, in units of what writing the last one took
 

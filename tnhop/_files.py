@@ -23,8 +23,9 @@ from tnhop.observables import real_parts
 
 @dataclass(frozen=True, eq=False)
 class Content:
-    """What a file holds."""
+    """What a file holds; `kind` is the class of the answer."""
 
+    kind: str
     data: xr.Dataset
     model: Any
     method: Any
@@ -63,6 +64,7 @@ def _write(path: Path, data: xr.Dataset, state: Any, described: dict[str, Any]) 
     data.attrs |= {
         "tnhop_schema": SCHEMA_VERSION,
         "tnhop_version": version("tnhop"),
+        "answer": described["kind"],
         "description": repr(described["model"])[1:-1],
         "method": json.dumps(encode(described["method"])),
         "stats": json.dumps(encode(described["stats"])),
@@ -101,6 +103,7 @@ def read(source: Path) -> Content:
         with xr.open_dataset(source, engine="h5netcdf") as opened:
             data = opened.load()
         return Content(
+            str(data.attrs.get("answer", "Result")),
             data,
             loads(str(data["model"].item())),
             decode(json.loads(data.attrs["method"])),

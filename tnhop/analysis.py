@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.interpolate import CubicSpline
 
 from tnhop._checks import fail, real_array, wrong_type
-from tnhop.result import Correlation
+from tnhop.answers import Correlation
 
 __all__ = ["emission_spectrum"]
 

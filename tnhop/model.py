@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property, partial
 from typing import Any
 
@@ -261,6 +261,10 @@ class Model:
     def digest(self) -> str:
         """Digest of sites, terms and patterns: the identity of the physics."""
         return digest((self.sites, self.hamiltonian, self.jumps, self.patterns))
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the fields alone: what is cached is made anew, and some of it cannot be copied."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
     def __eq__(self, other: object) -> bool:
         """Compare by terms."""

@@ -14,10 +14,11 @@ from numpy.typing import ArrayLike
 
 from tnhop._checks import fail, integer, one_of, real, wrong_type
 from tnhop._driver import drive, warn_of_tail
+from tnhop.answers import Correlation, Spectrum, SteadyState
 from tnhop.model import Model
 from tnhop.observables import Observable
 from tnhop.problem import Cost, Method, Problem, Snapshot
-from tnhop.result import Comparison, Correlation, Result, Spectrum, SteadyState
+from tnhop.result import Comparison, Result
 from tnhop.solvers import ALL_METHODS
 from tnhop.terms import Operator
 

@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tnhop.answers import SteadyState
+from tnhop.error_budget import ErrorBudget
 from tnhop.model import Model
 from tnhop.problem import Problem, evaluate
 from tnhop.representations.mpo import LindbladMPO
 from tnhop.representations.mps import MPSState
-from tnhop.result import ErrorBudget, SteadyState
 from tnhop.solvers._chain_generator import seen_core
 from tnhop.solvers._chain_run import FELT, ChainRun
 from tnhop.solvers._effective import sketched

@@ -12,9 +12,9 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from tnhop.answers import SteadyState
 from tnhop.problem import ConvergenceError, Problem, evaluate
 from tnhop.representations.sparse import BlockLindbladian
-from tnhop.result import SteadyState
 from tnhop.solvers._eigen import Eigenpairs, nearest_zero, propagator, slowest
 
 Real = NDArray[np.float64]

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from tnhop._checks import fail, integer, real
 from tnhop._codec import register
+from tnhop.answers import Spectrum, SteadyState
 from tnhop.model import Model
 from tnhop.problem import Cost, Problem, Snapshot, missing_functionals, pretty_bytes
 from tnhop.representations.configurations import (
@@ -27,7 +28,6 @@ from tnhop.representations.configurations import (
 )
 from tnhop.representations.populations import ClassChain, PopulationState, populations_close
 from tnhop.representations.symmetric import SpinClasses, find_classes
-from tnhop.result import Spectrum, SteadyState
 from tnhop.solvers._evolution import Evolution, LinearPart, machine_memory, norm_bound
 from tnhop.solvers._monte_carlo import SampledEvolution
 from tnhop.solvers._stationary import (

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from tnhop._checks import fail, real
 from tnhop._codec import register
+from tnhop.answers import Spectrum, SteadyState
 from tnhop.model import Model
 from tnhop.problem import Cost, Problem, Snapshot, missing_functionals, pretty_bytes
 from tnhop.representations.sparse import (
@@ -20,7 +21,6 @@ from tnhop.representations.sparse import (
     operator_matrix,
     top_level_rows,
 )
-from tnhop.result import Spectrum, SteadyState
 from tnhop.solvers._evolution import (
     STATES_MEMORY,
     Evolution,

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from tnhop._checks import fail, one_of, real
 from tnhop._codec import register
+from tnhop.answers import Spectrum, SteadyState
 from tnhop.model import Model
 from tnhop.problem import Cost, Problem, Snapshot, missing_functionals, pretty_bytes
 from tnhop.representations.populations import PopulationState
@@ -23,7 +24,6 @@ from tnhop.representations.symmetric import (
     is_averaged,
     jump_obstacle,
 )
-from tnhop.result import Spectrum, SteadyState
 from tnhop.solvers._evolution import (
     STATES_MEMORY,
     machine_memory,

@@ -10,11 +10,11 @@ import numpy as np
 
 from tnhop._checks import integer, real, wrong_type
 from tnhop._codec import register
+from tnhop.answers import SteadyState
 from tnhop.model import Model
 from tnhop.problem import Cost, Problem
 from tnhop.representations.mpo import LindbladMPO, lindblad_mpo, predicted_bond, site_order
 from tnhop.representations.mps import MPSState
-from tnhop.result import SteadyState
 from tnhop.solvers._chain_generator import Generator
 from tnhop.solvers._chain_plan import Plan
 from tnhop.solvers._chain_run import ChainMethod
