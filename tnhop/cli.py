@@ -9,7 +9,6 @@ import dataclasses
 import json
 import os
 import sys
-import tomllib
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -23,8 +22,8 @@ from cyclopts import App, CycloptsError, Parameter
 
 from tnhop._checkpoints import remove, slots
 from tnhop._checks import fail, one_of
+from tnhop._jobs import Job, check_writable, make_job
 from tnhop._reports import comparison, contents, system
-from tnhop.config import Plan, make_plan
 from tnhop.plot import draw_run
 from tnhop.problem import ConvergenceError, TruncationWarning
 from tnhop.result import Result, load
@@ -142,14 +141,14 @@ def run(
     format
         Format of the figure.
     """
-    job = _job(config, overrides, output, format)
+    job = make_job(config, overrides, output, format)
     found = [slot for path in job.checkpoints for slot in slots(path)]
     if found and not overwrite:
         raise FileExistsError(
             f"Checkpoint '{found[0]}' of an earlier run exists. Go on from it with"
             f" `tnhop resume {config}`, or start anew with `--overwrite`."
         )
-    _check_writable([*job.files, job.figure], overwrite)
+    check_writable([*job.files, job.figure], overwrite)
     for path in job.checkpoints:
         remove(path)
     return _run(job, overwrite)
@@ -176,13 +175,13 @@ def resume(
     format
         Format of the figure.
     """
-    job = _job(config, overrides, output, format)
+    job = make_job(config, overrides, output, format)
     if not any(slots(path) for path in job.checkpoints):
         raise FileNotFoundError(
             f"There is no checkpoint '{job.checkpoints[0]}' to go on from."
             f" Start with `tnhop run {config}`."
         )
-    _check_writable([*job.files, job.figure], overwrite=True)  # what there is, the run has written
+    check_writable([*job.files, job.figure], overwrite=True)  # what there is, the run has written
     return _run(job, overwrite=True)
 
 
@@ -214,7 +213,7 @@ def compare(
         print(comparison(results, labels))
         return
     figure = Path(f"{output}.{format}")
-    _check_writable([figure], overwrite)
+    check_writable([figure], overwrite)
     _draw(results, labels, figure, overwrite)
     print(comparison(results, labels))
     print(f"wrote {figure}")
@@ -247,55 +246,7 @@ def schema() -> None:
     print(json.dumps(config_schema(), indent=2))
 
 
-# Reading.
-
-
-def _read(source: Path) -> tuple[dict[str, Any], str]:
-    if not source.is_file():
-        remedy = "Make one with `tnhop new hopfield > run.toml`."
-        raise FileNotFoundError(f"There is no file '{source}'. {remedy}")
-    try:
-        text = source.read_text("utf-8")
-        return tomllib.loads(text), text
-    except UnicodeDecodeError as error:
-        raise ValueError(f"File '{source}' must be TOML, but it is not a text file.") from error
-    except tomllib.TOMLDecodeError as error:
-        found = str(error)[:1].lower() + str(error)[1:].rstrip(".")
-        raise ValueError(
-            f"File '{source}' must be valid TOML, but has an error: {found}."
-        ) from error
-
-
-def _override(raw: dict[str, Any], override: str) -> None:
-    """Apply ``key.path=value``; the value is TOML, or else a text."""
-    path, equals, text = override.partition("=")
-    *outer, last = keys = path.strip().split(".")
-    if not equals or not all(keys):
-        raise fail("--set", "have the form KEY.PATH=VALUE", f"it is '{override}'",
-                   "For instance `--set model.Omega=0.6`.")  # fmt: skip
-    place: Any = raw
-    for key in outer:
-        if isinstance(place, dict):
-            place.setdefault(key, {})
-        place = place[_step(place, key, override)]
-    place[_step(place, last, override)] = _value(text)
-
-
-def _step(place: Any, key: str, override: str) -> str | int:
-    if isinstance(place, dict):
-        return key
-    if isinstance(place, list) and key.isdigit() and int(key) < len(place):
-        return int(key)
-    found = f"there is no `{key}` in '{override}'"
-    raise fail("--set", "name a key of a table or an entry of a list", found)
-
-
-def _value(text: str) -> Any:
-    try:
-        parsed = tomllib.loads(f"value = {text}")
-    except tomllib.TOMLDecodeError:
-        return text.strip()
-    return parsed["value"] if len(parsed) == 1 else text.strip()
+# Comparing, running and writing.
 
 
 def _comparable(results: list[Result], files: Sequence[Path]) -> list[Result]:
@@ -322,67 +273,7 @@ def _shape(result: Result, name: str) -> tuple[int, ...] | None:
     return result.expect[name].shape[1:] if name in result.expect else None
 
 
-# Running and writing.
-
-
-def _files(name: Path, plan: Plan) -> list[Path]:
-    """Return NAME.h5, or NAME-METHOD.h5 of several methods, numbered if one occurs twice."""
-    if len(plan.methods) == 1:
-        return [Path(f"{name}.h5")]
-    words = [type(method).__name__ for method in plan.methods]
-    return [
-        Path(f"{name}-{word}.h5" if words.count(word) == 1
-             else f"{name}-{word}-{words[: k + 1].count(word)}.h5")
-        for k, word in enumerate(words)
-    ]  # fmt: skip
-
-
-def _check_writable(paths: Sequence[Path], overwrite: bool) -> None:
-    folder = paths[0].parent
-    if not folder.is_dir():
-        raise FileNotFoundError(f"Folder '{folder}' does not exist. Create it first.")
-    if not os.access(folder, os.W_OK):
-        raise FileNotFoundError(f"Folder '{folder}' must be writable, but it is not.")
-    for path in paths:
-        if path.is_dir():
-            raise FileExistsError(f"'{path}' is a folder. Choose another `--output`.")
-        if path.exists() and not overwrite:
-            raise FileExistsError(
-                f"File '{path}' exists already. Choose another `--output`, or allow `--overwrite`."
-            )
-
-
-@dataclasses.dataclass(frozen=True)
-class _Job:
-    """A run and where its files go."""
-
-    config: Path
-    plan: Plan
-    text: str
-    overrides: list[str]
-    name: str
-    files: list[Path]
-    figure: Path
-
-    @property
-    def checkpoints(self) -> list[Path]:
-        """One per method, beside its output."""
-        return [file.with_suffix(".ckpt") for file in self.files]
-
-
-def _job(
-    config: Path, overrides: list[str] | None, output: str | None, format: str | None
-) -> _Job:  # fmt: skip
-    raw, text = _read(config)
-    for override in overrides or ():
-        _override(raw, override)
-    plan = make_plan(raw, config.parent)
-    name = Path(output) if output else config.parent / (plan.name or config.stem)
-    figure = Path(f"{name}.{format or plan.format}")
-    return _Job(config, plan, text, list(overrides or ()), name.name, _files(name, plan), figure)
-
-
-def _run(job: _Job, overwrite: bool) -> int:
+def _run(job: Job, overwrite: bool) -> int:
     """Run all methods, write their files, and only then remove the checkpoints."""
     results: list[Result] = []
     for method, file, path in zip(job.plan.methods, job.files, job.checkpoints, strict=True):
@@ -405,7 +296,7 @@ def _run(job: _Job, overwrite: bool) -> int:
     return 0
 
 
-def _evolve(job: _Job, method: Any, checkpoint: Path) -> Result:
+def _evolve(job: Job, method: Any, checkpoint: Path) -> Result:
     problem = job.plan.problem
     result = evolve(
         problem.model, problem.state, problem.times, observables=list(problem.observables),

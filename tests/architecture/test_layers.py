@@ -53,6 +53,7 @@ LAYERS = [
     "sections",
     "config",
     "_reports",
+    "_jobs",
     "cli",
 ]
 TOP = "__init__"  # tnhop/__init__.py: above everything
