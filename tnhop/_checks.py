@@ -6,7 +6,9 @@ Every message has the form "Argument `x` must <condition>, but <what was found>.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+import os
+import warnings
+from collections.abc import Callable, Iterable, Sequence
 from difflib import get_close_matches
 from typing import Any
 
@@ -29,21 +31,38 @@ def wrong_type(name: str, condition: str, value: Any, remedy: str = "") -> TypeE
 
 
 def _describe(value: Any) -> str:
-    text = repr(value)
-    return f"{text if len(text) <= 40 else text[:37] + '...'} ({type(value).__name__})"
+    return f"{shown(value, repr)} ({type(value).__name__})"
+
+
+def shown(value: Any, form: Callable[[Any], str] = str) -> str:
+    """Write a value on one line, and no more than its beginning."""
+    try:
+        text = " ".join(form(value).split())
+    except Exception:  # a value of the user's own making, or an integer of 10**4 digits
+        return "a value that cannot be written"
+    return text if len(text) <= 40 else text[:37] + "..."
+
+
+def machine_memory() -> float:
+    """Return the memory of the machine, in bytes."""
+    return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+
+
+def affordable(n_bytes: float, name: str, what: str) -> None:
+    """Refuse what would take more than half the memory of the machine."""
+    if n_bytes > machine_memory() / 2:
+        raise fail(name, "fit into memory", f"{what} take {n_bytes / 1e9:.2g} GB")
 
 
 def real_array(
     value: ArrayLike, name: str, shape: Sequence[int | str] | None = None, remedy: str = ""
 ) -> NDArray[np.float64]:
     """Convert to a finite real array of the given shape; a string entry is any length, by name."""
-    try:
-        raw = np.asarray(value)
-    except ValueError as error:
-        raise fail(name, "be a rectangular array of numbers", str(error)) from error
+    raw = plain_array(value, name)
     if raw.dtype.kind not in "biuf":
         raise wrong_type(name, "be an array of real numbers", value)
-    array = np.array(raw, dtype=np.float64)
+    with np.errstate(over="ignore"):  # of longer floats: infinite then, and refused below
+        array = np.array(raw, dtype=np.float64)
     if shape is not None:
         check_shape(array, name, shape, remedy)
     if not np.all(np.isfinite(array)):
@@ -51,6 +70,32 @@ def real_array(
         where = ", ".join(map(str, bad))
         found = f"{name}[{where}] = {np.atleast_1d(array)[tuple(bad)]}"
         raise fail(name, "have finite entries", found if array.ndim else f"it is {array}")
+    return array
+
+
+def plain_array(value: Any, name: str) -> NDArray[Any]:
+    """Convert to an array of any kind, without masked entries."""
+    if np.ma.isMaskedArray(value) and np.ma.is_masked(value):
+        raise fail(name, "have no masked entries", f"it is {_describe(value)}", "Fill them in.")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a masked entry of a list becomes NaN
+            return np.asarray(value)
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise fail(name, "be a rectangular array of numbers", shown(error)) from error
+
+
+def complex_array(value: Any, name: str, shape: Sequence[int | str] | None = None) -> NDArray[Any]:
+    """Convert to a finite array of real or complex numbers of the given shape."""
+    raw = plain_array(value, name)
+    if raw.dtype.kind not in "iufc":
+        raise wrong_type(name, "be finite numbers", value)
+    with np.errstate(over="ignore"):
+        array = np.array(raw, dtype=complex if raw.dtype.kind == "c" else float)
+    if not np.all(np.isfinite(array)):
+        raise fail(name, "be finite numbers", f"it is {shown(value, repr)}")
+    if shape is not None:
+        check_shape(array, name, shape)
     return array
 
 
@@ -78,9 +123,12 @@ def real(
     """Convert to a real number inside the given limits."""
     if isinstance(value, bool | np.bool_) or not isinstance(value, int | float | np.number):
         raise wrong_type(name, "be a real number", value)
-    if isinstance(value, np.complexfloating):
+    if isinstance(value, np.complexfloating | np.timedelta64):
         raise wrong_type(name, "be a real number", value)
-    number = float(value)
+    try:
+        number = float(value)
+    except OverflowError:
+        raise fail(name, "be a number below 1e308", f"it is {shown(value)}") from None
     if math.isnan(number) or (math.isinf(number) and not infinite):
         raise fail(name, "be a finite number", f"it is {number}")
     if number < minimum:
@@ -96,21 +144,30 @@ def integer(value: Any, name: str, *, minimum: int, maximum: int | None = None) 
     """Convert to an integer inside the given limits."""
     if isinstance(value, bool | np.bool_) or not isinstance(value, int | np.integer):
         raise wrong_type(name, "be an integer", value)
+    if isinstance(value, np.timedelta64):  # numpy counts it among the integers
+        raise wrong_type(name, "be an integer", value)
     if value < minimum:
-        raise fail(name, f"be at least {minimum}", f"it is {value}")
+        raise fail(name, f"be at least {minimum}", f"it is {shown(value)}")
     if maximum is not None and value > maximum:
-        raise fail(name, f"be at most {maximum}", f"it is {value}")
+        raise fail(name, f"be at most {maximum}", f"it is {shown(value)}")
     return int(value)
+
+
+def flag(value: Any, name: str) -> bool:
+    """Accept True or False alone: numbers and arrays in their place are mistakes."""
+    if not isinstance(value, bool | np.bool_):
+        raise wrong_type(name, "be True or False", value)
+    return bool(value)
 
 
 def one_of(value: Any, name: str, choices: Iterable[str], remedy: str = "") -> str:
     """Accept one of several words, suggesting the nearest one otherwise."""
     words = list(choices)
-    if value not in words:
-        near = get_close_matches(str(value), words, n=1)
+    if not isinstance(value, str) or value not in words:
+        near = get_close_matches(shown(value), words, n=1)
         hint = f"Did you mean '{near[0]}'?" if near else remedy
         listed = ", ".join(f"'{word}'" for word in words)
-        raise fail(name, f"be one of {listed}", f"it is '{value}'", hint)
+        raise fail(name, f"be one of {listed}", f"it is '{shown(value)}'", hint)
     return str(value)
 
 
@@ -137,6 +194,8 @@ def increasing_times(value: ArrayLike) -> NDArray[np.float64]:
         raise fail("times", "contain at least one time", "it is empty")
     if times[0] < 0:
         raise fail("times", "start at 0 or later", f"times[0] = {times[0]:g}")
+    if times[-1] > 1e100:  # products with rates stay numbers
+        raise fail("times", "stay below 1e100", f"the last one is {times[-1]:g}")
     steps = np.diff(times)
     if np.any(steps <= 0):
         k = int(np.argmax(steps <= 0)) + 1
@@ -152,6 +211,24 @@ def signs(value: ArrayLike, name: str, shape: Sequence[int | str]) -> NDArray[np
     if wrong.size:
         raise fail(name, "have entries +1 and -1", f"contains {wrong[0]:g}")
     return array.astype(np.int8)
+
+
+def members(value: Any, name: str, condition: str, kinds: Any, remedy: str = "") -> list[Any]:
+    """Accept a sequence of objects of some kinds; `condition` is what the argument must be."""
+    try:
+        found = list(value)
+    except TypeError:
+        raise wrong_type(name, condition, value, remedy) from None
+    for item in found:
+        if not isinstance(item, kinds):
+            raise wrong_type(name, condition, item, remedy)
+    return found
+
+
+def integers(value: Any, name: str, *, minimum: int, maximum: int | None = None) -> list[int]:
+    """Convert to a list of integers inside the given limits."""
+    items = members(value, name, "be a sequence of integers", object)
+    return [integer(item, name, minimum=minimum, maximum=maximum) for item in items]
 
 
 def random_generator(rng: Any, name: str = "rng") -> np.random.Generator:

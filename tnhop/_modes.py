@@ -20,6 +20,9 @@ def wigner_function(rho: NDArray[np.complex128], x: Real, p: Real) -> Real:
     with x = (a + a†)/√2, so that ∫ W dx dp = tr ρ and the vacuum is exp(-r²)/π.
     """
     X, P = np.meshgrid(x, p)
+    reach = np.sqrt(4.0 * len(rho) + 750)  # beyond it W is below the smallest number
+    far = (np.abs(X) > reach) | (np.abs(P) > reach)
+    X, P = np.where(far, 0.0, X), np.where(far, 0.0, P)
     square = X**2 + P**2
     W, step = np.zeros(X.shape), np.sqrt(2) * (X + 1j * P)
     power = np.ones(X.shape, dtype=complex)
@@ -30,4 +33,4 @@ def wigner_function(rho: NDArray[np.complex128], x: Real, p: Real) -> Real:
             band += rho[m, m + k] * weight * eval_genlaguerre(m, k, 2 * square)
         W += (1 if k == 0 else 2) * (band * power).real
         power = power * step
-    return np.asarray(W * np.exp(-square) / np.pi)
+    return np.where(far, 0.0, W * np.exp(-square) / np.pi)

@@ -24,6 +24,11 @@ _OFF_SADDLE = 3e-5  # start on its manifolds, in units of T: their curvature is 
 _TRICRITICAL = 2 / 3  # temperature above which no cycle exists
 _LARGEST = 3.0  # value of y beyond all cycles, for Ω > 1/4
 _SHARP_LIMIT = 2.5  # field beyond the homoclinic line of zero temperature
+_STRONGEST = 1e6  # field beyond which orbits only turn
+
+
+def _field(Omega: float) -> float:
+    return real(Omega, "Omega", minimum=0.0, maximum=_STRONGEST)
 
 
 @dataclass(frozen=True)
@@ -145,7 +150,7 @@ class RetrievalChannel:
         Omega : float
             Transverse field.
         """
-        T, stretch = self.temperature, 1 + 8 * real(Omega, "Omega", minimum=0.0) ** 2
+        T, stretch = self.temperature, 1 + 8 * _field(Omega) ** 2
         if T * stretch >= 1:
             return None
         z = 1.0
@@ -179,7 +184,7 @@ class RetrievalChannel:
         Omega : float
             Transverse field.
         """
-        if self.temperature >= _TRICRITICAL or real(Omega, "Omega", minimum=0.0) <= 0.25:
+        if self.temperature >= _TRICRITICAL or _field(Omega) <= 0.25:
             return []
         outer = self._outer(Omega)
         if outer is None:

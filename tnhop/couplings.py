@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tnhop._checks import fail, integer, one_of, real, real_array
+from tnhop._checks import affordable, fail, integer, one_of, real, real_array
 from tnhop.patterns import check_patterns
 
 __all__ = [
@@ -42,6 +42,7 @@ def hebb(xi: ArrayLike, *, norm: str = "N") -> NDArray[np.float64]:
     """
     patterns = check_patterns(xi).astype(float)
     n_patterns, n_spins = patterns.shape
+    affordable(16.0 * n_spins**2, "xi", f"couplings of {n_spins} spins")
     weight = n_spins if one_of(norm, "norm", ["N", "Np"]) == "N" else n_patterns
     J = patterns.T @ patterns / weight
     np.fill_diagonal(J, 0.0)
@@ -68,6 +69,7 @@ def pseudo_inverse(xi: ArrayLike) -> NDArray[np.float64]:
         If the patterns are linearly dependent.
     """
     patterns = check_patterns(xi).astype(float)
+    affordable(16.0 * patterns.shape[1] ** 2, "xi", f"couplings of {patterns.shape[1]} spins")
     rank = int(np.linalg.matrix_rank(patterns))
     if rank < len(patterns):
         found = f"{len(patterns)} patterns span {rank} dimensions"
@@ -93,6 +95,7 @@ def power_law(n_spins: int, exponent: float) -> NDArray[np.float64]:
     """
     exponent = real(exponent, "exponent", minimum=0.0)
     n_spins = integer(n_spins, "n_spins", minimum=2)
+    affordable(32.0 * n_spins**2, "n_spins", f"couplings of {n_spins} spins")
     distance = np.abs(np.subtract.outer(np.arange(n_spins), np.arange(n_spins))).astype(float)
     np.fill_diagonal(distance, np.inf)
     J = distance**-exponent if exponent else np.where(np.isinf(distance), 0.0, 1.0)
@@ -136,8 +139,9 @@ def local_fields(J: ArrayLike, s: ArrayLike) -> NDArray[np.float64]:
     -------
     ndarray, shape (..., n_spins)
     """
-    values = real_array(s, "s")
-    return values @ check_couplings(J, values.shape[-1], "J").T
+    values = _configurations(s)
+    with np.errstate(over="ignore", invalid="ignore"):
+        return _finite(values @ check_couplings(J, values.shape[-1], "J").T)
 
 
 def energy(J: ArrayLike, s: ArrayLike) -> NDArray[np.float64]:
@@ -154,8 +158,23 @@ def energy(J: ArrayLike, s: ArrayLike) -> NDArray[np.float64]:
     -------
     ndarray, shape (...)
     """
+    values = _configurations(s)
+    with np.errstate(over="ignore", invalid="ignore"):
+        return _finite(-0.5 * np.sum(values * local_fields(J, values), axis=-1))
+
+
+def _configurations(s: ArrayLike) -> NDArray[np.float64]:
     values = real_array(s, "s")
-    return -0.5 * np.sum(values * local_fields(J, values), axis=-1)
+    if values.ndim == 0:
+        raise fail("s", "have shape (..., n_spins)", "it is a number")
+    return values
+
+
+def _finite(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Refuse products that leave the range of numbers."""
+    if not np.all(np.isfinite(values)):
+        raise fail("s", "have entries whose sums with `J` are numbers", "they overflow")
+    return values
 
 
 def pattern_couplings(xi: ArrayLike, g: float) -> NDArray[np.float64]:

@@ -61,6 +61,10 @@ def to_qutip(item: Model | ProductState | DenseState, *, model: Model | None = N
     if isinstance(item, ProductState):
         if len(item.alpha) and model is None:
             raise fail("model", "be given for a state with modes", "it is missing")
+        if model is not None and not isinstance(model, Model):
+            raise wrong_type("model", "be a Model", model)
+        if model is not None and (misfit := item.misfit(model)):
+            raise fail("item", "fit the model", misfit)
         dims = model.dims if model is not None else (2,) * len(item.bloch)
         _check_size(_product(dims))
         return qutip.Qobj(unpack(product_matrix(item, dims)), dims=[list(dims)] * 2)

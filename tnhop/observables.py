@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tnhop._checks import fail, one_of, wrong_type
+from tnhop._checks import fail, members, one_of, plain_array, wrong_type
 from tnhop._codec import digest, register
 from tnhop.terms import Operator, Term, as_operator, destroy, number, sigma
 
@@ -37,8 +37,20 @@ class Functional:
     name: str
     arguments: tuple[tuple[str, Any], ...] = ()
 
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not self.name.isidentifier():
+            raise wrong_type("name", "be the name of a method of states", self.name)
+        condition = "be pairs of names and values"
+        pairs = members(self.arguments, "arguments", condition, tuple | list)
+        for pair in pairs:
+            if len(pair) != 2 or not isinstance(pair[0], str):
+                raise wrong_type("arguments", condition, pair)
+        object.__setattr__(self, "arguments", tuple((name, item) for name, item in pairs))
+
     def __call__(self, state: Any) -> NDArray[Any]:
         """Evaluate on a state."""
+        if not hasattr(state, self.name):
+            raise wrong_type("state", f"offer `{self.name}`", state)
         return np.asarray(getattr(state, self.name)(**dict(self.arguments)))
 
     def __eq__(self, other: object) -> bool:
@@ -86,27 +98,46 @@ class Observable:
         if not isinstance(self.name, str) or not self.name.isidentifier():
             raise fail("name", "be a Python identifier", f"it is {self.name!r}")
         single = isinstance(self.operators, Operator | Term)
-        given = (self.operators,) if single else tuple(self.operators)
+        items = [self.operators] if single else self.operators
+        given = tuple(members(items, "operators", "be Operators", Operator | Term))
+        if not isinstance(self.functional, Functional | None):
+            raise wrong_type("functional", "be a Functional", self.functional)
         if (self.functional is None) == (not given):
             found = "both are given" if given else "neither is given"
             raise fail("operators", "be given exactly if `functional` is not", found)
-        if any(not isinstance(item, Operator | Term) for item in given):
-            raise wrong_type("operators", "be Operators", self.operators)
-        dims = (self.dims,) if isinstance(self.dims, str) else tuple(self.dims)
+        words = (self.dims,) if isinstance(self.dims, str) else self.dims
+        dims = tuple(members(words, "dims", "be names of dimensions", str))
+        if len(set(dims)) < len(dims) or not all(map(str.isidentifier, dims)):
+            raise fail("dims", "be different Python identifiers", f"they are {dims}")
         if "time" in dims:
             raise fail("dims", "name the dimensions after time", "it contains 'time'")
-        coords: dict[str, Any] = dict(self.coords)
+        coords = self._labels()
         if len(dims) == 1 and not coords and given:
             coords = {dims[0]: range(len(given))}
         if set(coords) != set(dims):
             raise fail("coords", f"label the dimensions {dims}", f"it labels {tuple(coords)}")
-        labels = tuple((dim, tuple(np.asarray(coords[dim]).tolist())) for dim in dims)
+        labels = tuple((dim, self._along(coords[dim])) for dim in dims)
         object.__setattr__(self, "operators", tuple(as_operator(item) for item in given))
         object.__setattr__(self, "dims", dims)
         object.__setattr__(self, "coords", labels)
         if given and int(np.prod(self.shape)) != len(given):
             found = f"there are {len(given)} operators for the shape {self.shape}"
             raise fail("operators", "fill the dimensions", found)
+
+    def _labels(self) -> dict[str, Any]:
+        pairs = self.coords.items() if isinstance(self.coords, Mapping) else self.coords
+        condition = "be a mapping from dimensions to labels"
+        found = members(pairs, "coords", condition, tuple | list)
+        if any(len(pair) != 2 or not isinstance(pair[0], str) for pair in found):
+            raise wrong_type("coords", condition, self.coords)
+        return dict(found)
+
+    @staticmethod
+    def _along(labels: Any) -> tuple[Any, ...]:
+        array = plain_array(labels, "coords")
+        if array.ndim != 1 or array.dtype.kind not in "biufU":
+            raise wrong_type("coords", "hold lists of numbers or texts", labels)
+        return tuple(array.tolist())
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -239,7 +270,9 @@ def select_observables(
     """Resolve ``None``, a name, an Observable or a list of those; names must not repeat."""
     if requested is None:
         return tuple(default)
-    items = [requested] if isinstance(requested, str | Observable) else list(requested)
+    one = isinstance(requested, str | Observable)
+    condition = "be names or Observables"
+    items = members([requested] if one else requested, "observables", condition, object)
     if not items:
         raise fail("observables", "name at least one observable", "it is empty")
     own = {observable.name: observable for observable in default}
@@ -251,7 +284,7 @@ def select_observables(
             name = one_of(item, "observables", sorted({*own, *known}))
             found = own[name] if name in own else known[name]()
         else:
-            raise wrong_type("observables", "be names or Observables", item)
+            raise wrong_type("observables", condition, item)
         if found.name in chosen:
             raise fail("observables", "have distinct names", f"'{found.name}' appears twice")
         chosen[found.name] = found

@@ -13,7 +13,18 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.linalg import hadamard
 
-from tnhop._checks import fail, integer, random_generator, real, real_array, signs
+from tnhop._checks import (
+    affordable,
+    fail,
+    integer,
+    integers,
+    members,
+    random_generator,
+    real,
+    real_array,
+    signs,
+    wrong_type,
+)
 
 __all__ = [
     "biased_patterns",
@@ -26,6 +37,8 @@ __all__ = [
     "patterns_from_images",
     "random_patterns",
 ]
+
+_IMAGES = "be a list of at least one image"
 
 
 def check_patterns(xi: ArrayLike, name: str = "xi") -> NDArray[np.int8]:
@@ -42,7 +55,10 @@ def check_patterns(xi: ArrayLike, name: str = "xi") -> NDArray[np.int8]:
     -------
     ndarray of int8, shape (n_patterns, n_spins)
     """
-    return signs(xi, name, ("n_patterns", "n_spins"))
+    patterns = signs(xi, name, ("n_patterns", "n_spins"))
+    if 0 in patterns.shape:
+        raise fail(name, "have at least one pattern and one spin", f"has shape {patterns.shape}")
+    return patterns
 
 
 def random_patterns(n_patterns: int, n_spins: int, *, rng: Any = None) -> NDArray[np.int8]:
@@ -139,7 +155,7 @@ def orthogonal_patterns(n_patterns: int, n_spins: int, *, rng: Any = None) -> ND
     >>> (xi @ xi.T).tolist()
     [[8, 0, 0], [0, 8, 0], [0, 0, 8]]
     """
-    _shape(n_patterns, n_spins)
+    n_patterns, n_spins = _shape(n_patterns, n_spins)
     order = 1 << (n_patterns - 1).bit_length()
     if n_spins % order:
         raise fail("n_spins", f"be a multiple of {order} for {n_patterns} orthogonal patterns",
@@ -173,9 +189,16 @@ def patterns_from_images(
     >>> patterns_from_images(["#.|.#", "##|.."], shape=(2, 2)).tolist()
     [[1, -1, -1, 1], [1, 1, -1, -1]]
     """
-    if isinstance(images, str) or not len(images):
-        raise fail("images", "be a list of at least one image", f"it is {images!r}")
-    rows = [_read_image(image, f"images[{k}]", shape) for k, image in enumerate(images)]
+    if isinstance(images, str) or not (listed := members(images, "images", _IMAGES, object)):
+        raise fail("images", _IMAGES, f"it is {images!r}")
+    if shape is not None:
+        rows_and_columns = integers(shape, "shape", minimum=1)
+        if len(rows_and_columns) != 2:
+            found = f"there are {len(rows_and_columns)} numbers"
+            raise fail("shape", "be numbers of rows and columns", found)
+        shape = rows_and_columns[0], rows_and_columns[1]
+        affordable(shape[0] * shape[1] * len(listed), "shape", "images of that size")
+    rows = [_read_image(image, f"images[{k}]", shape) for k, image in enumerate(listed)]
     for k, row in enumerate(rows):
         if row.shape != (shape or rows[0].shape):
             found = f"images[{k}] has shape {row.shape}"
@@ -190,8 +213,12 @@ def _read_image(image: Any, name: str, shape: tuple[int, int] | None) -> NDArray
             raise fail(name, "have rows of equal length", f"it is {image!r}")
         return np.array([[letter == "#" for letter in line] for line in lines])
     if isinstance(image, str | Path):
+        if "\0" in str(image):
+            raise fail(name, "be a drawing or the path of an image file", f"it is {image!r}")
         return _read_file(Path(image), name, shape)
     array = real_array(image, name, ("n_rows", "n_columns"))
+    if not array.size:
+        raise fail(name, "have at least one pixel", f"has shape {array.shape}")
     return array > array.max() / 2
 
 
@@ -254,7 +281,11 @@ def overlaps(xi: ArrayLike, s: ArrayLike) -> NDArray[np.float64]:
     values = real_array(s, "s")
     if values.ndim == 0 or values.shape[-1] != patterns.shape[1]:
         raise fail("s", f"have shape (..., {patterns.shape[1]})", f"has shape {values.shape}")
-    return values @ patterns.T / patterns.shape[1]
+    with np.errstate(over="ignore", invalid="ignore"):
+        m = values @ patterns.T / patterns.shape[1]
+    if not np.all(np.isfinite(m)):
+        raise fail("s", "have entries whose sums are numbers", f"one is {np.abs(values).max():g}")
+    return m
 
 
 def pattern_classes(xi: ArrayLike, *, merge_signs: bool = True) -> NDArray[np.intp]:
@@ -278,6 +309,8 @@ def pattern_classes(xi: ArrayLike, *, merge_signs: bool = True) -> NDArray[np.in
     [0, 1, 0, 0]
     """
     columns = check_patterns(xi).T
+    if not isinstance(merge_signs, bool):
+        raise wrong_type("merge_signs", "be True or False", merge_signs)
     if merge_signs:
         columns = columns * columns[:, :1]
     _, first, labels = np.unique(columns, axis=0, return_index=True, return_inverse=True)
@@ -286,7 +319,9 @@ def pattern_classes(xi: ArrayLike, *, merge_signs: bool = True) -> NDArray[np.in
 
 
 def _shape(n_patterns: int, n_spins: int) -> tuple[int, int]:
-    return (
-        integer(n_patterns, "n_patterns", minimum=1),
-        integer(n_spins, "n_spins", minimum=1),
+    shape = (
+        integer(n_patterns, "n_patterns", minimum=1, maximum=10**12),
+        integer(n_spins, "n_spins", minimum=1, maximum=10**12),
     )
+    affordable(17.0 * shape[0] * shape[1], "n_spins", f"{shape[0]} patterns of {shape[1]} spins")
+    return shape

@@ -7,8 +7,6 @@ positional argument per field of the jump) to an array of the same shape.
 from __future__ import annotations
 
 import math
-from abc import ABC, abstractmethod
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -17,8 +15,18 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit
 
-from tnhop._checks import broadcast, fail, integer, real, real_array, signs, wrong_type
+from tnhop._checks import (
+    broadcast,
+    complex_array,
+    fail,
+    integer,
+    real,
+    real_array,
+    signs,
+    wrong_type,
+)
 from tnhop._codec import register
+from tnhop._fitted_rate import ChebyshevRate, Rate, check_sign, field_values
 from tnhop._rate_integrals import HalfFourier, mode_integral
 
 __all__ = [
@@ -34,44 +42,11 @@ __all__ = [
 ]
 
 _UNDAMPED = "An undamped flip stays coherent and has no rate."
+_FARTHEST = 1e12  # field up to which the phases of the integral keep digits
 _ZERO_FIELD = 1e-12  # at beta = inf a field below this is a tie: rounding must not decide it
 
 
-class Rate(ABC):
-    """A function of one or several local fields.
-
-    Attributes
-    ----------
-    n_fields : int
-        Number of fields that the function takes; 0 if it ignores them all.
-    smooth : bool
-        False if the function jumps (zero temperature).
-    max_error : float
-        Largest deviation from the function that was asked for, in the units of the function.
-    """
-
-    @property
-    def n_fields(self) -> int:
-        """Number of fields that the function takes; 0 if it ignores them all."""
-        return 1
-
-    @property
-    def smooth(self) -> bool:
-        """Whether the function is continuous."""
-        return True
-
-    @property
-    def max_error(self) -> float:
-        """Largest deviation from the function that was asked for."""
-        return 0.0
-
-    @abstractmethod
-    def __call__(self, *fields: ArrayLike) -> NDArray[Any]:
-        """Evaluate at the fields; every array has the same shape, and so has the result."""
-
-    def thermodynamic(self) -> Rate:
-        """Return the limit of the function for N → ∞."""
-        return self
+MOST_DEGREE = 1000  # of the dense energy: its binomial coefficients are floats
 
 
 @register
@@ -97,7 +72,7 @@ class ConstantRate(Rate):
 
     def __call__(self, *fields: ArrayLike) -> NDArray[np.float64]:
         """Return the constant in the shape of the first field."""
-        return np.full(np.shape(fields[0]), self.value)
+        return np.full(field_values(fields[0]).shape, self.value)
 
 
 @register
@@ -123,8 +98,7 @@ class GlauberRate(Rate):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "beta", real(self.beta, "beta", minimum=0.0, infinite=True))
-        if self.sign not in (1, -1):
-            raise fail("sign", "be +1 or -1", f"it is {self.sign}")
+        check_sign(self.sign)
 
     @property
     def smooth(self) -> bool:
@@ -133,10 +107,11 @@ class GlauberRate(Rate):
 
     def __call__(self, *fields: ArrayLike) -> NDArray[np.float64]:
         """Evaluate at one field."""
-        h = np.asarray(fields[0], dtype=float)
+        h = field_values(fields[0])
         if math.isinf(self.beta):
             return 0.5 * (1 + self.sign * np.where(np.abs(h) < _ZERO_FIELD, 0.0, np.sign(h)))
-        return expit(self.sign * 2 * self.beta * h)
+        with np.errstate(over="ignore"):  # far fields: 0 or 1
+            return expit(2 * (self.sign * self.beta * h))
 
 
 @register
@@ -171,9 +146,11 @@ class DenseGlauberRate(Rate):
 
     def __post_init__(self) -> None:
         GlauberRate(self.beta, self.sign)
-        integer(self.degree, "degree", minimum=2)
-        real(self.step, "step", minimum=0.0)
+        integer(self.degree, "degree", minimum=2, maximum=MOST_DEGREE)
+        real(self.step, "step", minimum=0.0, maximum=1.0)
         column = signs(self.column, "column", ("n_patterns",))
+        if not column.size:
+            raise fail("column", "have an entry for every pattern", "it is empty")
         object.__setattr__(self, "column", tuple(int(entry) for entry in column))
 
     @property
@@ -188,12 +165,16 @@ class DenseGlauberRate(Rate):
 
     def __call__(self, *fields: ArrayLike) -> NDArray[np.float64]:
         """Evaluate at the overlaps of the other spins."""
-        n, h = self.degree, np.zeros(np.shape(fields[0]))
-        for entry, overlap in zip(self.column, fields, strict=True):
-            m = np.asarray(overlap, dtype=float)
-            # the odd part of the binomial expansion, written out so that step = 0 is its limit
-            for k in range(1, n + 1, 2):
-                h = h + math.comb(n, k) / n * entry * m ** (n - k) * self.step ** (k - 1)
+        overlaps = [field_values(m) for m in fields]
+        if len(overlaps) != len(self.column) or len({m.shape for m in overlaps}) > 1:
+            found = f"there are {[m.shape for m in overlaps]}"
+            raise fail("fields", f"be {len(self.column)} arrays of one shape", found)
+        n, h = self.degree, np.zeros(overlaps[0].shape)
+        with np.errstate(over="ignore", invalid="ignore"):
+            for entry, m in zip(self.column, overlaps, strict=True):
+                # the odd part of the binomial expansion, written out so that step = 0 is its limit
+                for k in range(1, n + 1, 2):
+                    h = h + math.comb(n, k) / n * entry * m ** (n - k) * self.step ** (k - 1)
         return GlauberRate(self.beta, self.sign)(h)
 
     def thermodynamic(self) -> Rate:
@@ -248,8 +229,7 @@ class SpinBosonRate(Rate):
             k = int(np.argmax(bad))
             found = f"mode {k} has gain {gain[k]:g} and loss {loss[k]:g}"
             raise fail("gain", "be at least 0 and below `loss` in coupled modes", found, _UNDAMPED)
-        if self.sign not in (1, -1):
-            raise fail("sign", "be +1 or -1", f"it is {self.sign}")
+        check_sign(self.sign)
         for name, values in zip(("g", *names), (g, omega, loss, gain), strict=True):
             object.__setattr__(self, name, tuple(map(float, values)))
         object.__setattr__(self, "Omega", real(self.Omega, "Omega"))
@@ -266,106 +246,25 @@ class SpinBosonRate(Rate):
 
     def half_fourier(self, h: ArrayLike) -> NDArray[np.complex128]:
         """Return the integral itself: W/2Ω² and, as imaginary part, the level shift over Ω²."""
-        return self._integral(-4.0 * self.sign * np.asarray(h, dtype=float))
+        field = field_values(h)
+        if np.abs(field).max(initial=0.0) > _FARTHEST:
+            found = f"it reaches {np.abs(field).max():g}"
+            raise fail("h", f"stay below {_FARTHEST:g}", found)
+        return self._integral(-4.0 * self.sign * field)
 
     def __call__(self, *fields: ArrayLike) -> NDArray[np.float64]:
         """Evaluate at one field; rounding below zero counts as zero."""
         return 2 * self.Omega**2 * np.maximum(self.half_fourier(fields[0]).real, 0.0)
 
 
-@register
-@dataclass(frozen=True)
-class ChebyshevRate(Rate):
-    """A smooth function of one field, stored as a Chebyshev series on ``|h| <= bound``.
-
-    Parameters
-    ----------
-    coefficients : tuple of float
-        Chebyshev coefficients on the scaled field ``h / bound``.
-    bound : float
-        Largest field at which the series may be evaluated.
-    max_error : float
-        Largest deviation from the fitted function, measured between the fitting points.
-    """
-
-    coefficients: tuple[float, ...]
-    bound: float
-    max_error: float = 0.0
-
-    def __call__(self, *fields: ArrayLike) -> NDArray[np.float64]:
-        """Evaluate at one field, inside the fitted interval."""
-        h = np.asarray(fields[0], dtype=float)
-        largest = float(np.abs(h).max(initial=0.0))
-        if largest > self.bound * (1 + 1e-9):
-            raise fail(
-                "h",
-                f"stay inside the fitted fields |h| <= {self.bound:g}",
-                f"it reaches {largest:g}",
-            )
-        value = np.polynomial.chebyshev.chebval(h / self.bound, self.coefficients)
-        return np.asarray(value, dtype=float)
-
-    @classmethod
-    def fit(
-        cls,
-        function: Callable[[NDArray[np.float64]], ArrayLike],
-        bound: float,
-        *,
-        tolerance: float = 1e-12,
-        max_degree: int = 256,
-        signed: bool = False,
-        name: str = "function",
-    ) -> ChebyshevRate:
-        """Fit a function of one field and measure the error between the fitting points.
-
-        Parameters
-        ----------
-        function : callable
-            Maps an array of fields to an array of values.
-        bound : float
-            Half-width of the interval of fields, greater than 0.
-        tolerance : float
-            Accepted error relative to the largest value.
-        max_degree : int
-            Largest degree tried; a function that needs more is refused as not smooth.
-        signed : bool
-            Whether negative values are allowed (amplitudes; never rates).
-        name : str
-            Name of the argument in error messages.
-
-        Raises
-        ------
-        ValueError
-            If the function is negative, not finite or not smooth.
-        """
-        bound = real(bound, "bound", above=0.0)
-        probe = bound * np.cos(np.pi * np.arange(1009) / 1008)
-        values = np.broadcast_to(real_array(function(probe), name), probe.shape)
-        if not signed and values.min() < 0:
-            h = probe[np.argmin(values)]
-            remedy = "For a signed amplitude use `ChebyshevRate.fit(..., signed=True)`."
-            raise fail(name, "be at least 0", f"it is {values.min():g} at the field {h:g}", remedy)
-        scale, degree = max(np.abs(values).max(), 1e-300), 8
-        while degree <= max_degree:
-            nodes = np.cos(np.pi * (np.arange(degree + 1) + 0.5) / (degree + 1))
-            samples = np.broadcast_to(np.asarray(function(bound * nodes), dtype=float), nodes.shape)
-            series = np.polynomial.chebyshev.chebfit(nodes, samples, degree)
-            error = np.abs(np.polynomial.chebyshev.chebval(probe / bound, series) - values).max()
-            if error <= tolerance * scale:
-                return cls(tuple(map(float, series)), bound, float(error))
-            degree *= 2
-        raise fail(
-            name,
-            "be a smooth function of the field",
-            f"a Chebyshev series of degree {degree // 2} still errs by {error:.1e}",
-            "Give a smooth function, or raise `tolerance` in `ChebyshevRate.fit`.",
-        )
-
-
 class _OfRate(Rate):
     """A function of the value of another rate."""
 
     rate: Rate
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.rate, Rate):
+            raise wrong_type("rate", "be a Rate", self.rate)
 
     @property
     def n_fields(self) -> int:
@@ -420,6 +319,10 @@ class ScaledRate(_OfRate):
 
     factor: complex
     rate: Rate
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        object.__setattr__(self, "factor", complex_array(self.factor, "factor", ()).item())
 
     @property
     def max_error(self) -> float:

@@ -10,7 +10,18 @@ import numba
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tnhop._checks import fail, integer, one_of, random_generator, real, signs
+from tnhop._checks import (
+    affordable,
+    fail,
+    integer,
+    integers,
+    one_of,
+    plain_array,
+    random_generator,
+    real,
+    real_array,
+    signs,
+)
 from tnhop._statistics import proportion_width
 from tnhop.couplings import check_couplings, hebb
 from tnhop.patterns import check_patterns, corrupt
@@ -119,10 +130,10 @@ def retrieve(
     >>> th.overlaps(xi, found.spins)[0].item(), found.converged.item()
     (1.0, True)
     """
-    start = np.asarray(s)
-    start = signs(start, "s", (*map(str, range(start.ndim - 1)), "n_spins"))
-    if start.ndim == 0:
+    ndim = real_array(s, "s").ndim
+    if ndim == 0:
         raise fail("s", "have shape (..., n_spins)", "it is a number")
+    start = signs(s, "s", (*map(str, range(ndim - 1)), "n_spins"))
     couplings = check_couplings(J, start.shape[-1], "J")
     one_of(update, "update", ["asynchronous", "synchronous"])
     integer(max_sweeps, "max_sweeps", minimum=1)
@@ -239,8 +250,13 @@ def basin(
     n_patterns, n_spins = patterns.shape
     integer(n_samples, "n_samples", minimum=1)
     real(threshold, "threshold", minimum=-1.0, maximum=1.0)
-    wrong = [integer(n, "n_flips", minimum=0, maximum=n_spins) for n in np.atleast_1d(n_flips)]
-    J = couplings(patterns) if callable(couplings) else check_couplings(couplings, n_spins)
+    listed = plain_array(n_flips, "n_flips")
+    if listed.ndim > 1:
+        raise fail("n_flips", "have shape (n_corruptions,)", f"has shape {listed.shape}")
+    wrong = integers(np.atleast_1d(listed), "n_flips", minimum=0, maximum=n_spins)
+    affordable(40.0 * n_samples * n_spins, "n_samples", f"{n_samples} samples")
+    J = couplings(patterns) if callable(couplings) else couplings
+    J = check_couplings(J, n_spins)
     generator, mine = random_generator(rng), patterns[np.arange(n_samples) % n_patterns]
     success, overlap = np.zeros(len(wrong)), np.zeros(len(wrong))
     for k, n in enumerate(wrong):

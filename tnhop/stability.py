@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import brentq
 
-from tnhop._checks import fail, integer, random_generator, real
+from tnhop._checks import fail, integer, members, random_generator, real, wrong_type
 from tnhop._phase_flow import Derivatives, PhaseFlow
 from tnhop.model import Model
 from tnhop.problem import ConvergenceError
@@ -160,7 +160,8 @@ def fixed_points(
     integer(n_starts, "n_starts", minimum=0)
     radius = np.full(model.n_spins, real(length, "length", above=0.0, maximum=1.0))
     generator = random_generator(rng)
-    tried = [flow.pack(state, "starts") for state in starts]
+    given = members(starts, "starts", "be a sequence of product states", ProductState)
+    tried = [flow.pack(state, "starts") for state in given]
     tried += [_variables(model, radius[:, None] * bloch) for bloch in _typical(model)]
     for _ in range(n_starts):
         bloch = generator.normal(size=(model.n_spins, 3))
@@ -246,6 +247,8 @@ def critical_point(
     >>> found.kind, round(found.value, 8)
     ('Hopf', 0.3202496)
     """
+    if not callable(make_model):
+        raise wrong_type("make_model", "be a function that returns a Model", make_model)
     known: dict[float, tuple[PhaseFlow, Real]] = {}
 
     def solved(value: float) -> tuple[PhaseFlow, Real]:

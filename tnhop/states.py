@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,9 +13,21 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import gammainc
 from scipy.stats import poisson
 
-from tnhop._checks import fail, integer, real, real_array, signs, wrong_type
+from tnhop._checks import (
+    affordable,
+    complex_array,
+    fail,
+    integer,
+    integers,
+    real,
+    real_array,
+    shown,
+    signs,
+    wrong_type,
+)
 from tnhop._codec import register
 from tnhop._modes import wigner_function
+from tnhop._state_checks import DOORS, guarded
 from tnhop.model import Model
 from tnhop.operators import SPIN_OPERATORS, bloch_components, kind_of, normal_order
 from tnhop.terms import Operator, Term, number, sigma
@@ -24,8 +37,26 @@ __all__ = ["ModeFunctionals", "ProductState", "StateFunctionals", "pattern_state
 _LOCAL = {name: bloch_components(matrix) for name, matrix in SPIN_OPERATORS.items()}
 
 
+_BRIGHTEST = 1e50  # amplitude of a coherent state; its fourth power is a number
+_MOST_REDUCED = 8  # spins of a reduced state that is made of 4^n expectation values
+
+
 class StateFunctionals:
     """What every state offers from its expectation values and its distribution of overlaps."""
+
+    def __init_subclass__(cls) -> None:
+        """Put the checks of arguments before the methods of a class of states."""
+        for name, doors in DOORS.items():
+            method = getattr(cls, name, None)
+            if method is not None and not hasattr(method, "__wrapped__"):
+                setattr(cls, name, guarded(method, doors))
+
+    n_spins: Any
+    dims: Any
+
+    def size(self) -> tuple[int, int]:
+        """Return the numbers of spins and modes."""
+        return self.n_spins, len(self.dims) - self.n_spins
 
     def expect(self, operators: Sequence[Operator]) -> NDArray[np.complex128]:
         """Return the expectation values of operators, shape (n_operators,)."""
@@ -81,6 +112,9 @@ class StateFunctionals:
         sites : sequence of int
             Positions of the spins; the cost is 4**n expectation values.
         """
+        sites = integers(sites, "sites", minimum=0, maximum=self.size()[0] - 1)
+        if len(sites) > _MOST_REDUCED:
+            raise fail("sites", f"be at most {_MOST_REDUCED} spins", f"there are {len(sites)}")
         words = list(itertools.product("Ixyz", repeat=len(sites)))
         products = [Operator((Term(1.0, tuple(zip(sites, word, strict=True))),)) for word in words]
         rho = np.zeros((2 ** len(sites),) * 2, dtype=complex)
@@ -107,7 +141,11 @@ class ModeFunctionals:
         """Return those of all modes, filled up with zeros, shape (n_modes, largest fock_dim)."""
         P = np.zeros((len(levels), max(levels)))
         for mode, n in enumerate(levels):
-            P[mode, :n] = self.photon_distribution(mode)
+            own = self.photon_distribution(mode)
+            if len(own) != n:
+                raise fail("levels", "be the kept levels of the modes",
+                           f"mode {mode} has {len(own)} instead of {n}")  # fmt: skip
+            P[mode, :n] = own
         return P
 
     def wigner(self, mode: int, x: ArrayLike, p: ArrayLike) -> NDArray[np.float64]:
@@ -126,6 +164,8 @@ class ModeFunctionals:
         *Cost.* n_x n_p fock_dim² Laguerre functions.
         """
         quadratures = real_array(x, "x", ("n_x",)), real_array(p, "p", ("n_p",))
+        values = 80.0 * quadratures[0].size * quadratures[1].size
+        affordable(values, "x", f"{quadratures[0].size} times {quadratures[1].size} points")
         return wigner_function(self.mode_state(mode), *quadratures)
 
 
@@ -150,10 +190,14 @@ class ProductState(StateFunctionals):
     alpha: NDArray[np.complex128]
 
     def __post_init__(self) -> None:
-        real_array(self.bloch, "bloch", ("n_spins", 3))
-        alpha = np.asarray(self.alpha)
-        if alpha.ndim != 1 or not np.all(np.isfinite(alpha)):
-            raise fail("alpha", "be finite numbers of shape (n_modes,)", f"it is {self.alpha!r}")
+        put = functools.partial(object.__setattr__, self)
+        put("bloch", real_array(self.bloch, "bloch", ("n_spins", 3)))
+        put("alpha", complex_array(self.alpha, "alpha", ("n_modes",)))
+        _check_range(self.alpha)
+
+    def size(self) -> tuple[int, int]:
+        """Return the numbers of spins and modes."""
+        return len(self.bloch), len(self.alpha)
 
     def misfit(self, model: Model) -> str | None:
         """Return what keeps the state from being one of the model, or None."""
@@ -287,11 +331,10 @@ def product_state(
 
 
 def _amplitudes(model: Model, alpha: ArrayLike) -> NDArray[np.complex128]:
-    array = np.asarray(alpha)
-    if array.dtype.kind not in "iufc" or not np.all(np.isfinite(array)):
-        raise fail("alpha", "be finite numbers", f"it is {alpha!r}")
+    array = complex_array(alpha, "alpha")
     if array.ndim and array.shape != (model.n_modes,):
         raise fail("alpha", f"have shape ({model.n_modes},)", f"has shape {array.shape}")
+    _check_range(array)
     values = np.broadcast_to(array, (model.n_modes,)).astype(complex)
     for k, site in enumerate(model.modes):
         tail = coherent_tail(values[k], model.sites[site].dim)
@@ -302,9 +345,27 @@ def _amplitudes(model: Model, alpha: ArrayLike) -> NDArray[np.complex128]:
     return values
 
 
+def _check_range(alpha: NDArray[Any]) -> None:
+    """Refuse amplitudes whose square is no number."""
+    if np.abs(alpha).max(initial=0.0) > _BRIGHTEST:
+        found = f"it reaches {np.abs(alpha).max():.3g}"
+        raise fail("alpha", f"be at most {_BRIGHTEST:g} in size", found)
+
+
 def coherent_tail(alpha: complex, dim: int) -> float:
     """Return the weight of a coherent state above `dim` levels: its photon number is Poissonian."""
     return float(gammainc(dim, abs(alpha) ** 2))
+
+
+def check_dims(state: Any, dims: Any) -> tuple[int, ...]:
+    """Check the dimensions of all sites of a product state: 2 for every spin, then the modes."""
+    if not isinstance(state, ProductState):
+        raise wrong_type("state", "be a ProductState", state)
+    found, (n_spins, n_modes) = integers(dims, "dims", minimum=2), state.size()
+    if len(found) != n_spins + n_modes or set(found[:n_spins]) - {2}:
+        spec = f"begin with {n_spins} times 2 and go on with {n_modes} modes"
+        raise fail("dims", spec, f"it is {shown(found)}")
+    return tuple(found)
 
 
 def coherent_ket(alpha: complex, dim: int) -> NDArray[np.complex128]:

@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from numbers import Number
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tnhop._checks import fail, integer, one_of, real_array, wrong_type
+from tnhop._checks import fail, integer, members, one_of, real_array, shown, wrong_type
 from tnhop._codec import digest, register
 from tnhop.operators import PAULI_COMPONENTS, adjoint_name, kind_of, multiply_names
 from tnhop.rates import Rate, as_amplitude
@@ -58,14 +58,9 @@ class Term:
     factors: Factors = ()
 
     def __post_init__(self) -> None:
-        if isinstance(self.coefficient, bool) or not isinstance(self.coefficient, Number):
-            raise wrong_type("coefficient", "be a number", self.coefficient)
-        value = complex(self.coefficient)
-        if not np.isfinite(value):
-            raise fail("coefficient", "be finite", f"it is {self.coefficient}")
-        pairs = self.factors.items() if isinstance(self.factors, Mapping) else self.factors
+        value = _number(self.coefficient, "coefficient")
         local: dict[int, str] = {}
-        for site, name in pairs:
+        for site, name in _pairs(self.factors):
             integer(site, "site", minimum=0)
             kind = kind_of(name)
             if site in local and kind_of(local[site]) != kind:
@@ -90,6 +85,8 @@ class Term:
 
     def __mul__(self, other: Term) -> Term:
         """Return the product, this term standing left."""
+        if not isinstance(other, Term):
+            raise wrong_type("other", "be a Term", other, "Sums and multiples are Operators.")
         return Term(self.coefficient * other.coefficient, self.factors + other.factors)
 
 
@@ -113,13 +110,14 @@ class Operator:
     (0, 3)
     """
 
+    # NumPy leaves products and sums with its numbers and arrays to this class
+    __array_ufunc__: ClassVar[None] = None
+
     terms: tuple[Term, ...] = ()
 
     def __post_init__(self) -> None:
         total: dict[Factors, complex] = {}
-        for term in self.terms:
-            if not isinstance(term, Term):
-                raise wrong_type("terms", "be an iterable of Term", term)
+        for term in members(self.terms, "terms", "be an iterable of Term", Term):
             total[term.factors] = total.get(term.factors, 0.0) + term.coefficient
         merged = (Term(value, factors) for factors, value in sorted(total.items()) if value != 0)
         object.__setattr__(self, "terms", tuple(merged))
@@ -127,6 +125,7 @@ class Operator:
     @classmethod
     def sum(cls, operators: Iterable[Operator]) -> Operator:
         """Add many operators at once, in linear time."""
+        operators = members(operators, "operators", "be an iterable of Operator", Operator)
         return cls(tuple(term for operator in operators for term in operator.terms))
 
     @property
@@ -173,13 +172,43 @@ class Operator:
 
     def __truediv__(self, other: complex) -> Operator:
         """Return the operator divided by a number."""
-        return self * (1 / other)
+        number = _number(other, "other")
+        if not abs(number) > 1e-308:
+            raise fail("other", "be a number that divides", f"it is {other}")
+        return self * (1 / number)
+
+
+def _number(value: Any, name: str) -> complex:
+    """Accept a finite number."""
+    if isinstance(value, bool) or not isinstance(value, Number):
+        raise wrong_type(name, "be a number", value)
+    try:
+        number = complex(value)  # type: ignore[call-overload]
+    except (OverflowError, TypeError):  # beyond the range of numbers, or of another kind
+        raise fail(name, "be a finite number", f"it is {shown(value)}") from None
+    if not np.isfinite(number):
+        raise fail(name, "be finite", f"it is {value}")
+    return number
+
+
+def _pairs(factors: Any) -> list[tuple[Any, Any]]:
+    """Accept a mapping, or pairs, of sites and names."""
+    condition = "be a mapping or pairs of sites and names"
+    found = []
+    items = factors.items() if isinstance(factors, Mapping) else factors
+    for pair in members(items, "factors", condition, object):
+        if not isinstance(pair, tuple | list) or len(pair) != 2 or not isinstance(pair[1], str):
+            raise wrong_type("factors", condition, pair)
+        found.append((pair[0], pair[1]))
+    return found
 
 
 def as_operator(value: Operator | Term | complex) -> Operator:
     """Accept an Operator, a Term or a number (a multiple of the identity)."""
     if isinstance(value, Operator):
         return value
+    if not isinstance(value, Term | Number):
+        raise wrong_type("other", "be an Operator, a Term or a number", value)
     return Operator((value if isinstance(value, Term) else Term(value),))
 
 
@@ -344,7 +373,10 @@ class FieldJump:
     ) -> None:
         site = integer(site, "site", minimum=0)
         weights = np.atleast_2d(real_array(fields, "fields"))
-        if weights.ndim != 2 or not site < weights.shape[1]:
+        with np.errstate(over="ignore"):
+            if not np.isfinite(np.abs(weights).sum()):
+                raise fail("fields", "have entries with a finite sum", "they overflow")
+        if weights.ndim != 2 or not weights.size or not site < weights.shape[1]:
             spec = "have shape (n_sites,) or (n_fields, n_sites) with n_sites > site"
             raise fail("fields", spec, f"has shape {np.shape(fields)} and site = {site}")
         if weights[:, site].any():
@@ -355,7 +387,7 @@ class FieldJump:
         # the largest field that any method can ask for, with the self term of mean field
         bound = float((np.abs(weights).sum(axis=1) + np.abs(own)).max())
         pairs = []
-        for name, value in dict(amplitudes).items():
+        for name, value in _amplitudes(amplitudes):
             if kind_of(name) != "spin":
                 raise fail("amplitudes", "belong to spin operators", f"one belongs to '{name}'")
             rate = as_amplitude(value, bound, f"amplitudes['{name}']", len(weights))
@@ -373,7 +405,7 @@ class FieldJump:
     @staticmethod
     def _own_fields(self_field: ArrayLike, n_fields: int) -> NDArray[np.float64]:
         own = np.atleast_1d(real_array(self_field, "self_field"))
-        own = np.broadcast_to(own, (n_fields,)) if own.size == 1 else own
+        own = np.broadcast_to(own, (n_fields,)) if own.shape == (1,) else own
         if own.shape != (n_fields,):
             raise fail("self_field", "give one number per field", f"has shape {own.shape}")
         return own
@@ -391,3 +423,13 @@ class FieldJump:
     def __hash__(self) -> int:
         """Hash by content."""
         return hash((self.site, self.amplitudes, self.fields.tobytes(), self.self_field))
+
+
+def _amplitudes(amplitudes: Any) -> list[tuple[str, Any]]:
+    """Accept a mapping, or pairs, of names and amplitudes."""
+    condition = "be a mapping from names of operators to amplitudes"
+    items = amplitudes.items() if isinstance(amplitudes, Mapping) else amplitudes
+    pairs = members(items, "amplitudes", condition, tuple | list)
+    if any(len(pair) != 2 or not isinstance(pair[0], str) for pair in pairs):
+        raise wrong_type("amplitudes", condition, amplitudes)
+    return [*dict(pairs).items()]

@@ -359,7 +359,7 @@ def test_misfit_says_what_differs():
 @pytest.mark.parametrize(
     ("change", "text"),
     [
-        ({"epsilon": 0.0}, "Argument `epsilon` must be greater than 0, but it is 0.0."),
+        ({"epsilon": 0.0}, "Argument `epsilon` must be greater than 0, but it is 0."),
         ({"order": [0, 0, 1, 2, 3, 4]}, "hold every one of the 6 sites once"),
         ({"n_spins": 5}, "begin with a 2 for every spin"),
         ({"tensors": ()}, "be one per site, but there are 0 for 6 sites"),

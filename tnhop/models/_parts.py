@@ -8,16 +8,26 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tnhop._checks import broadcast, fail, non_negative, real_array
+from tnhop._checks import broadcast, fail, integer, non_negative, real_array
 from tnhop.model import Recipe
 from tnhop.terms import Jump, Operator, sigma
+
+_LARGEST = 1e100  # of a rate or a frequency: products of three or four stay numbers
+
+
+def moderate(array: NDArray[np.float64], name: str) -> NDArray[np.float64]:
+    """Refuse rates and frequencies whose products leave the range of numbers."""
+    largest = np.abs(array).max(initial=0.0)
+    if largest > _LARGEST:
+        raise fail(name, f"be below {_LARGEST:g}", f"contains {largest:g}")
+    return array
 
 
 def spin_fields(n_spins: int, **axes: tuple[str, ArrayLike]) -> Operator:
     """Return Σ_k value_k σ_k for every ``name=(axis, value)``, a number or one value per spin."""
     parts = []
     for name, (axis, value) in axes.items():
-        values = broadcast(value, name, n_spins, "spin")
+        values = moderate(broadcast(value, name, n_spins, "spin"), name)
         parts += [values[k] * sigma(axis)(k) for k in range(n_spins) if values[k]]
     return Operator.sum(parts)
 
@@ -29,7 +39,7 @@ def spin_jumps(
     jumps = []
     rates = {"decay": ("-", decay), "pumping": ("+", pumping), "dephasing": ("z", dephasing)}
     for name, (operator, value) in rates.items():
-        values = non_negative(broadcast(value, name, n_spins, "spin"), name)
+        values = moderate(non_negative(broadcast(value, name, n_spins, "spin"), name), name)
         jumps += [
             Jump(math.sqrt(values[k]) * sigma(operator)(k)) for k in range(n_spins) if values[k]
         ]
@@ -38,7 +48,10 @@ def spin_jumps(
 
 def mode_couplings(g: ArrayLike, n_spins: int | None) -> NDArray[np.float64]:
     """Check spin–mode couplings of shape (n_modes, n_spins), catching the transposed array."""
-    couplings = real_array(g, "g", ("n_modes", n_spins or "n_spins"))
+    if n_spins is not None:
+        n_spins = integer(n_spins, "n_spins", minimum=1)
+    couplings = real_array(g, "g", ("n_modes", "n_spins" if n_spins is None else n_spins))
+    moderate(couplings, "g")
     if n_spins is None and couplings.shape[0] > couplings.shape[1]:
         remedy = f"Transpose it, or confirm with `n_spins={couplings.shape[1]}`."
         found = f"has shape {couplings.shape}, more modes than spins"
@@ -52,9 +65,9 @@ def mode_rates(
     n_modes: int, omega: ArrayLike, loss: ArrayLike, gain: ArrayLike
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Check frequencies, losses and gains of the modes; gain must stay below loss."""
-    frequency = broadcast(omega, "omega", n_modes, "mode")
-    down = non_negative(broadcast(loss, "loss", n_modes, "mode"), "loss")
-    up = non_negative(broadcast(gain, "gain", n_modes, "mode"), "gain")
+    frequency = moderate(broadcast(omega, "omega", n_modes, "mode"), "omega")
+    down = moderate(non_negative(broadcast(loss, "loss", n_modes, "mode"), "loss"), "loss")
+    up = moderate(non_negative(broadcast(gain, "gain", n_modes, "mode"), "gain"), "gain")
     unstable = (up > 0) & (up >= down)
     if unstable.any():
         k = int(np.argmax(unstable))

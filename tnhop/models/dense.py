@@ -9,7 +9,7 @@ from tnhop._checks import integer
 from tnhop.model import Model, spins
 from tnhop.models._parts import recipe, spin_fields
 from tnhop.patterns import check_patterns
-from tnhop.rates import DenseGlauberRate, SqrtRate
+from tnhop.rates import MOST_DEGREE, DenseGlauberRate, SqrtRate
 from tnhop.terms import FieldJump
 
 __all__ = ["dense_hopfield"]
@@ -58,7 +58,7 @@ def dense_hopfield(
     References
     ----------
     .. [1] D. Krotov, J. J. Hopfield, Advances in Neural Information Processing Systems 29 (2016).
-    .. [2] K. Kimura, K. Kato, arXiv:2411.02883.
+    .. [2] T. Kimura, K. Kato, arXiv:2411.02883.
 
     Examples
     --------
@@ -66,7 +66,7 @@ def dense_hopfield(
     3
     """
     patterns = check_patterns(xi)
-    degree = integer(degree, "degree", minimum=2)
+    degree = integer(degree, "degree", minimum=2, maximum=MOST_DEGREE)
     n_spins = patterns.shape[1]
     jumps = []
     for k in range(n_spins):

@@ -167,7 +167,7 @@ def dicke(
     >>> dicke(3, g=0.7, omega=1.0, Omega=0.5, loss=1.0, fock_dim=8).n_modes
     1
     """
-    size = integer(n_spins, "n_spins", minimum=1)
+    size = len(spins(integer(n_spins, "n_spins", minimum=1)))  # not too many
     couplings = np.full((1, size), real(g, "g") / math.sqrt(size))
     model = multimode_dicke(
         couplings, omega=omega, Omega=Omega, loss=loss, gain=gain, fock_dim=fock_dim, decay=decay,

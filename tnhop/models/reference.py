@@ -8,7 +8,16 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.linalg import expm
 
-from tnhop._checks import broadcast, increasing_times, integer, real, real_array
+from tnhop._checks import (
+    broadcast,
+    complex_array,
+    fail,
+    increasing_times,
+    integer,
+    non_negative,
+    real,
+    real_array,
+)
 from tnhop.model import Model, modes, spins
 from tnhop.models._parts import mode_rates, recipe, spin_fields, spin_jumps
 from tnhop.terms import Jump, create, destroy, number
@@ -20,6 +29,8 @@ __all__ = [
     "dephased_ising_solution",
     "independent_spins",
 ]
+
+_LONGEST = 1e8  # phase that keeps half of its digits
 
 
 def independent_spins(
@@ -93,6 +104,10 @@ def bloch_solution(
     -------
     ndarray, shape (n_times, 3)
     """
+    Omega, longitudinal = real(Omega, "Omega"), real(longitudinal, "longitudinal")
+    decay, pumping = real(decay, "decay", minimum=0.0), real(pumping, "pumping", minimum=0.0)
+    dephasing = real(dephasing, "dephasing", minimum=0.0)
+    t = _followed(times, max(abs(Omega), abs(longitudinal), decay, pumping, dephasing))
     b, T1, T2 = 2 * longitudinal, decay + pumping, (decay + pumping) / 2 + 2 * dephasing
     generator = np.array(
         [
@@ -103,7 +118,16 @@ def bloch_solution(
         ]
     )
     start = np.append(real_array(bloch, "bloch", (3,)), 1.0)
-    return np.array([(expm(generator * t) @ start)[:3] for t in increasing_times(times)])
+    return np.array([(expm(generator * now) @ start)[:3] for now in t])
+
+
+def _followed(times: ArrayLike, rate: float) -> NDArray[np.float64]:
+    """Check times over which phases keep their digits."""
+    t = increasing_times(times)
+    if t[-1] * rate > _LONGEST:
+        found = f"the last one is {t[-1]:g} and the largest rate {rate:g}"
+        raise fail("times", f"end before {_LONGEST:g} over the largest rate", found)
+    return t
 
 
 def damped_mode(
@@ -172,11 +196,16 @@ def damped_mode_solution(
     dict of ndarray, shape (n_times,)
         ``alpha`` (complex) and ``occupation``.
     """
-    t = increasing_times(times)
-    s = (loss - gain) / 2 + 1j * omega
-    rest = -1j * drive / s
-    amplitude = rest + (alpha - rest) * np.exp(-s * t)
-    thermal = gain / (loss - gain) * -np.expm1(-(loss - gain) * t) if gain else 0.0 * t
+    frequency, down, up = (float(value[0]) for value in mode_rates(1, omega, loss, gain))
+    strength, start = real(drive, "drive"), complex_array(alpha, "alpha", ()).item()
+    t = _followed(times, max(abs(frequency), abs(strength), down))
+    s = (down - up) / 2 + 1j * frequency
+    if s:
+        rest = -1j * strength / s
+        amplitude = rest + (start - rest) * np.exp(-s * t)
+    else:  # nothing but the drive
+        amplitude = start - 1j * strength * t
+    thermal = up / (down - up) * -np.expm1(-(down - up) * t) if up else 0.0 * t
     return {"alpha": amplitude, "occupation": np.abs(amplitude) ** 2 + thermal}
 
 
@@ -209,9 +238,10 @@ def dephased_ising_solution(
     """
     r = real_array(bloch, "bloch", ("n_spins", 3))
     J = real_array(couplings, "couplings", (len(r), len(r)))
-    t = increasing_times(times)[:, None]
-    rate = 2 * broadcast(dephasing, "dephasing", len(r), "spin")
+    rate = 2 * non_negative(broadcast(dephasing, "dephasing", len(r), "spin"), "dephasing")
     field = 2 * broadcast(longitudinal, "longitudinal", len(r), "spin")
+    largest = max(np.abs(array).max(initial=0.0) for array in (J, rate, field))
+    t = _followed(times, float(largest))[:, None]
     angle = 2 * J * t[..., None]
     factors = np.cos(angle) - 1j * r[:, 2] * np.sin(angle)
     # sigma^+ = (x + iy)/2 turns as exp(2 i b t) under H = b sigma^z

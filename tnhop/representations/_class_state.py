@@ -26,6 +26,10 @@ class ClassState(StateFunctionals):
         """The classes of interchangeable spins."""
         return SpinClasses(self.labels, self.signs)
 
+    def size(self) -> tuple[int, int]:
+        """Return the numbers of spins and modes."""
+        return len(self.labels), len(getattr(self, "fock_dims", ()))
+
     @property
     def class_distribution(self) -> Real:
         """P(n₁, n₂, ...) of the numbers of up spins in all classes, shape (N₁ + 1, N₂ + 1, ...).

@@ -15,8 +15,8 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from tnhop._checks import check_shape, fail, wrong_type
-from tnhop.operators import LocalBasis, kind_of, local_matrix
+from tnhop._checks import check_shape, fail, integer, integers, members, real, shown, wrong_type
+from tnhop.operators import LocalBasis, kind_of, local_matrix, mode_basis, spin_basis
 from tnhop.terms import Factors, Operator, pauli_terms
 
 Real = NDArray[np.float64]
@@ -296,15 +296,30 @@ def split_vector(vector: Real, sizes: Sequence[int], cutoff: float) -> list[Real
     return [*chain, rest.reshape(bond, sizes[-1], 1)]
 
 
-def check_chain(tensors: Sequence[NDArray[Any]], order: Index, dims: Index, n_spins: int) -> None:
+def geometry(dims: Any, order: Any, n_spins: Any) -> tuple[list[int], list[int], int]:
+    """Check dimensions of the sites, sites by position, and how many sites are spins."""
+    dims = integers(dims, "dims", minimum=2, maximum=10**6)
+    n_sites = len(dims)
+    order = integers(order, "order", minimum=0)
+    if sorted(order) != list(range(n_sites)) or not n_sites:
+        found = f"it is {shown(order)}"
+        raise fail("order", f"hold every one of the {n_sites} sites once", found)
+    n_spins = integer(n_spins, "n_spins", minimum=0, maximum=n_sites)
+    if set(dims[:n_spins]) - {2}:
+        found = f"dims = {shown(dims)} and n_spins = {n_spins}"
+        raise fail("dims", "begin with a 2 for every spin", found)
+    return dims, order, n_spins
+
+
+def checked_weight(epsilon: Any) -> float:
+    """Check the weight ε of the coordinates of spins, by which they are also divided."""
+    return real(real(epsilon, "epsilon", above=0.0), "epsilon", minimum=1e-30, maximum=1e30)
+
+
+def check_chain(tensors: Any, order: list[int], dims: list[int]) -> tuple[Real, ...]:
     """Refuse tensors that do not form a chain over the sites."""
     n_sites = len(dims)
-    if not np.array_equal(np.sort(order), np.arange(n_sites)) or not n_sites:
-        found = f"it is {order.tolist()}"
-        raise fail("order", f"hold every one of the {n_sites} sites once", found)
-    if not 0 <= n_spins <= n_sites or np.any(dims[:n_spins] != 2):
-        found = f"dims = {dims.tolist()} and n_spins = {n_spins}"
-        raise fail("dims", "begin with a 2 for every spin", found)
+    tensors = tuple(members(tensors, "tensors", "be real arrays, one per site", np.ndarray))
     if len(tensors) != n_sites:
         raise fail("tensors", "be one per site", f"there are {len(tensors)} for {n_sites} sites")
     bond = 1
@@ -312,8 +327,9 @@ def check_chain(tensors: Sequence[NDArray[Any]], order: Index, dims: Index, n_sp
         if tensor.dtype.kind != "f":
             raise wrong_type(f"tensors[{n}]", "be a real array", tensor)
         right: int | str = 1 if n == n_sites - 1 else "bond"
-        check_shape(tensor, f"tensors[{n}]", (bond, int(dims[site]) ** 2, right))
+        check_shape(tensor, f"tensors[{n}]", (bond, dims[site] ** 2, right))
         bond = tensor.shape[2]
+    return tensors
 
 
 def open_coordinates(
@@ -416,3 +432,9 @@ def from_quimb(mps: Any) -> tuple[NDArray[Any], ...]:
     if copied.exponent:  # quimb may carry powers of ten beside its tensors
         arrays[0] = arrays[0] * 10.0 ** float(copied.exponent)
     return tuple(A.transpose(0, 2, 1) for A in arrays)
+
+
+def local_bases(dims: Index, order: Index, n_spins: int, epsilon: float) -> list[LocalBasis]:
+    """Bases by position."""
+    spin = spin_basis(epsilon)
+    return [spin if site < n_spins else mode_basis(int(dims[site])) for site in order.tolist()]

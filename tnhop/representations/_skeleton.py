@@ -301,6 +301,8 @@ def rank_estimate(table: FieldTable, cut: int, tolerance: float, rate_tolerance:
     Sampled configurations of the left side stand for all of them.
     """
     rng = np.random.default_rng(0)
+    if not len(table.axes):  # no field sees another spin: every rate is one number
+        return 1
     axes = np.array([axis[:cut] for axis in table.axes])
     share = np.linspace(0, 0.5, _ESTIMATE)[:, None]
     kets = axes[rng.integers(0, len(axes), _ESTIMATE)] * np.where(

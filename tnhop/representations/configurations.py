@@ -169,6 +169,10 @@ class _Weighted(StateFunctionals):
         """Their weights, of sum one, shape (n,)."""
         raise NotImplementedError
 
+    def size(self) -> tuple[int, int]:
+        """Return the numbers of spins and modes."""
+        return self.configurations.shape[1], 0
+
     def misfit(self, model: Model) -> str | None:
         """Return what keeps the state from being one of the model, or None."""
         n_spins = self.configurations.shape[1]

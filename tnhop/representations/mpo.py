@@ -285,6 +285,8 @@ def predicted_bond(
         Bond beyond which nobody wants to know: what is then returned may be too small, but is
         larger than this.
     """
+    if not isinstance(model, Model):
+        raise wrong_type("model", "be a Model", model)
     _check_tolerances(tolerance, rate_tolerance)
     if enough is not None:
         integer(enough, "enough", minimum=1)

@@ -10,24 +10,27 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tnhop._checks import check_shape, fail, integer
+from tnhop._checks import complex_array, fail, integer, integers, real
 from tnhop._codec import register
 from tnhop.model import Model
-from tnhop.operators import SPIN_OPERATORS, LocalBasis, mode_basis, spin_basis
+from tnhop.operators import SPIN_OPERATORS, LocalBasis, mode_basis
 from tnhop.representations._mps_tools import (
     characteristic,
     check_chain,
+    checked_weight,
     compiled,
     contracted,
     coordinates_of,
     from_quimb,
     functional,
+    geometry,
+    local_bases,
     matrix_of,
     open_coordinates,
     pair_plan,
@@ -38,7 +41,13 @@ from tnhop.representations._mps_tools import (
     to_quimb,
     witness_pairs,
 )
-from tnhop.states import ModeFunctionals, ProductState, StateFunctionals, coherent_ket
+from tnhop.states import (
+    ModeFunctionals,
+    ProductState,
+    StateFunctionals,
+    check_dims,
+    coherent_ket,
+)
 from tnhop.terms import Operator
 
 __all__ = ["MPSState"]
@@ -51,14 +60,6 @@ _MAX_BLOCK = 2**8  # of a block whose partial transpose is diagonalised
 _MAX_PHASES = 5e6  # phases times bond of a joint distribution
 _CHUNK = 2**18  # entries of a stack of phases
 _PAULI = np.array([SPIN_OPERATORS[name] for name in "Ixyz"])
-
-
-def _local_bases(
-    dims: NDArray[np.intp], order: NDArray[np.intp], n_spins: int, epsilon: float
-) -> list[LocalBasis]:
-    """Bases by position."""
-    spin = spin_basis(epsilon)
-    return [spin if site < n_spins else mode_basis(int(dims[site])) for site in order.tolist()]
 
 
 @register
@@ -102,12 +103,13 @@ class MPSState(StateFunctionals, ModeFunctionals):
     epsilon: float
 
     def __post_init__(self) -> None:
-        for name in ("order", "dims"):
-            object.__setattr__(self, name, np.array(getattr(self, name), dtype=np.intp))
-        object.__setattr__(self, "tensors", tuple(self.tensors))
-        if not self.epsilon > 0:
-            raise fail("epsilon", "be greater than 0", f"it is {self.epsilon}")
-        check_chain(self.tensors, self.order, self.dims, self.n_spins)
+        put = partial(object.__setattr__, self)
+        dims, order, n_spins = geometry(self.dims, self.order, self.n_spins)
+        put("dims", np.array(dims, dtype=np.intp))
+        put("order", np.array(order, dtype=np.intp))
+        put("n_spins", n_spins)
+        put("tensors", check_chain(self.tensors, order, dims))
+        put("epsilon", checked_weight(self.epsilon))
 
     @classmethod
     def from_product(
@@ -126,6 +128,9 @@ class MPSState(StateFunctionals, ModeFunctionals):
         epsilon : float
             Weight of the coordinates of spins.
         """
+        check_dims(state, dims)
+        epsilon = checked_weight(epsilon)
+        order = integers(order, "order", minimum=0, maximum=len(dims) - 1)
         vectors = [np.array([1.0, epsilon * z, epsilon * x, epsilon * y])
                    for x, y, z in state.bloch]  # fmt: skip
         for alpha, dim in zip(state.alpha, dims[len(state.bloch) :], strict=True):
@@ -156,20 +161,22 @@ class MPSState(StateFunctionals, ModeFunctionals):
             Relative weight discarded at every cut, in the norm with weights ε; 0 keeps everything
             above rounding.
         """
-        rho, total = np.asarray(rho), math.prod(map(int, dims))
-        check_shape(rho, "rho", (total, total))
+        dims, order, n_spins = geometry(dims, order, n_spins)
+        epsilon = checked_weight(epsilon)
+        real(cutoff, "cutoff", minimum=0.0, maximum=1.0)
+        rho = complex_array(rho, "rho", (math.prod(dims), math.prod(dims)))
         defect = np.linalg.norm(rho - rho.conj().T)
         if defect > 1e-8 * np.linalg.norm(rho):
             raise fail("rho", "be Hermitian", f"it differs from its adjoint by {defect:.1e}")
-        bases = _local_bases(np.asarray(dims), np.asarray(order), n_spins, epsilon)
+        bases = local_bases(np.asarray(dims), np.asarray(order), n_spins, epsilon)
         vector = coordinates_of(rho, dims, order, bases)
         chain = split_vector(vector, [basis.size for basis in bases], cutoff)
         return cls(tuple(chain), np.asarray(order), np.asarray(dims), n_spins, epsilon)
 
     def misfit(self, model: Model) -> str | None:
         """Return what keeps the state from being one of the model, or None."""
-        n_modes, dims = len(self.dims) - self.n_spins, tuple(self.dims.tolist())
-        if (self.n_spins, n_modes) != (model.n_spins, model.n_modes):
+        dims, (_, n_modes) = tuple(self.dims.tolist()), self.size()
+        if self.size() != (model.n_spins, model.n_modes):
             return (
                 f"it has {self.n_spins} spins and {n_modes} modes"
                 f" while the model has {model.n_spins} spins and {model.n_modes} modes"
@@ -181,7 +188,7 @@ class MPSState(StateFunctionals, ModeFunctionals):
     @cached_property
     def bases(self) -> list[LocalBasis]:
         """Local bases by position."""
-        return _local_bases(self.dims, self.order, self.n_spins, self.epsilon)
+        return local_bases(self.dims, self.order, self.n_spins, self.epsilon)
 
     @property
     def bond_dims(self) -> tuple[int, ...]:
@@ -260,8 +267,6 @@ class MPSState(StateFunctionals, ModeFunctionals):
         pairs : sequence of (int, int)
             Two different spins each, the first most significant.
         """
-        if any(i == j or not 0 <= min(i, j) <= max(i, j) < self.n_spins for i, j in pairs):
-            raise fail("pairs", f"be of different spins below {self.n_spins}", f"it is {pairs}")
         plan = pair_plan(tuple(pairs), tuple(self.order.tolist()))
         two = sweep(plan, self.tensors, self._traced, self._right, self.bases)
         bloch, index = self.bloch(), np.array(pairs, dtype=np.intp).reshape(-1, 2)
@@ -301,9 +306,7 @@ class MPSState(StateFunctionals, ModeFunctionals):
         -----
         *Cost.* dim² · bond² for every site, bond³ for every position in between.
         """
-        sites, n = list(map(int, sites)), len(sites)
-        if len(set(sites)) != n or not set(sites) <= set(range(len(self.dims))):
-            raise fail("sites", f"be different numbers below {len(self.dims)}", f"it is {sites}")
+        sites, n = list(sites), len(sites)
         if (total := math.prod(self.dims[sites].tolist())) > _MAX_DENSE:
             spec = f"have a joint dimension of at most {_MAX_DENSE}"
             raise fail("sites", spec, f"{n} sites have {total}")
@@ -341,7 +344,6 @@ class MPSState(StateFunctionals, ModeFunctionals):
         weighted : bool
             Use the norm with weights ε, in which a chain is truncated, not the Frobenius norm.
         """
-        cut = integer(cut, "cut", minimum=0, maximum=len(self.dims) - 2)
         tensors = [A.astype(float) for A in self.tensors] if weighted else self._flat_tensors()
         return schmidt(tensors)[cut]
 
@@ -366,7 +368,7 @@ class MPSState(StateFunctionals, ModeFunctionals):
             Different sites, of a joint dimension of at most 256 (8 spins).
         """
         both = [*first, *second]
-        dims = [int(self.dims[site]) if 0 <= site < len(self.dims) else 1 for site in both]
+        dims = [int(self.dims[site]) for site in both]
         if (total := math.prod(dims)) > _MAX_BLOCK:
             spec = f"have, with `second`, a joint dimension of at most {_MAX_BLOCK}"
             raise fail("first", spec, f"{len(both)} sites have {total}")
@@ -393,8 +395,6 @@ class MPSState(StateFunctionals, ModeFunctionals):
         -----
         *Cost.* n_spins · (n_spins + 1)**n_patterns · bond² / 2.
         """
-        xi = np.asarray(xi)
-        check_shape(xi, "xi", ("n_patterns", self.n_spins))
         shape = (self.n_spins + 1,) * len(xi)
         half = (*shape[:-1], shape[-1] // 2 + 1)  # P is real: the other phases are conjugates
         n_phases, bond = math.prod(half), max((1, *self.bond_dims))

@@ -16,7 +16,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from tnhop._checks import integer
+from tnhop._checks import fail, integer, integers, real_array
 from tnhop._codec import register
 from tnhop.model import Model
 from tnhop.operators import local_matrix
@@ -167,9 +167,16 @@ class DenseState(StateFunctionals, ModeFunctionals):
     n_spins: int | None = None
 
     def __post_init__(self) -> None:
-        if self.n_spins is None:
-            n_spins = next((k for k, dim in enumerate(self.dims) if dim != 2), len(self.dims))
-            object.__setattr__(self, "n_spins", n_spins)
+        dims = tuple(integers(self.dims, "dims", minimum=2))
+        n_spins = next((k for k, dim in enumerate(dims) if dim != 2), len(dims))
+        if self.n_spins is not None:
+            n_spins = integer(self.n_spins, "n_spins", minimum=0, maximum=n_spins)
+        object.__setattr__(self, "dims", dims)
+        object.__setattr__(self, "n_spins", n_spins)
+        if not dims:
+            raise fail("dims", "have a dimension for every site", "it is empty")
+        packed = real_array(self.packed, "packed", (math.prod(dims), math.prod(dims)))
+        object.__setattr__(self, "packed", packed)
 
     @classmethod
     def from_product(cls, state: ProductState, dims: Sequence[int]) -> DenseState:
