@@ -5,7 +5,7 @@ export OMP_NUM_THREADS := 1
 export OPENBLAS_NUM_THREADS := 1
 export MPLBACKEND := Agg
 
-.PHONY: check format-check lint type test doctest wheel test-slow format
+.PHONY: check format-check lint type test doctest wheel test-slow format docs figures
 .NOTPARALLEL:
 
 check: format-check lint type test doctest wheel
@@ -37,3 +37,13 @@ test-slow:
 format:
 	$(PYTHON) -m ruff format .
 	$(PYTHON) -m ruff check --fix .
+
+# The site, in build/docs. Every warning is an error, references that lead nowhere included.
+docs:
+	$(PYTHON) -m sphinx -b html -E -n -W --keep-going docs build/docs
+
+# The figures of calibration and convergence; FLAGS=--plot-only redraws them from the data.
+figures:
+	set -e; for study in studies/validation/[a-z]*.py studies/convergence/[a-z]*.py; do \
+		$(PYTHON) $$study $(FLAGS); \
+	done
