@@ -2,9 +2,11 @@
 
 from importlib.metadata import version
 
-from tnhop.analysis import emission_spectrum
+from tnhop.analysis import emission_spectrum, quenched_average
 from tnhop.answers import Correlation, Spectrum, SteadyState
 from tnhop.channel import ChannelCycle, RetrievalChannel
+from tnhop.citations import cite
+from tnhop.convergence import Convergence, converge
 from tnhop.couplings import (
     energy,
     hebb,
@@ -81,6 +83,7 @@ from tnhop.stability import (
     lyapunov_coefficient,
 )
 from tnhop.states import ProductState, pattern_state, product_state
+from tnhop.sweeps import sweep
 from tnhop.terms import (
     FieldJump,
     Jump,
@@ -111,6 +114,7 @@ __all__ = [
     "ConfigurationDistribution",
     "ConfigurationSamples",
     "ConstantRate",
+    "Convergence",
     "ConvergenceError",
     "Correlation",
     "Cost",
@@ -154,8 +158,10 @@ __all__ = [
     "basin",
     "biased_patterns",
     "bloch_solution",
+    "cite",
     "classical_dicke",
     "compare",
+    "converge",
     "correlated_patterns",
     "correlation",
     "corrupt",
@@ -198,11 +204,13 @@ __all__ = [
     "predicted_bond",
     "product_state",
     "pseudo_inverse",
+    "quenched_average",
     "random_patterns",
     "retrieve",
     "sigma",
     "spins",
     "steady_state",
+    "sweep",
     "to_qutip",
     "verify",
 ]

@@ -23,6 +23,8 @@ import numpy as np
 
 from tnhop._checks import fail
 from tnhop._codec import Aside, decode, encode
+from tnhop._locks import Lock
+from tnhop._whole import file_name, sync
 from tnhop.problem import TruncationWarning, pretty_bytes
 
 # To be raised whenever a solver changes what it carries.
@@ -47,23 +49,23 @@ class Checkpoint:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        self.previous, self._new, self._lock = (
+        self.previous, self._new, lock = (
             self.path.with_name(f"{self.path.name}.{word}") for word in ("previous", "new", "lock")
         )
-        self._handle: int | None = None
+        self._lock = Lock(lock)
 
     def __enter__(self) -> Checkpoint:
         """Take possession, or say who has it."""
         folder = self.path.parent
+        file_name(self.previous, "checkpoint")  # the longest of the names
         if not folder.is_dir():
             raise FileNotFoundError(f"Folder '{folder}' does not exist. Create it first.")
         if self.path.is_dir():
             raise fail("checkpoint", "be a file", f"'{self.path}' is a folder")
         try:
-            self._handle = self._locked()
+            self._lock.__enter__()
         except BlockingIOError:
-            owner = self._lock.read_text("utf-8").strip() or "another one"
-            found = f"process {owner} is writing '{self.path}'"
+            found = f"process {self._lock.owner} is writing '{self.path}'"
             raise fail("checkpoint", "belong to one run at a time", found,
                        "Wait for it, or choose another name.") from None  # fmt: skip
         except OSError as error:
@@ -74,31 +76,7 @@ class Checkpoint:
 
     def __exit__(self, *_: object) -> None:
         """Give it back."""
-        if self._handle is not None:
-            self._lock.unlink(missing_ok=True)
-            os.close(self._handle)
-            self._handle = None
-
-    def _locked(self) -> int:
-        """Lock a file; the system unlocks it when the process ends, however it ends."""
-        import fcntl  # not on Windows, where only runs with checkpoints are out of reach
-
-        while True:
-            handle = os.open(self._lock, os.O_RDWR | os.O_CREAT, 0o666)
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                os.close(handle)
-                raise
-            except OSError:  # a file system without locks: nothing can be said
-                return handle
-            with contextlib.suppress(FileNotFoundError):
-                # the last owner may have removed the file between the two calls
-                if os.path.samestat(os.fstat(handle), os.stat(self._lock)):
-                    os.ftruncate(handle, 0)
-                    os.write(handle, f"{os.getpid()}\n".encode())
-                    return handle
-            os.close(handle)
+        self._lock.__exit__()
 
     def read(self) -> Any:
         """Return what the newest whole slot holds; None if there is no slot."""
@@ -157,20 +135,6 @@ def remove(path: str | Path) -> None:
     with Checkpoint(path):
         for slot in reversed(slots(path)):
             slot.unlink()
-
-
-def sync(path: Path) -> None:
-    """Make a file, or the renamings in a folder, outlast a loss of power."""
-    if os.name != "posix":  # nothing that is opened for reading can be synced there
-        return
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    except OSError:
-        if not path.is_dir():  # not every file system syncs folders
-            raise
-    finally:
-        os.close(handle)
 
 
 def _header(raw: bytes) -> bytes:

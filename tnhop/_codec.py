@@ -11,7 +11,8 @@ import base64
 import dataclasses
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, TypeVar
 
@@ -109,7 +110,23 @@ def decode(form: Any, aside: Aside | None = None) -> Any:
     if not isinstance(form, dict):
         return form
     fields = dict(form)
-    kind = fields.pop("type")
+    kind = fields.pop("type", None)
+    if kind in _BASIC:
+        with _whole(kind):
+            return _basic(kind, fields, again, aside)
+    if not isinstance(kind, str) or kind not in _REGISTRY:
+        raise ValueError(
+            f"The file holds an object of type '{kind}', which this version of tnhop does not know."
+        )
+    named = {name: again(item) for name, item in fields.items()}
+    with _whole(kind, TypeError if named.keys() != _names(_REGISTRY[kind]) else ()):
+        return _REGISTRY[kind](**named)
+
+
+_BASIC = ("float", "complex", "array", "tuple", "dict")
+
+
+def _basic(kind: str, fields: dict[str, Any], again: Any, aside: Aside | None) -> Any:
     if kind == "float":
         return float(fields["value"])
     if kind == "complex":
@@ -121,13 +138,26 @@ def decode(form: Any, aside: Aside | None = None) -> Any:
         return np.frombuffer(raw, dtype=fields["dtype"]).reshape(fields["shape"]).copy()
     if kind == "tuple":
         return tuple(again(item) for item in fields["items"])
-    if kind == "dict":
-        return {again(key): again(item) for key, item in fields["items"]}
-    if kind not in _REGISTRY:
+    return {again(key): again(item) for key, item in fields["items"]}
+
+
+def _names(cls: type) -> set[str]:
+    return {field.name for field in dataclasses.fields(cls)}
+
+
+@contextmanager
+def _whole(
+    kind: str, faults: Any = (TypeError, ValueError, KeyError, IndexError, AttributeError)
+) -> Iterator[None]:
+    """Say of which type the object is that cannot be rebuilt."""
+    try:
+        yield
+    except faults as error:
+        if str(error).startswith("The file holds"):
+            raise
         raise ValueError(
-            f"The file holds an object of type '{kind}', which this version of tnhop does not know."
-        )
-    return _REGISTRY[kind](**{name: again(item) for name, item in fields.items()})
+            f"The file holds an object of type '{kind}' that is damaged or of another version."
+        ) from error
 
 
 def dumps(value: Any) -> str:
@@ -138,6 +168,16 @@ def dumps(value: Any) -> str:
 def loads(text: str) -> Any:
     """Rebuild an object from `dumps`."""
     return decode(json.loads(text))
+
+
+def state_form(state: Any) -> Any:
+    """Return class and arrays of a state; None stays None."""
+    return None if state is None else {"type": type(state).__name__, "arrays": state.to_arrays()}
+
+
+def state_of(form: Any) -> Any:
+    """Rebuild a state from `state_form`."""
+    return None if form is None else state_class(form["type"]).from_arrays(form["arrays"])
 
 
 def digest(value: Any) -> str:

@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 from tqdm.auto import tqdm
 
-from tnhop._checkpoints import Checkpoint
+from tnhop._checkpoints import Checkpoint, slots
 from tnhop._checks import fail
-from tnhop._codec import dumps, state_class
+from tnhop._codec import dumps, state_form, state_of
 from tnhop.error_budget import ErrorBudget
 from tnhop.problem import Method, Problem, Snapshot, TruncationWarning
 from tnhop.result import Result
@@ -92,24 +92,27 @@ class Record:
             "resumed_at": self._resumed_at,
             "time": mark.time,
             "stats": mark.stats,
-            "final_state": _state_form(mark.final_state),
+            "final_state": state_form(mark.final_state),
             "carry": None if self.complete else mark.carry,
             "times": np.array([s.time for s in kept]),
             "expect": expect,
             "errors": errors,
-            "states": [_state_form(s.state) for s in kept] if states else [],
+            "states": [state_form(s.state) for s in kept] if states else [],
         }
 
-    def resume(self, content: dict[str, Any], path: Any) -> Any:
+    def resume(self, content: Any, path: Any) -> Any:
         """Take over what a checkpoint holds and return the carry to go on from."""
         own = self._identity()
+        if not (isinstance(content, dict) and self.content().keys() <= content.keys()):
+            raise fail("checkpoint", "hold a run", f"'{path}' holds something else",
+                       "Choose another name, or remove it to start anew.")  # fmt: skip
         for name in ("problem", "method", "save_states"):
             if content[name] != own[name]:
                 raise fail("checkpoint", f"belong to this {name.replace('_', ' ')}",
                            f"'{path}' is of another one ({content['about'][name]})",
                            "Choose another name, or remove it to start anew.")  # fmt: skip
         kept = len(content["times"])
-        states = [_state_of(form) for form in content["states"]] or [None] * kept
+        states = [state_of(form) for form in content["states"]] or [None] * kept
         self.snapshots = [
             Snapshot(
                 float(content["times"][k]),
@@ -120,7 +123,7 @@ class Record:
             )
             for k in range(kept)
         ]  # fmt: skip
-        final_state = _state_of(content["final_state"])
+        final_state = state_of(content["final_state"])
         self.mark = _Mark(content["time"], kept, content["stats"], final_state, content["carry"])
         self._before, self._resumed_at = content["elapsed"], content["resumed_at"]
         if not self.complete:
@@ -181,14 +184,6 @@ class Record:
         )  # fmt: skip
 
 
-def _state_form(state: Any) -> Any:
-    return None if state is None else {"type": type(state).__name__, "arrays": state.to_arrays()}
-
-
-def _state_of(form: Any) -> Any:
-    return None if form is None else state_class(form["type"]).from_arrays(form["arrays"])
-
-
 class Keeper:
     """Decides when a run writes its checkpoint; without one it does nothing.
 
@@ -220,8 +215,9 @@ class Keeper:
         if self._checkpoint is None:
             return None
         dumps(self._record.method)  # refuses a method without a file form before anything is done
+        path = self._checkpoint.path
         content = self._checkpoint.read()
-        return None if content is None else self._record.resume(content, self._checkpoint.path)
+        return self._record.resume(content, path) if slots(path) else None
 
     def offer(self) -> None:
         """Write if it is time."""
@@ -272,7 +268,7 @@ def drive(
         carry = keeper.resume()
         if record.complete:
             return record.result()
-        with progress_bar(problem, method, progress) as bar, _termination(place is not None):
+        with progress_bar(problem, method, progress) as bar, termination(place is not None):
             bar.initial = bar.n = min(record.mark.time, bar.total)
             try:
                 for snapshot in method.evolve(problem, carry):
@@ -297,7 +293,7 @@ def drive(
 
 
 @contextmanager
-def _termination(wanted: bool) -> Iterator[None]:
+def termination(wanted: bool) -> Iterator[None]:
     """Make SIGTERM an interrupt, unless the application has a handler of its own."""
     main = threading.current_thread() is threading.main_thread()
     if not (wanted and main and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL):
@@ -329,15 +325,17 @@ def progress_bar(problem: Problem, method: Method, progress: bool | None) -> Any
     """Return a bar over the time of the problem; None shows it on terminals and in notebooks."""
     total = float(np.atleast_1d(problem.times)[-1])
     layout = "{desc}: {percentage:3.0f}%|{bar}| t = {n:.3g}/{total:.3g} [{elapsed}<{remaining}]"
-    hidden = not sys.stderr.isatty() and not _in_notebook() if progress is None else not progress
     return tqdm(
         total=total or 1.0,
         desc=type(method).__name__,
         bar_format=layout,
-        disable=hidden,
+        disable=bar_hidden(progress),
         leave=False,
     )
 
 
-def _in_notebook() -> bool:
-    return "ipykernel" in sys.modules
+def bar_hidden(progress: bool | None) -> bool:
+    """Return whether a bar is not wanted; None shows it on terminals and in notebooks."""
+    if progress is None:
+        return not sys.stderr.isatty() and "ipykernel" not in sys.modules
+    return not progress

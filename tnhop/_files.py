@@ -1,10 +1,15 @@
-"""Result files: one self-describing HDF5 file each, written all or nothing."""
+"""Result files: one self-describing HDF5 file each, written all or nothing.
+
+What is damaged later is noticed: the attribute ``sha256`` covers all arrays, texts and attributes.
+Large arrays have checksums besides, which any reader of netCDF looks at.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import json
-import os
-import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -15,10 +20,15 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from tnhop._checkpoints import sync
-from tnhop._checks import fail
+from tnhop._checks import fail, shown
 from tnhop._codec import SCHEMA_VERSION, decode, dumps, encode, loads, state_class
-from tnhop.observables import real_parts
+from tnhop._whole import file_name, new_file, whole_file
+from tnhop.model import Model
+from tnhop.observables import Observable, real_parts
+from tnhop.problem import Method
+
+# how netCDF ties axes together: references, whose addresses are not what they mean
+_TIES = {"DIMENSION_LIST", "REFERENCE_LIST", "_Netcdf4Dimid", "_Netcdf4Coordinates"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,28 +44,13 @@ class Content:
     state: Any
 
 
-def write(target: Path, data: xr.Dataset, *, overwrite: bool, state: Any, **described: Any) -> Path:
+def write(path: Any, data: xr.Dataset, *, overwrite: Any, state: Any, **described: Any) -> Path:
     """Write a labelled dataset, what it describes and its final state."""
-    if target.exists() and not overwrite:
-        raise FileExistsError(
-            f"File '{target}' exists already. Choose another name, or allow `overwrite`."
-        )
-    if not target.parent.is_dir():
-        raise FileNotFoundError(f"Folder '{target.parent}' does not exist. Create it first.")
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-    os.close(handle)
-    partial = Path(name)
-    try:
+    target = new_file(path, overwrite)
+    with whole_file(target) as partial:
         _write(partial, data, state, described)
-        umask = os.umask(0)  # a temporary file is private; the result is an ordinary one
-        os.umask(umask)
-        partial.chmod(0o666 & ~umask)
-        sync(partial)
-        os.replace(partial, target)
-        sync(target.parent)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
+        with h5py.File(partial, "a") as file:  # of what can be read back
+            file.attrs["sha256"] = _digest(file)
     return target
 
 
@@ -72,7 +67,7 @@ def _write(path: Path, data: xr.Dataset, state: Any, described: dict[str, Any]) 
     # variables, because an HDF5 attribute holds at most 64 kB
     data["model"] = ((), dumps(described["model"]))
     data["observables"] = ((), dumps(described["observables"]))
-    data.to_netcdf(path, engine="h5netcdf", mode="w")
+    data.to_netcdf(path, engine="h5netcdf", mode="w", encoding=_checked(data))
     if state is None:
         return
     arrays = {}
@@ -80,39 +75,117 @@ def _write(path: Path, data: xr.Dataset, state: Any, described: dict[str, Any]) 
         for key, part in real_parts(name, np.asarray(array)):
             arrays[key] = ([f"{key}_{axis}" for axis in range(part.ndim)], part)
     group = xr.Dataset(arrays, attrs={"type": type(state).__name__})
-    group.to_netcdf(path, engine="h5netcdf", mode="a", group="final_state")
+    group.to_netcdf(
+        path, engine="h5netcdf", mode="a", group="final_state", encoding=_checked(group)
+    )
 
 
-def read(source: Path) -> Content:
+def _checked(data: xr.Dataset) -> dict[Any, dict[str, bool]]:
+    """Return the settings by which arrays have checksums, if they are larger than these."""
+    large = [name for name, v in data.variables.items() if v.ndim and v.nbytes > 4096]
+    return {n: {"fletcher32": True} for n in large if data[n].dtype.kind in "iuf"}
+
+
+def _digest(file: h5py.File) -> str:
+    """Return a SHA-256 of all names, arrays, texts and attributes but itself."""
+    found = hashlib.sha256()
+
+    def add(name: str, item: Any) -> None:
+        for key in sorted(set(item.attrs) - _TIES - {"sha256"}):
+            found.update(f"\n{name} @{key} ".encode() + _raw(item.attrs[key]))
+        if isinstance(item, h5py.Dataset):
+            found.update(f"\n{name} {item.dtype} {item.shape} ".encode() + _raw(item[()]))
+
+    add("/", file)
+    file.visititems(add)
+    return found.hexdigest()
+
+
+def _raw(value: Any) -> bytes:
+    array = np.asarray(value)
+    if array.dtype.kind in "OUS":
+        return "\0".join(repr(item) for item in array.ravel().tolist()).encode()
+    return array.tobytes()
+
+
+def is_whole(path: Path) -> bool:
+    """Return whether a file is there and was written to its end by this schema version."""
+    try:
+        with h5py.File(path) as file:
+            return _is_ours(file) and "model" in file and "observables" in file
+    except Exception:  # HDF5 says in many ways that a file is damaged
+        return False
+
+
+def _is_ours(file: h5py.File) -> bool:
+    found = np.ravel(file.attrs.get("tnhop_schema", -1))  # netCDF stores numbers as arrays
+    return found.shape == (1,) and found.dtype.kind in "iu" and found[0] == SCHEMA_VERSION
+
+
+def read(path: Any) -> Content:
     """Read a file, refusing what is not one of ours with a sentence."""
+    source = file_name(path)
     if not source.is_file():
         raise FileNotFoundError(f"There is no file '{source}'.")
     try:
         with h5py.File(source) as file:
-            schema = file.attrs.get("tnhop_schema")  # netCDF stores numbers as arrays
-    except OSError as error:
-        raise fail(
-            "path", "be a readable tnhop file", f"'{source}' is not one ({error})"
-        ) from error
+            schema, ours = file.attrs.get("tnhop_schema"), _is_ours(file)
+    except Exception as error:
+        found = f"'{source}' is not one ({shown(error)})"
+        raise fail("path", "be a readable tnhop file", found) from error
     if schema is None:
         raise fail("path", "be a tnhop result", f"'{source}' has no schema version")
-    if int(np.ravel(schema)[0]) != SCHEMA_VERSION:
-        found = f"'{source}' has version {int(np.ravel(schema)[0])}"
+    if not ours:
+        found = f"'{source}' has version {' '.join(map(str, np.ravel(schema))) or 'none'}"
         raise fail("path", f"have schema version {SCHEMA_VERSION}", found)
-    try:
+    with intact(source):
+        verify(source)
+        with h5py.File(source) as file:
+            described = _described(file)
         with xr.open_dataset(source, engine="h5netcdf") as opened:
             data = opened.load()
-        return Content(
-            str(data.attrs.get("answer", "Result")),
-            data,
-            loads(str(data["model"].item())),
-            decode(json.loads(data.attrs["method"])),
-            loads(str(data["observables"].item())),
-            decode(json.loads(data.attrs["stats"])),
-            _read_state(source),
-        )
-    except (KeyError, OSError, json.JSONDecodeError) as error:
-        raise fail("path", "be a complete tnhop file", f"'{source}' lacks {error}") from error
+        kind = str(data.attrs.get("answer", "Result"))
+        return Content(kind, data, **described, state=_read_state(source))
+
+
+def _described(file: h5py.File) -> dict[str, Any]:
+    """Return model, method, observables and statistics; each is of its kind."""
+    model, observables = (loads(file[name][()].decode()) for name in ("model", "observables"))
+    method, stats = (decode(json.loads(file.attrs[name])) for name in ("method", "stats"))
+    kinds = {
+        "model": isinstance(model, Model),
+        "method": isinstance(method, Method),
+        "statistics": isinstance(stats, dict),
+        "observables": isinstance(observables, tuple)
+        and all(isinstance(o, Observable) for o in observables),
+    }
+    for name, right in kinds.items():
+        if not right:
+            raise ValueError(f"it has no {name}")
+    return {"model": model, "method": method, "observables": observables, "stats": stats}
+
+
+def verify(source: Path) -> None:
+    """Raise an error if a file is not what was written; those of earlier versions do not know."""
+    with h5py.File(source) as file:
+        if "sha256" in file.attrs and file.attrs["sha256"] != _digest(file):
+            raise ValueError("its checksum is wrong")
+
+
+@contextmanager
+def intact(source: Any) -> Iterator[None]:
+    """Say that a file is damaged, whatever goes wrong while it becomes an answer.
+
+    HDF5 and its readers say so in many ways, and so does what is built from their numbers.
+    """
+    try:
+        yield
+    except Exception as error:
+        if str(error).startswith("The file holds"):
+            raise
+        why = " ".join(str(error).split())[:200].rstrip(".")
+        found = f"'{source}' is damaged ({why or type(error).__name__})"
+        raise fail("path", "be a complete tnhop file", found) from error
 
 
 def _read_state(path: Path) -> Any:

@@ -34,24 +34,29 @@ def read_config(source: Path) -> tuple[dict[str, Any], str]:
 def change(raw: dict[str, Any], override: str) -> None:
     """Apply ``key.path=value``; the value is TOML, or else a text."""
     path, equals, text = override.partition("=")
-    *outer, last = keys = path.strip().split(".")
-    if not equals or not all(keys):
+    if not equals or not all(path.strip().split(".")):
         raise fail("--set", "have the form KEY.PATH=VALUE", f"it is '{override}'",
                    "For instance `--set model.Omega=0.6`.")  # fmt: skip
+    put(raw, path.strip(), _value(text), f"'{override}'")
+
+
+def put(raw: dict[str, Any], path: str, value: Any, where: str) -> None:
+    """Set the entry at ``key.path``; `where` names the place in errors."""
+    *outer, last = path.split(".")
     place: Any = raw
     for key in outer:
         if isinstance(place, dict):
             place.setdefault(key, {})
-        place = place[_step(place, key, override)]
-    place[_step(place, last, override)] = _value(text)
+        place = place[_step(place, key, where)]
+    place[_step(place, last, where)] = value
 
 
-def _step(place: Any, key: str, override: str) -> str | int:
+def _step(place: Any, key: str, where: str) -> str | int:
     if isinstance(place, dict):
         return key
     if isinstance(place, list) and key.isdigit() and int(key) < len(place):
         return int(key)
-    found = f"there is no `{key}` in '{override}'"
+    found = f"there is no `{key}` in {where}"
     raise fail("--set", "name a key of a table or an entry of a list", found)
 
 

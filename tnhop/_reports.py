@@ -12,8 +12,10 @@ from typing import Any
 import numpy as np
 
 from tnhop.models import ALL_MODELS
+from tnhop.problem import Problem
 from tnhop.result import Comparison, Result
 from tnhop.solvers import ALL_METHODS
+from tnhop.verbs import choose_method
 
 
 def comparison(results: Sequence[Result], labels: Sequence[str]) -> str:
@@ -95,3 +97,30 @@ def contents(result: Result) -> list[str]:
         lines += [f"config{' with' + changed if changed else ''}:", ""]
         lines += [f"  {line}".rstrip() for line in result.stats["config"].splitlines()]
     return lines
+
+
+def estimates(problem: Problem, methods: Sequence[Any]) -> list[str]:
+    """Return what every method would need for a problem, and which one "auto" takes.
+
+    `methods` stand for their kind with their own settings; other kinds have their defaults.
+    """
+    own = {type(method).__name__: method for method in methods}
+    others = {name: kind() for name, kind in ALL_METHODS.items() if name not in own}
+    listed = {name: own.get(name) or others[name] for name in ALL_METHODS}
+    listed |= {name: method for name, method in own.items() if name not in listed}
+    reasons = {name: method.supports(problem, "evolve") for name, method in listed.items()}
+    with_defaults = (kind().supports(problem, "evolve") for kind in ALL_METHODS.values())
+    taken = ""
+    if None in with_defaults:
+        taken = type(choose_method(problem, "auto", "evolve")).__name__
+    times = np.asarray(problem.times)
+    width = max(map(len, listed))
+    lines = [repr(problem.model)[1:-1], f"{len(times)} times up to t = {times[-1]:g}"]
+    for name, method in listed.items():
+        mark = "*" if name == taken else " "
+        text = f"no: {reasons[name]}" if reasons[name] else str(method.estimate(problem, "evolve"))
+        lines.append(f"{mark} {name:<{width}}  {text}")
+        if name in own and own[name] != type(own[name])():
+            lines.append(f"  {'':<{width}}  with {own[name]!r}")
+    note = '* what method = "auto" takes, with its defaults' if taken else "No method can solve it."
+    return [*lines, note]

@@ -1,15 +1,21 @@
-"""What follows from results: spectra of two-time correlations."""
+"""What follows from results: spectra of two-time correlations, averages over ensembles."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.interpolate import CubicSpline
+from scipy.stats import t as student
 
-from tnhop._checks import fail, real_array, wrong_type
+from tnhop._checks import affordable, complex_array, fail, real_array, wrong_type
 from tnhop.answers import Correlation
 
-__all__ = ["emission_spectrum"]
+if TYPE_CHECKING:
+    import xarray as xr
+
+__all__ = ["emission_spectrum", "quenched_average"]
 
 _NODES = 8  # of Gauss-Legendre quadrature between two delays
 _DECAYED = 0.01
@@ -68,7 +74,7 @@ def emission_spectrum(
     if not isinstance(correlation, Correlation):
         raise wrong_type("correlation", "be a Correlation", correlation)
     omega = real_array(frequencies, "frequencies", ("n_frequencies",))
-    t, C = correlation.times, correlation.values - limit
+    t, C = correlation.times, correlation.values - complex_array(limit, "limit", ()).item()
     if t[0] != 0 or len(t) < 4:
         found = f"they are {len(t)} and begin at {t[0]:g}"
         raise fail("correlation", "have at least 4 delays from 0 on", found)
@@ -79,8 +85,78 @@ def emission_spectrum(
             f"at t = {t[-1]:g} it is {abs(C[-1]):.2g} of {abs(C[0]):.2g}",
             "Use longer delays, or give the `limit`.",
         )
+    affordable(16.0 * len(omega) * _NODES * len(t), "frequencies", f"{len(omega)} frequencies")
     nodes, weights = np.polynomial.legendre.leggauss(_NODES)
     half = np.diff(t)[:, None] / 2
     at = (t[:-1, None] + half * (1 + nodes)).ravel()
     values = CubicSpline(t, C)(at) * (half * weights).ravel()
     return np.asarray((np.exp(-1j * omega[:, None] * at) @ values).real / np.pi)
+
+
+def quenched_average(data: xr.Dataset, dim: str) -> xr.Dataset:
+    r"""Average over an ensemble, such as the seeds of the patterns, with standard errors.
+
+    .. math::
+        \bar x = \frac1n \sum_r x_r, \qquad
+        s^2 = \frac{1}{n (n-1)} \sum_r (x_r - \bar x)^2
+
+    Parameters
+    ----------
+    data : Dataset
+        From `sweep`, with an axis of realisations.
+    dim : str
+        The axis.
+
+    Returns
+    -------
+    Dataset
+        Without the axis: the means; ``<name>_standard_error``: s; ``<name>_error``: the half-width
+        of a 95 % interval, of the mean error bar and t s in quadrature, with Student's t for n - 1;
+        and ``<name>_count``: n, the realisations that have an answer. NaN where n = 1.
+
+    Raises
+    ------
+    ValueError
+        If there is no such axis.
+
+    Notes
+    -----
+    **Use when** couplings are random: what is averaged is the answer for fixed couplings, not the
+    dynamics. **Error**: realisations are taken as independent, and n as large enough for the mean
+    to be normal.
+
+    Examples
+    --------
+    >>> import xarray as xr
+    >>> data = xr.Dataset({"m": ("rng", [0.5, 0.7]), "m_error": ("rng", [0.0, 0.0])})
+    >>> float(quenched_average(data, "rng")["m_standard_error"])
+    0.1
+    """
+    import xarray as xr
+
+    if dim not in data.dims:
+        raise fail("dim", f"be one of {', '.join(map(str, data.dims))}", f"it is '{dim}'")
+    known = {str(name) for name, array in data.data_vars.items() if dim in array.dims}
+    bars = {name: _bar_of(name, known) for name in known}
+    averaged: dict[str, xr.DataArray] = {}
+    for name in sorted(known):
+        values = data[name]
+        if values.dtype.kind != "f" or name in bars.values() or name == "wall_time":
+            continue
+        n = values.notnull().sum(dim)
+        spread = values.std(dim, ddof=1) / np.sqrt(n)
+        t = xr.apply_ufunc(student.ppf, 0.975, n - 1)
+        bar = bars[name]
+        systematic = data[bar].mean(dim) if bar else 0.0
+        averaged[name] = values.mean(dim)
+        averaged[f"{name}_standard_error"] = spread
+        averaged[f"{name}_error"] = np.hypot(systematic, t * spread)
+        averaged[f"{name}_count"] = n
+    fixed = {n: a for n, a in data.data_vars.items() if dim not in a.dims}
+    return xr.Dataset({**averaged, **fixed}, attrs=data.attrs)
+
+
+def _bar_of(name: str, known: set[str]) -> str | None:
+    """Return the variable with the error bars of another; parts of a complex one share theirs."""
+    stems = (name, name.removesuffix("_re"), name.removesuffix("_im"))
+    return next((f"{stem}_error" for stem in stems if f"{stem}_error" in known), None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tnhop import _tables
+from tnhop import _frames, _html, _tables
 from tnhop._labelled import Values, values_of, variables
 from tnhop.error_budget import ErrorBudget
 from tnhop.model import Model
 from tnhop.observables import Observable, real_parts
+from tnhop.terms import Operator, Term
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -101,7 +103,7 @@ class SteadyState:
         from tnhop import _files
 
         return _files.write(
-            Path(path), self.to_xarray(), overwrite=overwrite, kind="SteadyState",
+            path, self.to_xarray(), overwrite=overwrite, kind="SteadyState",
             model=self.model, method=self.method, observables=self.observables, stats=self.stats,
             state=self.state,
         )  # fmt: skip
@@ -118,9 +120,47 @@ class SteadyState:
             errors=ErrorBudget(by_source) if any(by_source.values()) else None, **quality,
         )  # fmt: skip
 
-    def __repr__(self) -> str:
-        """Return the quality and the table of values."""
-        rows = [
+    def to_dataframe(self) -> Any:
+        """Return a pandas DataFrame: columns method, observable, labels, value, error.
+
+        Every kind of label (pattern, site, mode, ...) is a column; the error is the half-width of
+        the bar, NaN if it is not known. Gap, residual and multiplicity are in ``attrs``.
+        """
+        name = type(self.method).__name__
+        frame = _frames.tidy(name, self.observables, self.expect, self.errors)
+        frame.attrs |= {key: getattr(self, key) for key in _QUALITY}
+        return frame
+
+    def plot(
+        self,
+        ax: Any = None,
+        *,
+        observables: Sequence[str] | None = None,
+        width: float | str | None = None,
+    ) -> Any:
+        """Draw values with error bars over their labels.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            Where to draw; by default a new figure.
+        observables : sequence of str, optional
+            Names; by default the overlaps, or else occupations or magnetisations.
+        width : "column", "page" or float, optional
+            For print: 3.4 or 7.0 inches, or a number of them. By default for the screen.
+
+        Returns
+        -------
+        matplotlib Axes
+        """
+        from tnhop import _answer_plots
+
+        data = self.to_xarray()
+        return _answer_plots.draw_steady(data, ax=ax, observables=observables, width=width)
+
+    def _rows(self) -> list[tuple[str, str]]:
+        """Return label and value ± error of everything."""
+        return [
             row
             for o in self.observables
             for name, values in real_parts(o.name, self.expect[o.name])
@@ -128,13 +168,26 @@ class SteadyState:
                 name, o, np.asarray(values), self.errors[o.name] if self.errors else None
             )
         ]
-        width = max((len(label) for label, _ in rows), default=0)
+
+    def _head(self) -> list[str]:
+        """Return model and quality as lines."""
         label = self.label or ("converged" if self.converged else "not converged")
-        head = (
-            f"steady state of {repr(self.model)[1:-1]}\n{self.method!r}: {label},"
-            f" residual {self.residual:.1e}, gap {self.gap:.6g}, multiplicity {self.multiplicity}"
-        )
-        return "\n".join([head, *(f"  {name:<{width}}  {text}" for name, text in rows)])
+        return [
+            f"steady state of {repr(self.model)[1:-1]}",
+            f"{self.method!r}: {label}, residual {self.residual:.1e}, gap {self.gap:.6g},"
+            f" multiplicity {self.multiplicity}",
+        ]
+
+    def __repr__(self) -> str:
+        """Return the quality and the table of values."""
+        rows = self._rows()
+        width = max((len(label) for label, _ in rows), default=0)
+        return "\n".join([*self._head(), *(f"  {name:<{width}}  {text}" for name, text in rows)])
+
+    def _repr_html_(self) -> str:
+        """Return the same as a table for notebooks."""
+        title, quality = self._head()
+        return _html.card(title, _html.line(quality), _html.table(self._rows()))
 
 
 @dataclass(frozen=True, eq=False)
@@ -165,6 +218,50 @@ class Spectrum:
         rest = self.eigenvalues[self.multiplicity :]
         return float(-rest[0].real) if len(rest) else float("nan")
 
+    def to_xarray(self) -> xr.Dataset:
+        """Return a Dataset of real and imaginary parts and residuals over the index."""
+        import xarray as xr
+
+        parts = {"real": self.eigenvalues.real, "imag": self.eigenvalues.imag,
+                 "residual": self.residuals}  # fmt: skip
+        attrs = {"method": repr(self.method), "model": repr(self.model),
+                 "multiplicity": self.multiplicity, "gap": self.gap}  # fmt: skip
+        index = {"index": np.arange(len(self.eigenvalues))}
+        return xr.Dataset({name: ("index", part) for name, part in parts.items()}, index, attrs)
+
+    def to_dataframe(self) -> Any:
+        """Return a pandas DataFrame, one row per eigenvalue.
+
+        The columns are method, index, decay_rate = -Re λ and frequency = Im λ, both in the unit of
+        rates (hbar = 1), and residual. Gap and multiplicity are in ``attrs``.
+        """
+        import pandas as pd
+
+        columns = {"decay_rate": -self.eigenvalues.real, "frequency": self.eigenvalues.imag,
+                   "residual": self.residuals}  # fmt: skip
+        frame = pd.DataFrame({"index": np.arange(len(self.eigenvalues)), **columns})
+        frame.insert(0, "method", type(self.method).__name__)
+        frame.attrs = {"gap": self.gap, "multiplicity": self.multiplicity}
+        return frame
+
+    def plot(self, ax: Any = None, *, width: float | str | None = None) -> Any:
+        """Draw the eigenvalues in the complex plane, with the gap.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            Where to draw; by default a new figure.
+        width : "column", "page" or float, optional
+            For print: 3.4 or 7.0 inches, or a number of them. By default for the screen.
+
+        Returns
+        -------
+        matplotlib Axes
+        """
+        from tnhop import _answer_plots
+
+        return _answer_plots.draw_spectrum(self.to_xarray(), ax=ax, width=width)
+
     def __repr__(self) -> str:
         """Return the eigenvalues with their residuals."""
         rows = [
@@ -172,6 +269,19 @@ class Spectrum:
             for value, residual in zip(self.eigenvalues, self.residuals, strict=True)
         ]
         return "\n".join([f"slowest eigenvalues of {repr(self.model)[1:-1]}", *rows])
+
+    def _repr_html_(self) -> str:
+        """Return the same as a table for notebooks."""
+        rows = [
+            (k, f"{value.real:+.10f}", f"{value.imag:+.10f}", f"{residual:.0e}")
+            for k, (value, residual) in enumerate(
+                zip(self.eigenvalues, self.residuals, strict=True)
+            )
+        ]
+        title = f"slowest eigenvalues of {repr(self.model)[1:-1]}"
+        found = f"{self.method!r}: gap {self.gap:.6g}, multiplicity {self.multiplicity}"
+        table = _html.table(rows, ("", "Re", "Im", "residual"))
+        return _html.card(title, _html.line(found), table)
 
 
 @dataclass(frozen=True, eq=False)
@@ -205,7 +315,37 @@ class Correlation:
 
         data = dict(real_parts("correlation", self.values)) | {"correlation_error": self.errors}
         attrs = {"method": repr(self.method), "model": repr(self.model)}
-        return xr.Dataset({k: ("time", v) for k, v in data.items()}, {"time": self.times}, attrs)
+        found = xr.Dataset({k: ("time", v) for k, v in data.items()}, {"time": self.times}, attrs)
+        found["time"].attrs["long_name"] = r"delay $t$  (inverse rates, $\hbar = 1$)"
+        return found
+
+    def to_dataframe(self) -> Any:
+        """Return a pandas DataFrame: columns method, observable, time, value, error.
+
+        The observables are ``correlation_re`` and ``correlation_im``; time is the delay.
+        """
+        observable = Observable("correlation", Operator((Term(1.0),)))
+        values, errors = {"correlation": self.values}, {"correlation": self.errors}
+        return _frames.tidy(type(self.method).__name__, [observable], values, errors, self.times)
+
+    def plot(self, ax: Any = None, *, width: float | str | None = None) -> Any:
+        """Draw real and imaginary part over the delay, with error bands.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            Where to draw; by default a new figure.
+        width : "column", "page" or float, optional
+            For print: 3.4 or 7.0 inches, or a number of them. By default for the screen.
+
+        Returns
+        -------
+        matplotlib Axes
+        """
+        from tnhop import plot
+
+        data = [self.to_xarray()]
+        return plot.draw_evolution(data, ax=ax, observables=["correlation"], width=width)
 
     def __repr__(self) -> str:
         """Return first and last value."""
@@ -213,3 +353,12 @@ class Correlation:
             f"C({self.times[k]:g}) = {self.values[k]:.8f} ± {self.errors[k]:.1e}" for k in (0, -1)
         )
         return f"correlation in {repr(self.model)[1:-1]}\n{self.method!r}: {ends}"
+
+    def _repr_html_(self) -> str:
+        """Return first and last value as a table for notebooks."""
+        rows = [
+            (f"C({self.times[k]:g})", f"{self.values[k]:.8f}", f"± {self.errors[k]:.1e}")
+            for k in (0, -1)
+        ]
+        title = f"correlation in {repr(self.model)[1:-1]}"
+        return _html.card(title, _html.line(repr(self.method)), _html.table(rows))

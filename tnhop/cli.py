@@ -20,6 +20,7 @@ import numpy as np
 import xarray as xr
 from cyclopts import App, CycloptsError, Parameter
 
+from tnhop import _commands, _sweep_commands
 from tnhop._checkpoints import remove, slots
 from tnhop._checks import fail, one_of
 from tnhop._jobs import Job, check_writable, make_job
@@ -99,13 +100,14 @@ def _plain_warnings() -> Iterator[None]:
 
 @app.command
 def new(template: str) -> None:
-    """Print a commented config to start from: hopfield, dicke, ising or dense.
+    """Print a commented config to start from: hopfield, dicke, ising, dense, retrieval or sweep.
 
     Parameters
     ----------
     template
         hopfield: retrieval, exact beside mean field. dicke: spins and modes. ising: Hebbian magnet.
-        dense: n-body energy, images as patterns.
+        dense: n-body energy, images as patterns. retrieval: matrix products beside mean field.
+        sweep: overlaps over the field, averaged over patterns, for `tnhop sweep`.
     """
     folder = resources.files("tnhop").joinpath("templates")
     names = sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir())
@@ -229,6 +231,27 @@ def info(file: Path | None = None) -> None:
         A file written by `tnhop run`.
     """
     print("\n".join(system() if file is None else contents(load(file))))
+
+
+app.command(_sweep_commands.sweep)
+app.command(_sweep_commands.converge)
+app.command(_commands.animate)
+app.command(_commands.cite_, name="cite")
+app.command(_commands.estimate)
+
+
+@app.command
+def completion(shell: Literal["bash", "zsh", "fish"]) -> None:
+    """Print a script that completes commands and options in a shell.
+
+    Parameters
+    ----------
+    shell
+        bash: load it with `eval "$(tnhop completion bash)"`, for instance in ~/.bashrc.
+        zsh: save it as _tnhop in a folder of fpath. fish: save it as
+        ~/.config/fish/completions/tnhop.fish.
+    """
+    print(app.generate_completion(shell=shell))
 
 
 @app.command(name="verify")

@@ -33,6 +33,8 @@ from tnhop.states import ProductState, pattern_state, product_state
 
 __all__ = ["Plan", "make_plan"]
 
+_MOST_TIMES = 10**6
+
 
 @contextmanager
 def _inside(section: str, **names: str) -> Iterator[None]:
@@ -64,12 +66,15 @@ class Plan:
         Name of the files to write, without ending.
     format : str
         Format of the figure.
+    sweep : Sweep or None
+        The grid around it.
     """
 
     problem: Problem
     methods: tuple[Any, ...]
     name: str | None
     format: str
+    sweep: Any = None
 
 
 def make_plan(raw: dict[str, Any], folder: Path) -> Plan:
@@ -97,7 +102,7 @@ def make_plan(raw: dict[str, Any], folder: Path) -> Plan:
     reasons = [m.supports(problem, "evolve") for m in methods if m != "auto"]
     if any(reasons):
         raise ValueError("\n".join(filter(None, reasons)))
-    return Plan(problem, methods, output.name, output.format)
+    return Plan(problem, methods, output.name, output.format, config.sweep)
 
 
 def _normal(raw: dict[str, Any]) -> dict[str, Any]:
@@ -182,7 +187,7 @@ def _times(section: Times) -> NDArray[np.float64]:
     with _inside("times"):
         start = real(section.start, "start", minimum=0.0)
         stop = real(section.stop, "stop", above=start)
-        n = integer(101 if section.n is None else section.n, "n", minimum=2)
+        n = integer(101 if section.n is None else section.n, "n", minimum=2, maximum=_MOST_TIMES)
     return np.linspace(start, stop, n)
 
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tnhop._checks import fail, integer, one_of, wrong_type
+from tnhop import _html
+from tnhop._checks import fail, integer, integers, members, one_of, wrong_type
 from tnhop._codec import digest, register
 from tnhop.observables import Observable, select_observables, standard_observables
 from tnhop.operators import kind_of
@@ -18,6 +19,9 @@ from tnhop.patterns import check_patterns
 from tnhop.terms import FieldJump, Jump, Operator, Term, as_operator, pauli_terms
 
 __all__ = ["Model", "Recipe", "Site", "modes", "spins"]
+
+_MOST_SITES = 10**6
+_DRAWN = 2000  # entries of patterns that a notebook draws
 
 
 @register
@@ -42,9 +46,11 @@ class Site:
     def __post_init__(self) -> None:
         one_of(self.kind, "kind", ["spin", "mode"])
         minimum, maximum = (2, 2) if self.kind == "spin" else (2, None)
-        integer(
-            self.dim, "fock_dim" if self.kind == "mode" else "dim", minimum=minimum, maximum=maximum
-        )
+        name = "fock_dim" if self.kind == "mode" else "dim"
+        dim = integer(self.dim, name, minimum=minimum, maximum=maximum)
+        object.__setattr__(self, "dim", dim)
+        if not isinstance(self.name, str):
+            raise wrong_type("name", "be a text", self.name)
 
 
 def spins(n_spins: int) -> tuple[Site, ...]:
@@ -55,9 +61,8 @@ def spins(n_spins: int) -> tuple[Site, ...]:
     n_spins : int
         Number of spins.
     """
-    return tuple(
-        Site("spin", 2, f"spin {k}") for k in range(integer(n_spins, "n_spins", minimum=0))
-    )
+    n_spins = integer(n_spins, "n_spins", minimum=0, maximum=_MOST_SITES)
+    return tuple(Site("spin", 2, f"spin {k}") for k in range(n_spins))
 
 
 def modes(n_modes: int, *, fock_dim: int | Sequence[int]) -> tuple[Site, ...]:
@@ -70,13 +75,14 @@ def modes(n_modes: int, *, fock_dim: int | Sequence[int]) -> tuple[Site, ...]:
     fock_dim : int or sequence of int
         Number of kept Fock levels, at least 2, of all modes or of each.
     """
-    n_modes = integer(n_modes, "n_modes", minimum=0)
-    dims = list(fock_dim) if isinstance(fock_dim, Sequence | np.ndarray) else [fock_dim] * n_modes
+    n_modes = integer(n_modes, "n_modes", minimum=0, maximum=_MOST_SITES)
+    if np.ndim(fock_dim) if isinstance(fock_dim, np.ndarray) else isinstance(fock_dim, Sequence):
+        dims = integers(fock_dim, "fock_dim", minimum=2)
+    else:
+        dims = [integer(fock_dim, "fock_dim", minimum=2)] * n_modes
     if len(dims) != n_modes:
         raise fail("fock_dim", f"be one number or {n_modes} numbers", f"it has {len(dims)}")
-    return tuple(
-        Site("mode", integer(dim, "fock_dim", minimum=2), f"mode {k}") for k, dim in enumerate(dims)
-    )
+    return tuple(Site("mode", dim, f"mode {k}") for k, dim in enumerate(dims))
 
 
 @register
@@ -156,12 +162,16 @@ class Model:
                 found = f"has shape {self.patterns.shape}"
                 raise fail("patterns", f"have shape (n_patterns, {self.n_spins})", found)
             self.patterns.setflags(write=False)
-        default = self._standard[1]
-        chosen = default if self.observables is None else self.observables
-        put("observables", self.select(tuple(chosen)) if chosen else ())
+        if not isinstance(self.recipe, Recipe | None):
+            raise wrong_type("recipe", "be a Recipe", self.recipe)
+        chosen = self._standard[1] if self.observables is None else self.observables
+        put("observables", ())  # so that names are those of the standard set
+        nothing = isinstance(chosen, tuple | list) and not chosen
+        put("observables", () if nothing else self.select(chosen))
 
     def _check_hamiltonian(self) -> Operator:
-        if not isinstance(self.hamiltonian, Operator | Term | int | float):
+        H = self.hamiltonian
+        if isinstance(H, bool) or not isinstance(H, Operator | Term | int | float):
             raise wrong_type("hamiltonian", "be an Operator", self.hamiltonian)
         H = as_operator(self.hamiltonian)
         self._check_operator(H, "hamiltonian")
@@ -172,7 +182,9 @@ class Model:
         return H
 
     def _check_jumps(self, jumps: Iterable[Jump | FieldJump]) -> tuple[Jump | FieldJump, ...]:
-        checked = tuple([jumps] if isinstance(jumps, Jump | FieldJump) else jumps)
+        one = isinstance(jumps, Jump | FieldJump)
+        condition = "be an iterable of Jump and FieldJump"
+        checked = tuple(members([jumps] if one else jumps, "jumps", condition, object))
         for k, jump in enumerate(checked):
             if isinstance(jump, Jump):
                 self._check_operator(jump.operator, f"jumps[{k}]")
@@ -257,6 +269,23 @@ class Model:
                 self._check_operator(operator, f"observables['{observable.name}']")
         return chosen
 
+    def with_levels(self, levels: Sequence[int]) -> Model:
+        """Return the model with so many Fock levels per mode; the terms stay as they are.
+
+        Parameters
+        ----------
+        levels : sequence of int
+            The `fock_dim` of every mode.
+        """
+        recipe = self.recipe
+        if recipe is not None:
+            arguments = dict(recipe.arguments) | {"fock_dim": np.array(levels)}
+            recipe = Recipe(recipe.function, tuple(arguments.items()))
+        fresh = modes(self.n_modes, fock_dim=tuple(levels))
+        spins, old = self.sites[: self.n_spins], self.sites[self.n_spins :]
+        named = [replace(a, name=b.name) for a, b in zip(fresh, old, strict=True)]
+        return replace(self, sites=(*spins, *named), recipe=recipe)
+
     @cached_property
     def digest(self) -> str:
         """Digest of sites, terms and patterns: the identity of the physics."""
@@ -287,14 +316,27 @@ class Model:
         parts.append(f"{len(self.jumps)} jumps")
         return f"<{origin}: {', '.join(parts)}>"
 
+    def _repr_html_(self) -> str:
+        """Return sites, terms and patterns as a table for notebooks."""
+        rows = [("spins", str(self.n_spins))]
+        if self.modes:
+            levels = ", ".join(str(self.sites[k].dim) for k in self.modes)
+            rows.append(("modes", f"{self.n_modes} ({levels} levels)"))
+        rows += [("Hamiltonian", text) for text in _kinds(self.hamiltonian.terms)]
+        rows += _kinds_of_jumps(self.jumps)
+        numbers = self.recipe.arguments if self.recipe else ()
+        rows += [(name, f"{v:g}") for name, v in numbers if isinstance(v, int | float) and v]
+        rows.append(("observables", ", ".join(o.name for o in self.observables or ())))
+        parts = [_html.table(rows)]
+        if self.patterns is not None and self.patterns.size <= _DRAWN:
+            title = f"{len(self.patterns)} patterns, one per row: red +1, blue -1"
+            parts += [_html.line(title), _html.image(self.patterns, title)]
+        return _html.card(self.recipe.function if self.recipe else "Model", *parts)
+
 
 def _check_sites(sites: Iterable[Site]) -> tuple[Site, ...]:
-    if isinstance(sites, int):
-        raise wrong_type("sites", "be a sequence of Site", sites, "Use `th.spins(n)`.")
-    checked = tuple(sites)
-    for site in checked:
-        if not isinstance(site, Site):
-            raise wrong_type("sites", "be a sequence of Site", site, "Use `th.spins(n)`.")
+    found = members(sites, "sites", "be a sequence of Site", Site, "Use `th.spins(n)`.")
+    checked = tuple(found)
     if not checked:
         raise fail("sites", "contain at least one site", "it is empty")
     kinds = [site.kind for site in checked]
@@ -306,3 +348,25 @@ def _check_sites(sites: Iterable[Site]) -> tuple[Site, ...]:
 def _not_hermitian(operator: Operator) -> bool:
     """Decide in the Pauli basis, because ``+``, ``up``, ``x`` ... are not independent names."""
     return any(abs(c) > 1e-12 for c in pauli_terms(operator - operator.dag()).values())
+
+
+def _kinds(terms: Iterable[Term]) -> list[str]:
+    """Count terms by their operators: "4 terms x", "6 terms z z"."""
+    counts: dict[str, int] = {}
+    for term in terms:
+        kind = " ".join(op for _, op in term.factors) or "constant"
+        counts[kind] = counts.get(kind, 0) + 1
+    return [f"{n} {'term' if n == 1 else 'terms'} {kind}" for kind, n in counts.items()]
+
+
+def _kinds_of_jumps(jumps: Iterable[Jump | FieldJump]) -> list[tuple[str, str]]:
+    """Count jumps by their operators, those with field-dependent rates apart."""
+    counts: dict[tuple[str, str], int] = {}
+    for jump in jumps:
+        if isinstance(jump, FieldJump):
+            key = "field jumps", ", ".join(op for op, _ in jump.amplitudes)
+        else:
+            kinds = {" ".join(op for _, op in term.factors) for term in jump.operator.terms}
+            key = "jumps", " + ".join(sorted(kinds))
+        counts[key] = counts.get(key, 0) + 1
+    return [(name, f"{n} of {kind}") for (name, kind), n in counts.items()]

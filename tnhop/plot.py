@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import xarray as xr
-from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -15,81 +15,133 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from tnhop._checks import fail, one_of
+from tnhop._figures import (
+    COLOURS,
+    TIME,
+    axis_label,
+    band_caption,
+    calm,
+    colours,
+    heighten,
+    inches,
+    line_style,
+    listed,
+    new_axes,
+    new_figure,
+    place_legend,
+    room_of,
+    style,
+    symbol,
+)
 
 __all__ = ["draw_evolution", "draw_run"]
 
-# Okabe & Ito: distinguishable with every kind of colour vision, and in grey.
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#A0A000")
-_STYLES = ("-", (0, (5, 2)), (0, (1, 1.5)), (0, (6, 1.5, 1, 1.5)))
-_TIME = r"time $t$  (inverse rates, $\hbar = 1$)"
-_QUANTITIES = {
-    **{f"m_{axis}": rf"overlap $m_{axis}$" for axis in "xyz"},
-    **{f"sigma_{axis}": rf"magnetisation $\langle\sigma^{axis}_k\rangle$" for axis in "xyz"},
-    "occupation": r"occupation $\langle a^\dagger a\rangle$",
-    "alpha_re": r"Re $\langle a\rangle$",
-    "alpha_im": r"Im $\langle a\rangle$",
-    "purity": r"purity tr $\rho^2$",
-    "trace": r"trace tr $\rho$",
-    "entropy": r"entropy $-$tr $\rho\,\ln\rho$ (nats)",
-    "energy": r"energy $\langle H\rangle$",
-}
+_MOST_ENTRIES = 5  # of curves that are too many for a colour each
 
 
 def draw_evolution(
-    datasets: Sequence[xr.Dataset], *, ax: Any = None, observables: Sequence[str] | None = None
+    datasets: Sequence[xr.Dataset],
+    *,
+    ax: Any = None,
+    observables: Sequence[str] | None = None,
+    width: float | str | None = None,
 ) -> Any:
     """Draw observables over time: one colour per curve, one line style per dataset.
 
     Parameters
     ----------
     datasets : sequence of Dataset
-        From ``result.to_xarray()``; bands show ``<name>_error`` where it is finite, and a dataset
-        without any finite error is labelled "uncontrolled".
+        From ``result.to_xarray()``. Bands are the error bars ``<name>_error``, which hold the exact
+        answer in at least 95 % of cases, and the legend says so; where they are not known there is
+        no band and the method is called "uncontrolled".
     ax : matplotlib Axes, optional
         Where to draw; by default a new figure.
     observables : sequence of str, optional
         Names; by default the overlaps m_z, or else the occupations or magnetisations.
+    width : "column", "page" or float, optional
+        For print: 3.4 or 7.0 inches, or a number of them, with letters of 7 and 8 points. By
+        default a figure for the screen.
 
     Returns
     -------
     matplotlib Axes
+        Its figure writes PDF and SVG with fonts as fonts.
     """
-    names = _names(datasets, observables or _main_panel(datasets[0]))
-    if ax is None:
-        import matplotlib.pyplot as plt
+    names = _names(datasets, _main_panel(datasets[0]) if observables is None else observables)
+    with style(width):
+        place = new_axes(ax, width)
+        room = room_of(place.figure) if ax is None else None
+        legend = _draw_panel(place, datasets, names, methods=True, room=room)
+        if ax is None:
+            heighten(place.figure, legend)
+    return place
 
-        _, ax = plt.subplots(layout="constrained")
-    colours = _draw_curves(ax, datasets, names)
-    curves = _legend_entries(colours, several=len(names) > 1)
-    _legend(ax, curves, _method_entries(datasets))
-    return ax
 
-
-def _draw_curves(ax: Axes, datasets: Sequence[xr.Dataset], names: Sequence[str]) -> dict[Any, Any]:
-    """Draw curves, bands and axes; return the colour of every (name, label)."""
+def _draw_panel(
+    ax: Axes,
+    datasets: Sequence[xr.Dataset],
+    names: Sequence[str],
+    *,
+    methods: bool,
+    room: float | None,
+) -> float:
+    """Draw curves and legend, and return its height; a lone curve has the colour of its method."""
     labels = [(name, label) for name in names for label in _curve_labels(datasets[0], name)]
-    colours = dict(zip(labels, _colours(len(labels)), strict=True))
-    for style, data in zip(_cycle(_STYLES, len(datasets)), datasets, strict=True):
+    alone, crowd = len(labels) == 1, max(1.0, len(labels) / 8)
+    scale = dict(zip(labels, colours(len(labels)), strict=True))
+    bars = []
+    for k, data in enumerate(datasets):
+        single = data.sizes["time"] == 1
+        how = line_style(k, len(datasets), single_time=single)
+        if crowd > 3 and not single:
+            how["linewidth"] = 0.6 * how["linewidth"]
         for name in names:
             for label, curve, bar in _curves(data, name):
-                colour = colours.setdefault((name, label), _COLOURS[0])
-                ax.plot(data["time"], curve, linestyle=style, color=colour, lw=1.7)
+                colour = COLOURS[k % len(COLOURS)] if alone else scale[name, label]
+                ax.plot(data["time"], curve, color=colour, **how)
                 if np.all(np.isfinite(bar)):
-                    low, high = curve - bar, curve + bar
-                    ax.fill_between(data["time"], low, high, color=colour, alpha=0.25, lw=0)
-    ax.set_xlabel(_TIME)
-    ax.set_ylabel(_QUANTITIES.get(names[0], names[0]) if len(names) == 1 else "expectation value")
+                    bars.append(float(bar.max()))
+                    _draw_band(ax, data["time"].values, curve, bar, colour, 0.25 / crowd)
+    _finish_axes(ax, datasets, names)
+    curves = [] if alone else _curve_entries(scale, several=len(names) > 1)
+    ways = _method_entries(datasets, names, coloured=alone) if methods else []
+    caption = band_caption(bars, ax, points=datasets[0].sizes["time"] == 1) if methods else []
+    if len(labels) > len(COLOURS):
+        caption.append(f"{len(curves)} of {len(labels)} curves named")
+    return place_legend(ax, curves, ways, caption=caption, room=room)
+
+
+def _draw_band(
+    ax: Axes, times: NDArray[Any], curve: NDArray[Any], bar: NDArray[Any], colour: Any, alpha: float
+) -> None:
+    if len(times) == 1:
+        ax.errorbar(times, curve, yerr=bar, fmt="none", ecolor=colour)
+    else:
+        ax.fill_between(times, curve - bar, curve + bar, color=colour, alpha=alpha, lw=0)
+
+
+def _finish_axes(ax: Axes, datasets: Sequence[xr.Dataset], names: Sequence[str]) -> None:
+    ax.set_xlabel(str(datasets[0]["time"].attrs.get("long_name", TIME)))
+    ax.set_ylabel(axis_label(names))
     end = max(float(data["time"][-1]) for data in datasets)
     start = min(float(data["time"][0]) for data in datasets)
     if end > start:
         ax.set_xlim(start, end)
+    else:
+        ax.set_xticks([start])
+    drawn = [data[name].values for data in datasets for name in names]
+    calm(ax, min(map(np.nanmin, drawn)), max(map(np.nanmax, drawn)))
     if names[0][:2] in {"m_", "si"} or any((data[n] < 0).any() for data in datasets for n in names):
         ax.axhline(0.0, color="0.6", lw=0.8, zorder=0)
     ax.spines[["top", "right"]].set_visible(False)
-    return colours
 
 
-def draw_run(datasets: Sequence[xr.Dataset], *, observables: Sequence[str] | None = None) -> Figure:
+def draw_run(
+    datasets: Sequence[xr.Dataset],
+    *,
+    observables: Sequence[str] | None = None,
+    width: float | str | None = None,
+) -> Figure:
     """Draw the figure of a run: overlaps, the image on the sites, and occupations, if any.
 
     Parameters
@@ -100,6 +152,8 @@ def draw_run(datasets: Sequence[xr.Dataset], *, observables: Sequence[str] | Non
         title, and ``label`` replaces the name of the method.
     observables : sequence of str, optional
         One panel for each of these instead.
+    width : "column", "page" or float, optional
+        As in `draw_evolution`.
 
     Returns
     -------
@@ -117,17 +171,21 @@ def draw_run(datasets: Sequence[xr.Dataset], *, observables: Sequence[str] | Non
         if "occupation" in first and "occupation" not in main:
             panels += [("curves", name) for name in _names(datasets, ["occupation"])]
     heights = [3.0 if k == 0 else 2.3 for k in range(len(panels))]
-    figure = Figure(figsize=(7.2, 0.6 + sum(heights)), layout="constrained")
-    axes = figure.subplots(len(panels), squeeze=False, sharex=True, height_ratios=heights)[:, 0]
-    for ax, (kind, name) in zip(axes, panels, strict=True):
-        if kind == "image":
-            _draw_image(ax, first)
-        else:
-            curves = _legend_entries(_draw_curves(ax, datasets, [name]), several=False)
-            _legend(ax, curves, _method_entries(datasets) if ax is axes[0] else [])
-        if ax is not axes[-1]:
-            ax.set_xlabel("")
-    figure.suptitle(_title(datasets), fontsize="medium")
+    with style(width):
+        figure = new_figure(width, 0.6 + sum(heights), screen=7.2)
+        axes = figure.subplots(len(panels), squeeze=False, sharex=True, height_ratios=heights)[:, 0]
+        room = room_of(figure, colorbar=("image", "sigma_z") in panels)
+        for ax, (kind, name) in zip(axes, panels, strict=True):
+            if kind == "image":
+                _draw_image(ax, first)
+            else:
+                alone = datasets[0][name].ndim == 1  # its colours are the methods'
+                methods = alone or ax is axes[0]
+                heighten(figure, _draw_panel(ax, datasets, [name], methods=methods, room=room))
+            if ax is not axes[-1]:
+                ax.set_xlabel("")
+        letters = 95 if width is None else int(20 * inches(width))
+        figure.suptitle(_title(datasets, letters), fontsize="medium" if width is None else 8.0)
     return figure
 
 
@@ -143,7 +201,7 @@ def _names(datasets: Sequence[xr.Dataset], requested: Sequence[str]) -> list[str
     known = [str(name) for name in datasets[0].data_vars if "_error" not in str(name)]
     parts = {name[:-3]: [name, f"{name[:-3]}_im"] for name in known if name.endswith("_re")}
     names = []
-    for name in [requested] if isinstance(requested, str) else requested:
+    for name in listed(requested):
         one_of(name, "observables", [*known, *parts])
         names += parts.get(name, [name])
     for data in datasets:
@@ -170,80 +228,70 @@ def _curve_labels(data: xr.Dataset, name: str) -> list[str]:
     return labels
 
 
+def _error_name(data: xr.Dataset, name: str) -> str:
+    return f"{name}_error" if f"{name}_error" in data else f"{name[:-3]}_error"
+
+
 def _curves(
     data: xr.Dataset, name: str
 ) -> list[tuple[str, NDArray[np.float64], NDArray[np.float64]]]:
     """Return (label, values, half-widths) of every curve of one observable."""
     values = data[name].values.reshape(data.sizes["time"], -1)
-    error = f"{name}_error" if f"{name}_error" in data else f"{name[:-3]}_error"
+    error = _error_name(data, name)
     bars = data[error].values.reshape(values.shape) if error in data else np.nan * values
     return list(zip(_curve_labels(data, name), values.T, bars.T, strict=True))
 
 
-def _colours(n_curves: int) -> list[Any]:
-    if n_curves <= len(_COLOURS):
-        return list(_COLOURS[:n_curves])
-    return list(colormaps["viridis"](np.linspace(0.0, 0.95, n_curves)))
-
-
-def _cycle(items: Sequence[Any], n: int) -> list[Any]:
-    return [items[k % len(items)] for k in range(n)]
-
-
-def _legend_entries(colours: dict[tuple[str, str], Any], *, several: bool) -> list[Line2D]:
+def _curve_entries(scale: dict[tuple[str, str], Any], *, several: bool) -> list[Line2D]:
     """Return one handle per curve; a long list keeps some of its entries."""
     handles = [
-        Line2D([], [], color=colour, lw=1.7,
-               label=f"{name} {label}" if several and label != name else label)
-        for (name, label), colour in colours.items()
-    ]  # fmt: skip
-    if len(handles) <= len(_COLOURS):
+        Line2D([], [], color=colour, label=_entry(name, label, several))
+        for (name, label), colour in scale.items()
+    ]
+    if len(handles) <= len(COLOURS):
         return [] if len(handles) == 1 else handles
-    kept = np.unique(np.linspace(0, len(handles) - 1, 5).round().astype(int))
+    kept = np.unique(np.linspace(0, len(handles) - 1, _MOST_ENTRIES).round().astype(int))
     return [handles[k] for k in kept]
 
 
-def _method_label(data: xr.Dataset) -> str:
-    """Return the method, with "uncontrolled" if none of its errors is known."""
-    name = str(data.attrs.get("label") or str(data.attrs.get("method", "")).split("(")[0])
-    errors = [array for key, array in data.data_vars.items() if str(key).endswith("_error")]
-    known = any(np.isfinite(array).any() for array in errors)
-    return f"{name} (uncontrolled)" if errors and not known else name
+def _entry(name: str, label: str, several: bool) -> str:
+    if not several:
+        return label
+    return symbol(name) if label == name else f"{symbol(name)} {label}"
 
 
-def _method_entries(datasets: Sequence[xr.Dataset]) -> list[Line2D]:
+def _method_label(data: xr.Dataset, names: Sequence[str]) -> str:
+    """Return the method, and whether the error of what is drawn is known."""
+    label = str(data.attrs.get("label") or str(data.attrs.get("method", "")).split("(")[0])
+    errors = {key: array for key, array in data.data_vars.items() if str(key).endswith("_error")}
+    if not errors:
+        return label
+    if not any(np.isfinite(array).any() for array in errors.values()):
+        return f"{label} (uncontrolled)"
+    drawn = [data[_error_name(data, name)] for name in names if _error_name(data, name) in data]
+    known = any(np.isfinite(array).any() for array in drawn)
+    return label if known or not drawn else f"{label} (error not known)"
+
+
+def _method_entries(
+    datasets: Sequence[xr.Dataset], names: Sequence[str], *, coloured: bool
+) -> list[Line2D]:
     return [
-        Line2D([], [], color="0.25", lw=1.7, linestyle=style, label=_method_label(data))
-        for style, data in zip(_cycle(_STYLES, len(datasets)), datasets, strict=True)
-    ]
-
-
-def _legend(ax: Axes, curves: list[Line2D], methods: list[Line2D]) -> None:
-    """Put the legend above the axes, where it hides nothing: one row if that fits, else several."""
-    methods = [handle for handle in methods if handle.get_label()]
-    together = curves + methods
-    letters = sum(len(str(handle.get_label())) + 8 for handle in together)
-    if letters <= 98:
-        rows = [together]
-    else:
-        rows = [curves[k : k + 4] for k in range(0, len(curves), 4)]
-        rows += [methods[k : k + 2] for k in range(0, len(methods), 2)]
-    width = max((len(row) for row in rows), default=0)
-    if not width:
-        return
-    blank = Line2D([], [], linestyle="none", label=" ")
-    rows = [row + [blank] * (width - len(row)) for row in rows if row]
-    ax.legend(
-        handles=[row[k] for k in range(width) for row in rows],  # a legend is filled by columns
-        loc="lower left", bbox_to_anchor=(0.0, 1.0), borderaxespad=0.2, ncols=width,
-        frameon=False, fontsize="small", handlelength=2.2, columnspacing=1.4,
-    )  # fmt: skip
+        Line2D(
+            [], [], color=COLOURS[k % len(COLOURS)] if coloured else "0.25",
+            label=_method_label(data, names),
+            **{key: value for key, value in line_style(
+                k, len(datasets), single_time=data.sizes["time"] == 1).items()
+               if key != "markevery"},
+        )
+        for k, data in enumerate(datasets)
+    ]  # fmt: skip
 
 
 def _draw_image(ax: Axes, data: xr.Dataset) -> None:
     """Draw site against time: blue and red, or agreement with a pattern where it is known."""
     values, label = data["sigma_z"].values, r"$\langle\sigma^z_k\rangle$"
-    method = _method_label(data)
+    method = _method_label(data, ["sigma_z"])
     title = f"magnetisation of the sites, {method}"
     if "xi" in data.coords and "m_z" in data:
         target = int(np.argmax(data["m_z"].values[0]))
@@ -255,17 +303,18 @@ def _draw_image(ax: Axes, data: xr.Dataset) -> None:
         data["time"], sites, values.T, cmap="RdBu_r", vmin=-1, vmax=1, shading="nearest",
         rasterized=True,
     )  # fmt: skip
-    ax.set_title(title, fontsize="small", loc="left")
-    ax.set_xlabel(_TIME)
+    figure = ax.get_figure(root=True)
+    assert figure is not None
+    letters = int(figure.get_size_inches()[0] * (13 if figure.get_size_inches()[0] > 7.1 else 18))
+    ax.set_title("\n".join(textwrap.wrap(title, letters)), fontsize="small", loc="left")
+    ax.set_xlabel(TIME)
     ax.set_ylabel("site $k$")
     ax.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
     ax.set_xlim(float(data["time"][0]), float(data["time"][-1]))
-    figure = ax.get_figure()
-    assert figure is not None
     figure.colorbar(mesh, ax=ax, label=label, pad=0.02, ticks=[-1, 0, 1], aspect=12)
 
 
-def _title(datasets: Sequence[xr.Dataset]) -> str:
+def _title(datasets: Sequence[xr.Dataset], letters: int) -> str:
     """Say which models are shown, each once, and with which parameters."""
     lines: dict[str, None] = {}
     for data in datasets:
@@ -275,4 +324,4 @@ def _title(datasets: Sequence[xr.Dataset]) -> str:
     for data in datasets:
         if data.attrs.get("parameters"):
             lines[str(data.attrs["parameters"])] = None
-    return "\n".join(lines)
+    return "\n".join(part for line in lines for part in textwrap.wrap(line, letters))

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from tnhop import _html
 from tnhop._checks import fail, increasing_times, integer, wrong_type
 from tnhop._codec import digest
 from tnhop.model import Model
@@ -94,6 +95,12 @@ class Cost:
         time = "unknown time" if np.isnan(self.time) else f"about {_pretty_time(self.time)}"
         return f"{pretty_bytes(self.memory)}, {time}" + (f" ({self.note})" if self.note else "")
 
+    def _repr_html_(self) -> str:
+        """Return memory and time as a table for notebooks."""
+        time = "unknown" if np.isnan(self.time) else f"about {_pretty_time(self.time)}"
+        rows = [("memory", pretty_bytes(self.memory)), ("time", time), ("note", self.note)]
+        return _html.card("predicted cost", _html.table(row for row in rows if row[1]))
+
 
 def pretty_bytes(n: float) -> str:
     """Write a number of bytes with a unit."""
@@ -105,7 +112,13 @@ def pretty_bytes(n: float) -> str:
 
 
 def _pretty_time(seconds: float) -> str:
-    return f"{seconds:.1g} s" if seconds < 60 else f"{seconds / 60:.2g} min"
+    """Write a time with a unit, without exponents."""
+    if seconds < 60:
+        return f"{float(f'{seconds:.1g}'):g} s"
+    for unit, size, most in (("min", 60, 7200), ("h", 3600, 172800), ("days", 86400, np.inf)):
+        if seconds < most:
+            return f"{float(f'{seconds / size:.2g}'):g} {unit}"
+    return "forever"
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,7 +1,8 @@
 """The sections of a config: which keys and values they accept, and what is said of others.
 
-The sections are [patterns], [model], [state], [times], [[methods]] and [output]. What a model, an
-ensemble of patterns or a method accepts is read from its signature: new ones appear by themselves.
+The sections are [patterns], [model], [state], [times], [[methods]], [output] and [sweep]. What a
+model, an ensemble of patterns or a method accepts is read from its signature: new ones appear by
+themselves.
 """
 
 from __future__ import annotations
@@ -190,6 +191,20 @@ class Output(_Section):
     format: Literal["png", "pdf", "svg"] = "png"
 
 
+class Sweep(_Section):
+    """A grid of runs: KEY.PATH = values, and how to treat them.
+
+    `grid` maps paths such as "model.Omega" to lists of values, or to {start, stop, n}; `average`
+    names those of an ensemble; `refine` maps observables to the largest change across a cell.
+    """
+
+    grid: dict[str, Any]
+    verb: Literal["evolve", "steady_state"] = "evolve"
+    average: list[str] = []
+    refine: dict[str, float] | None = None
+    levels: int = 3
+
+
 # A run that cannot be repeated is not wanted, so that seeds are needed.
 _SPECIAL: dict[str, Any] = {
     "orthogonal": {"rng": (int | None, None)},
@@ -231,6 +246,7 @@ class Config(_Section):
     times: Times
     methods: list[MethodTable]
     output: Output = Output()
+    sweep: Sweep | None = None
     rng: int | None = None
 
 
@@ -241,7 +257,8 @@ def config_schema() -> dict[str, Any]:
 
 # Sentences about wrong entries.
 
-_CONDITIONS = {"bool_type": "be true or false", "float_type": "be a number",
+_CONDITIONS = {"bool_type": "be true or false", "dict_type": "be a table",
+               "float_type": "be a number",
                "int_type": "be an integer", "list_type": "be a list", "string_type": "be a text",
                "model_attributes_type": "be a table", "model_type": "be a table"}  # fmt: skip
 
@@ -249,7 +266,11 @@ _CONDITIONS = {"bool_type": "be true or false", "float_type": "be a number",
 def sentence(error: Any) -> str:
     """Turn an error of pydantic into one sentence with key and value."""
     place = [*error["loc"]]
-    cls: Any = {"times": Times, "output": Output}.get(place[0]) if len(place) > 1 else Config
+    cls: Any = (
+        {"times": Times, "output": Output, "sweep": Sweep}.get(place[0])
+        if len(place) > 1
+        else Config
+    )
     at = 2 if place[0] == "methods" else 1  # where the tag of the section stands
     if place[0] in TABLES and len(place) > at:
         cls = TABLES[place[0]][place.pop(at)]
@@ -277,6 +298,7 @@ def sentence(error: Any) -> str:
 
 def _unknown_key(key: str, name: str, known: list[str]) -> str:
     near = get_close_matches(name, known, n=1)
+    key = key if key.isprintable() and key.strip() else repr(key)
     remedy = f"Did you mean `{near[0]}`?" if near else f"Known are {', '.join(known)}."
     if name in FROM_PATTERNS:
         remedy = "Patterns are given in the section [patterns]."

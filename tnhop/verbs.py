@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 import time
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from tnhop._checks import fail, integer, one_of, real, wrong_type
+from tnhop._checks import fail, flag, integer, members, one_of, real, wrong_type
 from tnhop._driver import drive, warn_of_tail
 from tnhop.answers import Correlation, Spectrum, SteadyState
 from tnhop.model import Model
@@ -109,8 +110,11 @@ def evolve(
         raise fail(
             "state", "be given", "it is None", "Use `th.pattern_state` or `th.product_state`."
         )
-    problem = Problem(model, state, times, observables, rng, save_states)
-    chosen = _choose(problem, method, "evolve", announce=True)
+    if callback is not None and not callable(callback):
+        raise wrong_type("callback", "be callable", callback)
+    _check_progress(progress)
+    problem = Problem(model, state, times, observables, rng, flag(save_states, "save_states"))
+    chosen = choose_method(problem, method, "evolve", announce=True)
     if max_wall_time is not None:
         real(max_wall_time, "max_wall_time", above=0.0)
     if checkpoint is not None and not isinstance(checkpoint, str | os.PathLike):
@@ -156,7 +160,7 @@ def steady_state(
     -0.5
     """
     problem = Problem(model, state, [0.0], observables)
-    answer: SteadyState = _choose(problem, method, "steady_state").steady_state(problem)
+    answer: SteadyState = choose_method(problem, method, "steady_state").steady_state(problem)
     warn_of_tail(answer.stats)
     return answer
 
@@ -186,7 +190,7 @@ def liouvillian_spectrum(model: Model, k: int = 6, *, method: Any = "auto") -> S
     """
     problem = Problem(model, None, [0.0], None)
     k = integer(k, "k", minimum=1)
-    return _choose(problem, method, "liouvillian_spectrum").liouvillian_spectrum(model, k)
+    return choose_method(problem, method, "liouvillian_spectrum").liouvillian_spectrum(model, k)
 
 
 def correlation(
@@ -242,7 +246,7 @@ def correlation(
             raise wrong_type(name, "be an Operator", operator)
     observables = [Observable(name, op) for name, op in (("first", first), ("second", second))]
     problem = Problem(model, state, times, observables)
-    chosen = _choose(problem, method, "correlation")
+    chosen = choose_method(problem, method, "correlation")
     began = time.perf_counter()
     values, error = chosen.correlation(problem, first, second)
     delays = np.asarray(problem.times)
@@ -253,7 +257,12 @@ def correlation(
 def estimate(
     model: Model, method: Any = "Exact", *, state: Any = None, times: ArrayLike = (0.0, 10.0)
 ) -> Cost:
-    """Memory and time that `evolve` would need, predicted without allocating.
+    """Memory and time that `evolve` would need, predicted without a run.
+
+    Operations are counted from the terms of the model and scaled with the speed of this machine,
+    measured once per process; bonds of chains follow from fluctuations about mean field. Both
+    numbers are usually right within a factor of two (docs/accuracy.md); memory is what comes on top
+    of the imported package.
 
     Parameters
     ----------
@@ -317,18 +326,25 @@ def compare(
     >>> len(both.results)
     2
     """
-    chosen = [methods] if isinstance(methods, str) else list(methods)
+    _check_progress(progress)
+    named = [methods] if isinstance(methods, str) else methods
+    chosen = members(named, "methods", "be a sequence of methods or their names", object)
     if len(chosen) < 2:
         raise fail("methods", "name at least two methods", f"there are {len(chosen)}")
     problem = Problem(model, state, times, observables)
     for method in chosen:
-        _choose(problem, method, "evolve")
+        choose_method(problem, method, "evolve")
     return Comparison(
         tuple(
             evolve(model, state, times, observables=observables, method=m, progress=progress)
             for m in chosen
         )
     )
+
+
+def _check_progress(progress: Any) -> None:
+    if progress is not None and not isinstance(progress, bool | np.bool_):
+        raise wrong_type("progress", "be True, False or None", progress)
 
 
 def resolve_method(method: Any) -> Any:
@@ -341,35 +357,38 @@ def resolve_method(method: Any) -> Any:
     return method
 
 
-def _choose(problem: Problem, method: Any, verb: str, *, announce: bool = False) -> Any:
-    """Return the method, or say why not."""
-    if method != "auto":
+def choose_method(problem: Problem, method: Any, verb: str, *, announce: bool = False) -> Any:
+    """Return the method, or say why not.
+
+    "auto" takes the first with error bars that is done in seconds, else the fastest of them.
+    """
+    if not (isinstance(method, str) and method == "auto"):
         chosen = resolve_method(method)
         reason = chosen.supports(problem, verb)
         if reason is not None:
             raise ValueError(reason)
         return chosen
-    reasons, found = [], []
-    for candidate in ALL_METHODS.values():
-        method = candidate()
-        reason = method.supports(problem, verb)
-        if reason is None:
-            found.append((method, method.estimate(problem, verb)))
-        else:
-            reasons.append(reason)
-    if not found:
-        raise ValueError(" ".join(["No method can solve this problem.", *reasons]))
-    # spectra of a reduced space are not those of the whole: no swap for speed there
-    chosen, cost = _best(found) if verb in ("evolve", "correlation") else found[0]
+    chosen, cost = _automatic(problem, verb)
     if announce:
         print(f"Method `{type(chosen).__name__}` chosen: {cost}.", file=sys.stderr)
     return chosen
 
 
-def _best(found: list[tuple[Any, Cost]]) -> tuple[Any, Cost]:
-    """Return the first method with error bars that is done in seconds, else the fastest of them."""
-    controlled = [(method, cost) for method, cost in found if method.controlled]
-    quick = [(method, cost) for method, cost in controlled if cost.time < _SECONDS]
-    if quick or not controlled:
-        return (quick or found)[0]
-    return min(controlled, key=lambda pair: pair[1].time)
+def _automatic(problem: Problem, verb: str) -> tuple[Any, Cost]:
+    # spectra of a reduced space are not those of the whole: no swap for speed there
+    enough = _SECONDS if verb in ("evolve", "correlation") else math.inf
+    reasons, found = [], []
+    for candidate in ALL_METHODS.values():
+        method = candidate()
+        reason = method.supports(problem, verb)
+        if reason is not None:
+            reasons.append(reason)
+            continue
+        cost = method.estimate(problem, verb)
+        if method.controlled and cost.time < enough:
+            return method, cost
+        found.append((method, cost))
+    if not found:
+        raise ValueError(" ".join(["No method can solve this problem.", *reasons]))
+    controlled = [pair for pair in found if pair[0].controlled]
+    return min(controlled or found, key=lambda pair: pair[1].time)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from tnhop import _html
 from tnhop.channel import RetrievalChannel
 from tnhop.couplings import energy, hebb, pattern_couplings
 from tnhop.models import dicke, multimode_dicke, open_hopfield
@@ -82,6 +83,17 @@ class Verification:
         total = f"{sum(check.seconds for check in self.checks):.0f} s"
         lines.append(f"{len(self.checks) - wrong} of {len(self.checks)} right, in {total}.")
         return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        """Return the same as a table for notebooks."""
+        rows = [
+            (c.name, f"{c.found:.12g}", f"{c.expected:.12g}", f"{c.tolerance:.0e}",
+             f"{c.seconds:.1f}", "right" if c.passed else "WRONG")
+            for c in self.checks
+        ]  # fmt: skip
+        right = sum(check.passed for check in self.checks)
+        head = ("", "found", "known", "accepted", "seconds", "")
+        return _html.card(f"{right} of {len(self.checks)} right", _html.table(rows, head))
 
 
 def verify(callback: Callable[[Check], None] | None = None) -> Verification:

@@ -1,5 +1,6 @@
 """Mistakes on the command line: one sentence, a status other than 0, and no file touched."""
 
+import dataclasses
 import re
 
 import h5py
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import tnhop as th
 from tnhop.cli import main
 
 CONFIG = """\
@@ -231,7 +233,7 @@ CHANGES = {
     ),
     "shape of three numbers": (
         ["patterns={kind='images', images=['wide.png'], shape=[1, 2, 3]}"],
-        "`patterns.images` must have shape (1, 2, 3)",
+        "`patterns.shape` must be numbers of rows and columns, but there are 3 numbers.",
     ),
     "format in the config": (["output.format=gif"], "`output.format` must be 'png', 'pdf' or"),
     "folder in the config": (["output.name='no/x'"], "Folder 'no' does not exist."),
@@ -300,24 +302,19 @@ def foreign(path):
 
 def without_model(path):
     with h5py.File(path, "r+") as file:
-        del file["model"]
+        del file["model"], file.attrs["sha256"]
 
 
 def with_damaged_model(path):
     with h5py.File(path, "r+") as file:
-        del file["model"]
+        del file["model"], file.attrs["sha256"]
         file["model"] = '{"type": "Model"'
 
 
 def with_unknown_type(path):
     with h5py.File(path, "r+") as file:
-        del file["model"]
+        del file["model"], file.attrs["sha256"]
         file["model"] = '{"type": "Oracle"}'
-
-
-def with_other_times(path):
-    with h5py.File(path, "r+") as file:
-        file["time"][-1] = 7.0
 
 
 DAMAGES = [truncated, scrambled, emptied, of_another_version, foreign, without_model,
@@ -334,6 +331,6 @@ def test_damaged_file_is_refused(refuse, folder, finished, command, damage):
 
 
 def test_files_with_other_times_are_not_compared(refuse, folder, finished):
-    (folder / "other.h5").write_bytes(finished)
-    with_other_times(folder / "other.h5")
+    done = th.load(folder / "done.h5")
+    dataclasses.replace(done, times=[*done.times[:-1], 7.0]).save(folder / "other.h5")
     refuse(["compare", "done.h5", "other.h5"], "`files` must have equal times")

@@ -21,5 +21,5 @@ __all__ = [
 # "auto" takes the first that is exact within its error bars and done in seconds
 ALL_METHODS = {
     method.__name__: method
-    for method in (Exact, Symmetric, ClassicalMaster, TDVP, TEBD, KineticMonteCarlo, MeanField)
+    for method in (Exact, Symmetric, ClassicalMaster, KineticMonteCarlo, TDVP, TEBD, MeanField)
 }

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -26,6 +26,7 @@ from tnhop.solvers._chain_plan import Engine, Plan, Progress
 from tnhop.solvers._coordinates import Levels, resized, reweighted, wanted_levels
 from tnhop.solvers._evolution import cut_weights, rate_error
 from tnhop.solvers._norms import sizes_of
+from tnhop.solvers._refinement import coarser_chain, refined_chain
 from tnhop.solvers._splits import Tally, right_canonical
 from tnhop.states import ProductState
 
@@ -97,6 +98,14 @@ class ChainMethod:
         """Return an array of the library, precision and place to be used."""
         like = do("asarray", np.zeros(1, dtype=self.precision), like=self.backend)
         return like.to(self.device) if self.device else like
+
+    def coarser(self) -> ChainMethod:
+        """Return a cheaper one: longer steps, and more is dropped."""
+        return coarser_chain(self)
+
+    def refined(self, excess: Mapping[str, float], stats: Mapping[str, Any]) -> ChainMethod:
+        """Return one whose errors are smaller by these factors, by source."""
+        return refined_chain(self, excess, stats)
 
     def plan(self, problem: Problem) -> Plan:
         """Return the engine with its surroundings."""

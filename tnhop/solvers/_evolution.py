@@ -7,7 +7,6 @@ moments of its functionals are brought together at the output times.
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property, partial
@@ -17,6 +16,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from tnhop._checks import machine_memory as machine_memory
 from tnhop.model import Model
 from tnhop.observables import Observable
 from tnhop.operators import local_matrix
@@ -390,8 +390,3 @@ def norm_bound(model: Model) -> float:
         else:
             bound += operator_bound(jump.operator, model) ** 2 / 2
     return bound
-
-
-def machine_memory() -> float:
-    """Return the memory of the machine, in bytes."""
-    return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))

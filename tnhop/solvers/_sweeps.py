@@ -120,9 +120,13 @@ class Stepper:
         tally, rng = Tally(), np.random.default_rng(seed)
         pairs = self.settings.sites == 2 and len(self.chain) > 1
         self.chain, self._behind = self._there_and_back(pairs, dt, dt, cutoff, tally, rng)
-        if pairs:  # what is missing is seen by a one-site step of no length
+        if pairs:
+            # a one-site step of no length opens the bonds in the directions of Lρ that no pair of
+            # neighbours reaches (three sites at once, neighbours of the Model that are far on the
+            # chain), and sees what is still missing
             missing = Tally()
-            self._there_and_back(False, 0.0, dt, 0.0, missing, rng)
+            opened = self._there_and_back(False, 0.0, dt, 0.0, missing, rng)
+            self.chain, self._behind = opened
             tally.projected += missing.projected
         return tally
 

@@ -97,10 +97,12 @@ def state_size(problem: Problem, verb: str = "evolve") -> float:
     classes = chosen_classes(problem)
     if verb == "evolve" and is_classical(problem):
         return float(math.prod(n + 1 for n in classes.sizes))
-    return float(sum(p.size for p in partition(problem.model, classes, _joined(problem.state))))
+    return float(
+        sum(p.size for p in partition(problem.model, classes, joined_parts(problem.state)))
+    )
 
 
-def _joined(state: Any) -> NDArray[np.intp] | None:
+def joined_parts(state: Any) -> NDArray[np.intp] | None:
     """Parts that the start does not factorise into, as labels of classes and modes."""
     if isinstance(state, PopulationState):
         return np.zeros(len(state.classes.sizes), dtype=np.intp)
@@ -149,7 +151,7 @@ class Setting:
         self.problem, self.model = problem, problem.model
         self.classes = chosen_classes(problem)
         state = problem.state
-        self.parts = partition(self.model, self.classes, _joined(state))
+        self.parts = partition(self.model, self.classes, joined_parts(state))
         self.start: SymmetricState | None = None
         if isinstance(state, ProductState):
             self.start = SymmetricState.from_product(state, self.model, self.classes, self.parts)

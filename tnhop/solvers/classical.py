@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -28,8 +28,11 @@ from tnhop.representations.configurations import (
 )
 from tnhop.representations.populations import ClassChain, PopulationState, populations_close
 from tnhop.representations.symmetric import SpinClasses, find_classes
-from tnhop.solvers._evolution import Evolution, LinearPart, machine_memory, norm_bound
-from tnhop.solvers._monte_carlo import SampledEvolution
+from tnhop.solvers._evolution import Evolution, LinearPart, machine_memory
+from tnhop.solvers._linear_work import LOADED, START_UP
+from tnhop.solvers._monte_carlo import _GROUPS, SampledEvolution
+from tnhop.solvers._refinement import ByTolerance
+from tnhop.solvers._speed import speed
 from tnhop.solvers._stationary import (
     require_convergence,
     slow_pairs,
@@ -38,6 +41,7 @@ from tnhop.solvers._stationary import (
     zero_tolerance,
 )
 from tnhop.solvers._symmetric_setting import chain_evolution, chosen_classes
+from tnhop.solvers._symmetric_work import populations_time
 from tnhop.states import ProductState
 from tnhop.terms import pauli_terms
 
@@ -46,6 +50,10 @@ __all__ = ["ClassicalMaster", "KineticMonteCarlo"]
 Real = NDArray[np.float64]
 
 _MOST_SPINS = 16
+# seconds: to load the compiled loops, for a sample, for an attempt to flip a spin, to compare two
+# samples, for a spin in a table of samples
+_LOADING, _PER_SAMPLE, _ATTEMPT, _COMPARE, _COLUMN = 0.8, 3e-5, 4.5e-8, 4.5e-6, 6e-6
+_CODE = 2.2e7  # bytes of those loops
 _OF_POPULATIONS = {"overlap_distribution", "joint_overlap_distribution", "overlap_moments",
                    "binder_cumulant", "edwards_anderson"}  # fmt: skip
 _SAMPLED = _OF_POPULATIONS | {"purity"}
@@ -53,7 +61,7 @@ _SAMPLED = _OF_POPULATIONS | {"purity"}
 
 @register
 @dataclass(frozen=True)
-class ClassicalMaster:
+class ClassicalMaster(ByTolerance):
     r"""Master equation of the populations, for models in which coherences do not drive them.
 
     .. math::
@@ -117,7 +125,7 @@ class ClassicalMaster:
                 f"Method `ClassicalMaster` would tell all 2^{n} configurations apart, but takes"
                 f" {_MOST_SPINS} spins at most. Use `KineticMonteCarlo`, or fewer patterns."
             )
-        need = self.estimate(problem, verb).memory
+        need = self._need(problem, verb)
         limit = self.max_memory or machine_memory() / 2
         if need > limit:
             return (
@@ -129,18 +137,27 @@ class ClassicalMaster:
 
     def estimate(self, problem: Problem, verb: str = "evolve") -> Cost:
         """Predict memory and time without allocating."""
-        model, size = problem.model, _size(problem, verb)
+        size = _size(problem, verb)
+        if _in_classes(problem, verb):
+            sizes = _classes(problem).sizes
+            moves, functionals = 2.0 * len(sizes), len(sizes) + 1.0
+        else:
+            moves = float(problem.model.n_spins)
+            functionals = float(sum(len(o.operators) for o in problem.observables or ()))
+        time = populations_time(problem, size, moves, functionals, self.tolerance)
+        if verb != "evolve":
+            time = 60 * 150 * (2e-9 * size * (moves + 1) * speed().sweep + 1e-5 * speed().calls)
+        memory = self._need(problem, verb) + LOADED
+        return Cost(memory, START_UP * speed().calls + time, f"{size:.3g} populations")
+
+    def _need(self, problem: Problem, verb: str) -> float:
+        """Bytes of vectors, functionals and the rate matrix."""
+        size = _size(problem, verb)
         in_classes = _in_classes(problem, verb)
-        moves = 2 * len(_classes(problem).sizes) if in_classes else model.n_spins
-        entries = size * (moves + 1)
+        moves = 2 * len(_classes(problem).sizes) if in_classes else problem.model.n_spins
         functionals = sum(len(o.operators) for o in problem.observables or ())
         vectors = 10.0 if verb == "evolve" else 100.0
-        applications = 60 + 1.2 * norm_bound(model) * float(np.max(problem.times, initial=0.0))
-        if verb != "evolve":
-            applications = 60 * 150.0
-        memory = 8 * size * (vectors + 6 * functionals) + 40 * entries + 3e7
-        per_apply = 2e-9 * entries + 2e-9 * size * functionals + 1e-5
-        return Cost(memory, per_apply * applications, f"{size:.3g} populations")
+        return 8 * size * (vectors + 6 * functionals) + 40 * size * (moves + 1) + 3e7
 
     def evolve(self, problem: Problem, carry: Any = None) -> Iterator[Snapshot]:
         """Yield a snapshot at every output time and a heartbeat after every step."""
@@ -255,6 +272,19 @@ class KineticMonteCarlo:
         if self.max_memory is not None:
             real(self.max_memory, "max_memory", above=0.0)
 
+    def coarser(self) -> KineticMonteCarlo:
+        """Return a cheaper one: a quarter of the samples."""
+        return replace(self, n_samples=max(self.n_samples // 4, 2))
+
+    def refined(
+        self,
+        excess: Mapping[str, float],
+        stats: Mapping[str, Any],  # noqa: ARG002
+    ) -> KineticMonteCarlo:
+        """Return one with smaller errors: those of sampling fall as 1/√n_samples."""
+        factor = 1.1 * max(excess.get("sampling", 1.0), 1.0)
+        return replace(self, n_samples=math.ceil(self.n_samples * min(factor, 100.0) ** 2))
+
     def supports(self, problem: Problem, verb: str = "evolve") -> str | None:
         """Return None, or why the problem is out of reach."""
         name = "Method `KineticMonteCarlo`"
@@ -281,7 +311,7 @@ class KineticMonteCarlo:
         for o in problem.observables or ():
             if o.functional is not None and o.functional.name not in _SAMPLED:
                 return f"{name} has no estimator of `{o.name}` from samples. Use `ClassicalMaster`."
-        need, limit = self.estimate(problem).memory, self.max_memory or machine_memory() / 2
+        need, limit = self._need(problem), self.max_memory or machine_memory() / 2
         if need > limit:
             return (
                 f"{name} needs {pretty_bytes(need)} for {self.n_samples} samples, but"
@@ -292,9 +322,27 @@ class KineticMonteCarlo:
     def estimate(self, problem: Problem, verb: str = "evolve") -> Cost:  # noqa: ARG002
         """Predict memory and time, for this number of samples."""
         n, end = problem.model.n_spins, float(np.max(problem.times, initial=0.0))
-        memory = 3e7 + 24.0 * n**2 + 20.0 * self.n_samples * n
-        seconds = 3e-8 * self.n_samples * n * rate_bound(problem.model) * end
-        return Cost(memory, seconds, f"{self.n_samples} samples")
+        attempts = self.n_samples * n * rate_bound(problem.model) * end
+        interpreted = _LOADING + _PER_SAMPLE * self.n_samples + self._looks(problem)
+        time = _ATTEMPT * attempts * speed().sweep + interpreted * speed().calls
+        return Cost(self._need(problem) + _CODE, time, f"{self.n_samples} samples")
+
+    def _need(self, problem: Problem) -> float:
+        """Bytes of samples and couplings."""
+        n = problem.model.n_spins
+        return 3e7 + 24.0 * n**2 + 20.0 * self.n_samples * n
+
+    def _looks(self, problem: Problem) -> float:
+        """Seconds behind the observables at all output times."""
+        n, samples = problem.model.n_spins, self.n_samples
+        values = sum(len(o.operators) for o in problem.observables or ())
+        total = 1e-4 * values + 1e-8 * samples * (n + values)
+        for o in problem.observables or ():
+            if o.functional is not None and o.functional.name == "purity":
+                groups = min(samples, _GROUPS) + 1
+                compared = samples * math.log2(samples)
+                total += groups * (_COMPARE * compared + _COLUMN * n)
+        return total * len(np.atleast_1d(problem.times))
 
     def evolve(self, problem: Problem, carry: Any = None) -> Iterator[Snapshot]:
         """Yield a snapshot at every output time and heartbeats in between."""

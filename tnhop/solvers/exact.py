@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -28,10 +29,20 @@ from tnhop.solvers._evolution import (
     RegressionPart,
     cut_weights,
     machine_memory,
-    norm_bound,
     operator_bound,
     regression,
 )
+from tnhop.solvers._linear_work import (
+    LOADED,
+    START_UP,
+    application_time,
+    applications,
+    row_operations,
+    spectrum,
+    states_per_step,
+)
+from tnhop.solvers._refinement import ByTolerance
+from tnhop.solvers._speed import speed
 from tnhop.solvers._stationary import (
     require_convergence,
     slow_pairs,
@@ -46,10 +57,14 @@ __all__ = ["Exact"]
 
 Real = NDArray[np.float64]
 
+_PER_OPERATION = 6e-10  # seconds per multiplication
+_PER_TERM = 8e-3  # seconds to compile a site or a jump, observables included
+_ARNOLDI = 60 * 150.0  # applications behind stationary states and spectra
+
 
 @register
 @dataclass(frozen=True)
-class Exact:
+class Exact(ByTolerance):
     r"""The full density matrix, of dimension 4^N times fock_dim² per mode.
 
     The generator acts matrix-free in real arithmetic on the packed Hermitian matrix, Eq. (34) of
@@ -99,7 +114,7 @@ class Exact:
         """Return None, or why the problem is out of reach."""
         if not isinstance(problem.state, ProductState | DenseState | type(None)):
             return f"Method `Exact` cannot start from a {type(problem.state).__name__}."
-        need = self.estimate(problem, verb).memory
+        need = self._need(problem, verb)
         limit = self.max_memory or machine_memory() / 2
         if need > limit:
             return (
@@ -112,17 +127,26 @@ class Exact:
 
     def estimate(self, problem: Problem, verb: str = "evolve") -> Cost:
         """Predict memory and time without allocating."""
-        model = problem.model
-        size = _size(model)
+        model, size = problem.model, _size(problem.model)
+        end = float(np.max(problem.times, initial=0.0))
+        count = applications(spectrum(model), end, self.tolerance)
+        each = application_time(
+            size, math.sqrt(size), row_operations(model), _PER_OPERATION,
+            states_per_step(problem, count),
+        )  # fmt: skip
+        compiling = _PER_TERM * speed().calls * (model.n_sites + len(model.jumps))
+        time = START_UP * speed().calls + compiling + count * each
+        if verb != "evolve":
+            time = _ARNOLDI * each
+        return Cost(self._need(problem, verb) + LOADED, time, f"dimension {_dimension(model)}")
+
+    def _need(self, problem: Problem, verb: str) -> float:
+        """Bytes of vectors, and of states at output times where functionals need them."""
+        size = _size(problem.model)
         vectors = 8.0 if verb == "evolve" else 100.0
         kept = sum(o.functional is not None for o in problem.observables or ())
         extra = min(STATES_MEMORY, 8 * size * len(np.atleast_1d(problem.times))) if kept else 0.0
-        memory = 8 * size * vectors + extra + 3e7
-        per_apply = size * (6 + 1.2 * model.n_sites) * 1e-9
-        applications = 60 + 1.2 * norm_bound(model) * float(np.max(problem.times, initial=0.0))
-        if verb != "evolve":
-            applications = 60 * 150.0
-        return Cost(memory, per_apply * applications, f"dimension {_dimension(model)}")
+        return 8 * size * vectors + extra + 3e7
 
     def evolve(self, problem: Problem, carry: Any = None) -> Iterator[Snapshot]:
         """Yield a snapshot at every output time and a heartbeat after every step."""

@@ -23,12 +23,28 @@ from tnhop.problem import (
     missing_functionals,
 )
 from tnhop.representations.product import MeanFieldFlow, expectation_polynomial
+from tnhop.solvers._speed import speed
 from tnhop.states import ProductState
 from tnhop.terms import FieldJump
 
 __all__ = ["MeanField"]
 
 _INTEGRATORS = {"DOP853": DOP853, "LSODA": LSODA, "Radau": Radau}
+
+# seconds: an evaluation of the flow, for a site, with field jumps, for a jump and a spin; a step
+_CALL, _SITE, _FIELDS, _PAIR, _STEP = 7e-5, 6e-7, 1.2e-4, 1.6e-9, 5e-4
+_AVERAGED_PAIR = 2.6e-6  # where amplitudes are averaged over the product state
+_STAGES = 15.0  # evaluations per step, rejected ones included
+
+
+def _frequency(model: Model) -> float:
+    """Return the fastest rotation of a site by the Hamiltonian, in units of the decay at least."""
+    fastest = 1.0
+    for term in model.hamiltonian.terms:
+        if len(term.factors) == 1:
+            fastest = max(fastest, 2 * abs(term.coefficient) if term.sites[0] < model.n_spins
+                          else abs(term.coefficient))  # fmt: skip
+    return fastest
 
 
 @register
@@ -117,15 +133,19 @@ class MeanField:
 
     def estimate(self, problem: Problem, verb: str = "evolve") -> Cost:  # noqa: ARG002
         """Predict memory and time without allocating."""
-        model = problem.model
-        jumps = sum(isinstance(jump, FieldJump) for jump in model.jumps)
-        factor = 300.0 if self.closure == "product" else 1.0
-        work = 1e-4 + 4e-9 * factor * jumps * model.n_spins
-        evaluations = 300 + 60 * float(np.max(problem.times, initial=0.0))
-        memory = 5e6 + 32.0 * factor * jumps * model.n_spins
-        return Cost(
-            memory, work * evaluations, f"{3 * model.n_spins + 2 * model.n_modes} variables"
-        )
+        model, times = problem.model, np.atleast_1d(problem.times)
+        pairs = float(model.n_spins * sum(isinstance(jump, FieldJump) for jump in model.jumps))
+        averaged = self.closure == "product"
+        each = _CALL + _SITE * model.n_sites
+        if pairs:
+            each += _FIELDS + (_AVERAGED_PAIR if averaged else _PAIR) * pairs
+        # every output time ends a segment, in which the integrator has to find its step anew
+        steps = 4.0 * _frequency(model) * float(np.max(times, initial=0.0)) + 1.5 * len(times)
+        per_step = _STEP + _STAGES * each
+        time = 0.05 + 2 * _PAIR * pairs + steps * per_step
+        memory = 5e6 + (3000.0 if averaged else 13.0) * pairs
+        note = f"{3 * model.n_spins + 2 * model.n_modes} variables"
+        return Cost(memory, time * speed().calls, note)
 
     def evolve(self, problem: Problem, carry: Any = None) -> Iterator[Snapshot]:
         """Yield a snapshot at every output time."""

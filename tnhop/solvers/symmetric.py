@@ -27,9 +27,11 @@ from tnhop.representations.symmetric import (
 from tnhop.solvers._evolution import (
     STATES_MEMORY,
     machine_memory,
-    norm_bound,
     operator_bound,
 )
+from tnhop.solvers._linear_work import LOADED, START_UP
+from tnhop.solvers._refinement import ByTolerance
+from tnhop.solvers._speed import speed
 from tnhop.solvers._stationary import (
     Stationary,
     require_convergence,
@@ -44,6 +46,7 @@ from tnhop.solvers._symmetric_setting import (
     is_classical,
     state_size,
 )
+from tnhop.solvers._symmetric_work import blocks_time, chain_time
 from tnhop.states import ProductState
 from tnhop.terms import Operator
 
@@ -56,7 +59,7 @@ _STATES = (ProductState, SymmetricState, PopulationState, type(None))
 
 @register
 @dataclass(frozen=True)
-class Symmetric:
+class Symmetric(ByTolerance):
     r"""Exact solution in the space of states that permutations inside classes leave unchanged.
 
     Spins are put into classes of interchangeable ones, found from the terms of the Model; a class
@@ -131,7 +134,7 @@ class Symmetric:
                 f"Method `Symmetric` cannot continue a state with classes of {classes.sizes} spins:"
                 " some of these spins are not interchangeable in the model. Use `th.product_state`."
             )
-        need = self.estimate(problem, verb).memory
+        need = self._need(problem, verb)
         limit = self.max_memory or machine_memory() / 2
         if need > limit:
             return self._refusal(problem, classes, need, limit)
@@ -154,21 +157,23 @@ class Symmetric:
 
     def estimate(self, problem: Problem, verb: str = "evolve") -> Cost:
         """Predict memory and time without allocating."""
+        size, n_classes = state_size(problem, verb), len(chosen_classes(problem).sizes)
+        if verb == "evolve" and is_classical(problem):
+            time = chain_time(problem, self.tolerance)
+        else:
+            time = blocks_time(problem, verb, self.tolerance)
+        note = f"{size:.3g} numbers in {n_classes} classes"
+        return Cost(self._need(problem, verb) + LOADED, START_UP * speed().calls + time, note)
+
+    def _need(self, problem: Problem, verb: str) -> float:
+        """Bytes of vectors, and of states at output times where functionals need them."""
         size = state_size(problem, verb)
         # measured: the LU factors of N = 64 and 96 take 6 kB per number
         vectors = 100.0 if self.eigensolver == "propagator" else 800.0
         vectors = 8.0 if verb == "evolve" else vectors
         kept = sum(o.functional is not None for o in problem.observables or ())
         extra = min(STATES_MEMORY, 8 * size * len(np.atleast_1d(problem.times))) if kept else 0.0
-        # measured: some 6 ns per number for every class and every mode
-        per_apply = 6e-9 * size * (len(chosen_classes(problem).sizes) + problem.model.n_modes)
-        applications = 60 + 1.2 * norm_bound(problem.model) * float(
-            np.max(problem.times, initial=0.0)
-        )
-        if verb != "evolve":
-            applications = 60 * 150.0
-        note = f"{size:.3g} numbers in {len(chosen_classes(problem).sizes)} classes"
-        return Cost(8 * size * vectors + extra + 3e7, per_apply * applications, note)
+        return 8 * size * vectors + extra + 3e7
 
     def evolve(self, problem: Problem, carry: Any = None) -> Iterator[Snapshot]:
         """Yield a snapshot at every output time and a heartbeat after every step."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, ClassVar
@@ -17,14 +18,19 @@ from tnhop.representations.trotter import beyond_pairs, lindblad_pieces, site_or
 from tnhop.solvers._arrays import placed
 from tnhop.solvers._chain_plan import Plan
 from tnhop.solvers._chain_run import ChainMethod
+from tnhop.solvers._chain_work import Bonds, Step, run_time, schedule
 from tnhop.solvers._circuit import Circuit, Gates, half_step, swap_network
+from tnhop.solvers._speed import speed
 from tnhop.terms import FieldJump
 
 __all__ = ["TEBD"]
 
 _GROWTH = 8  # vectors by which a channel may enlarge a bond, at first
 _KEPT_GATES = 6  # lengths of steps whose gates are kept
-_TYPICAL_BOND, _TYPICAL_CHANNEL = 40, 40  # behind estimates of time and memory
+_TYPICAL_CHANNEL = 20  # bond of a channel behind estimates
+# seconds: to make a channel on a site, to apply it there, a gate of two sites; per operation
+_CHANNEL, _VISIT, _MEETING, _PRODUCT, _GATE = 0.03, 8.5e-4, 8e-4, 2e-9, 2e-10
+_LOADED = 6e6  # bytes
 _STIFF = 0.5  # change of a mode in a step beyond which extrapolation is refused
 
 
@@ -128,20 +134,35 @@ class TEBD(ChainMethod):
         )
 
     def estimate(self, problem: Problem, verb: str = "evolve") -> Cost:  # noqa: ARG002
-        """Predict memory and time without allocating, for a bond of 40 if it may be as large."""
-        model = problem.model
-        chi = min(_TYPICAL_BOND, self.max_bond, 2**model.n_sites)
-        n_channels = len({jump.site for jump in model.jumps if isinstance(jump, FieldJump)})
-        steps = 1 + float(np.max(problem.times, initial=0.0)) / self.dt
-        n = max(site.dim for site in model.sites) ** 2
-        channel = model.n_sites * (2.5e-4 + 100 * _TYPICAL_CHANNEL * chi**3 / 2e10)
-        pairs = sum(len(term.sites) == 2 for term in model.hamiltonian)
-        gate = 5e-4 + 30 * (n * chi) ** 2 * 4 * chi / 2e10
-        time = 3 * steps * (n_channels * channel + 1.5 * pairs * gate)
-        time += 2 * n_channels * model.n_sites * 0.03
-        stored = 2 * n_channels * model.n_sites * 16 * _TYPICAL_CHANNEL**2 / 4
-        memory = 8 * (stored + model.n_sites * n * chi**2 * 4 + 2 * pairs * 16 * n**2) + 5e7
-        return Cost(memory, time, f"{n_channels} channels, state bond assumed {chi}")
+        """Predict memory and time without a run; bonds as in `TDVP`."""
+        model, times = problem.model, np.atleast_1d(problem.times)
+        n = model.n_sites
+        channels = len({jump.site for jump in model.jumps if isinstance(jump, FieldJump)})
+        meetings = len({term.sites for term in model.hamiltonian if len(term.sites) == 2})
+        end = float(np.max(times, initial=0.0))
+        bonds = Bonds(model, problem.state, self.weight(model), self.ordering, end)
+        largest, reached = max(model.dims) ** 2, np.ones(n + 1)
+        threshold = self.cutoff * self.dt / math.sqrt(2 * max(channels + (meetings > 0), 1))
+
+        def step_time(step: Step, _: int) -> float:
+            nonlocal reached
+            chi = bonds.at(step.end, threshold, 0.0, self.max_bond)
+            reached = np.maximum(reached, chi)
+            called = 2 * channels * n * _VISIT + 2 * meetings * _MEETING
+            dense = 2 * channels * _PRODUCT * _TYPICAL_CHANNEL * float((chi[1:] ** 3).sum())
+            x = float(chi.max())
+            dense += 2 * meetings * _GATE * largest * x * (4 * x) ** 2
+            # two halves, and a whole step on the other chain
+            return 3 * (called * speed().calls + dense * speed().dense)
+
+        steps = schedule(times, 2 * self.dt, 0, probed=False)
+        lengths = {f"{step.length:.9g}" for step in steps[0]}
+        made = 2 * min(len(lengths), max(len(steps[0]), 1)) * channels * n
+        time = made * _CHANNEL * speed().calls + run_time(steps, step_time, len(times))
+        stored = min(2 * len(lengths), _KEPT_GATES) * channels * n * 16 * _TYPICAL_CHANNEL**2 / 2
+        memory = 8 * (stored + 8 * largest * float((reached[1:] ** 2).sum())) + _LOADED
+        note = f"{channels} channels, state bond {bonds.basis} {reached.max():.0f}"
+        return Cost(memory, time, note)
 
     def plan(self, problem: Problem) -> Plan:
         """Return the pieces and the engine of a run."""

@@ -1,0 +1,159 @@
+"""Estimates of memory and time: larger problems cost more, and asking costs nothing."""
+
+import json
+import math
+import os
+import subprocess
+import sys
+import tracemalloc
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import tnhop as th
+from tnhop.solvers import _chain_bonds
+from tnhop.solvers._chain_work import schedule
+from tnhop.solvers._linear_work import applications, row_operations, spectrum
+from tnhop.solvers._speed import speed
+
+SCRIPT = Path(__file__).parents[2] / "studies" / "benchmarks" / "estimate.py"
+
+
+def network(n_spins, n_patterns=1, Omega=3 / 7, beta=3 / 2):
+    xi = th.random_patterns(n_patterns=n_patterns, n_spins=n_spins, rng=3)
+    return th.open_hopfield(xi, beta=beta, Omega=Omega)
+
+
+def cavity(fock_dim, n_spins=3):
+    return th.dicke(n_spins, g=0.5, omega=1.0, Omega=0.5, loss=1.0, fock_dim=fock_dim)
+
+
+def estimate(model, method, end=2.0):
+    state = th.pattern_state(model, overlap=0.8) if model.patterns is not None else None
+    state = state or th.product_state(model, bloch=[0.0, 0.6, 0.8])
+    return th.estimate(model, method, state=state, times=[0.0, end])
+
+
+def assert_growing(costs):
+    for smaller, larger in pairwise(costs):
+        assert 0 < smaller.time < larger.time < math.inf
+        assert 0 < smaller.memory <= larger.memory < math.inf
+
+
+QUANTUM = [th.Exact(), th.Symmetric(), th.TDVP(), th.TEBD(), th.MeanField()]
+CLASSICAL = [th.ClassicalMaster(), th.KineticMonteCarlo()]
+
+
+@pytest.mark.parametrize("method", QUANTUM + CLASSICAL, ids=lambda m: type(m).__name__)
+def test_more_spins_and_longer_times_cost_more(method):
+    Omega = 0.0 if method in CLASSICAL else 3 / 7
+    sizes = (20, 40, 80) if method in CLASSICAL else (4, 8, 12)
+    assert_growing([estimate(network(n, Omega=Omega), method) for n in sizes])
+    assert_growing([estimate(network(8, Omega=Omega), method, end) for end in (1.0, 4.0, 16.0)])
+
+
+@pytest.mark.parametrize(
+    "method",
+    [th.Exact(), th.Symmetric(), th.TDVP(fock_tolerance=0)],
+    ids=lambda m: type(m).__name__,
+)
+def test_more_levels_cost_more(method):
+    assert_growing([estimate(cavity(levels), method) for levels in (6, 9, 14)])
+
+
+@pytest.mark.parametrize("make", [th.TDVP, th.TEBD])
+def test_larger_bonds_and_smaller_cutoffs_cost_more(make):
+    model = network(12, n_patterns=3)
+    assert_growing([estimate(model, make(max_bond=chi)) for chi in (2, 6, 12)])
+    assert_growing([estimate(model, make(cutoff=cutoff)) for cutoff in (1e-2, 1e-3, 1e-4)])
+
+
+def test_more_samples_and_smaller_tolerances_cost_more():
+    classical = network(40, Omega=0.0)
+    assert_growing([estimate(classical, th.KineticMonteCarlo(n)) for n in (10, 100, 1000)])
+    times = [estimate(network(6), th.Exact(tolerance=t), 8.0).time for t in (1e-4, 1e-8, 1e-12)]
+    assert times == sorted(set(times))
+
+
+def test_modes_of_a_chain_are_not_taken_for_dense_sites():
+    """The generator of a mode is sparse: 14 levels cost no more than some ten times 6 levels."""
+    small, large = (estimate(cavity(d, 8), th.TDVP(fock_tolerance=0)).time for d in (6, 14))
+    assert small < large < 10 * small
+
+
+@pytest.mark.parametrize(
+    ("model", "method"),
+    [
+        (th.independent_spins(300, Omega=0.3, decay=0.2), "Exact"),
+        (network(160), "Symmetric"),
+        (network(160, n_patterns=3), "TDVP"),
+        (network(300, n_patterns=4), "TEBD"),
+        (network(100, n_patterns=12, Omega=0.0), "ClassicalMaster"),
+        (network(300, n_patterns=12), "MeanField"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_nothing_large_is_built_to_estimate_hopeless_sizes(model, method, monkeypatch):
+    monkeypatch.setattr(_chain_bonds._Fluctuations, "advance", None)  # no pilot for those
+    tracemalloc.start()
+    cost = estimate(model, method)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1e8
+    assert not math.isnan(cost.time)
+    assert cost.memory > 0
+
+
+def test_predicted_bonds_are_those_of_a_run():
+    """Not a fit: another size, start and temperature than those behind the constants."""
+    model = network(9, n_patterns=2, beta=1.1)
+    state, method = th.pattern_state(model, overlap=0.5), th.TDVP(cutoff=1e-4)
+    predicted = th.estimate(model, method, state=state, times=[0.0, 1.2]).note
+    found = th.evolve(model, state, [0.0, 1.2], method=method).stats["largest_bond"]
+    assert "state bond predicted" in predicted
+    assert found / 2 < int(predicted.split()[-1]) < 2 * found
+
+
+@pytest.mark.parametrize(("end", "tolerance"), [(3.0, 1e-10), (20.0, 1e-6)])
+def test_predicted_applications_are_those_of_a_run(end, tolerance):
+    model = network(5, n_patterns=2, Omega=0.6)
+    run = th.evolve(model, th.pattern_state(model), [0.0, end], method=th.Exact(tolerance))
+    predicted = applications(spectrum(model), end, tolerance)
+    assert predicted / 1.5 < run.stats["applications"] < 1.5 * predicted
+
+
+def test_operations_are_counted():
+    """A field turns 5 spins, from both sides; two jumps per spin fill half of the rows each."""
+    assert row_operations(network(5)) == pytest.approx(2 * 5 + 5)
+    assert row_operations(network(5, Omega=0.0)) == pytest.approx(5)
+
+
+@pytest.mark.parametrize("times", [[0.0, 2.0], [0.3, 0.7, 1.9, 2.0], np.linspace(0, 60, 7)])
+def test_steps_are_those_of_a_run(times):
+    model = th.independent_spins(2, Omega=0.3, decay=0.2)
+    start = th.product_state(model, bloch=[0.6, 0.0, 0.8])
+    run = th.evolve(model, start, times, method="TDVP")
+    steps, later = schedule(times, th.TDVP().dt, 4, probed=False)
+    assert len(steps) + later == run.stats["steps"]
+
+
+def test_speed_is_measured_once():
+    assert speed() is speed()
+    assert all(0 < x < 1000 for x in (speed().dense, speed().sweep, speed().calls))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "name", ["exact 10", "symmetric p3 16", "tdvp p1 tight", "tdvp mode", "master 14"]
+)
+def test_memory_is_predicted_within_a_factor_of_four(name):
+    """Time is not asked for: other jobs decide it."""
+    threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
+    done = subprocess.run(
+        [sys.executable, str(SCRIPT), "--measure", name],
+        capture_output=True, text=True, env={**os.environ, **threads}, check=True,
+    )  # fmt: skip
+    row = json.loads(done.stdout.strip().splitlines()[-1])
+    assert row["memory"] / 4 < row["expected"] < 4 * row["memory"]

@@ -1,0 +1,146 @@
+"""Figures of sweeps: curves with error bars along one axis, a phase diagram over two."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+
+from tnhop._checks import fail, one_of
+from tnhop._figures import MARKERS, axis_label, colours, new_axes, place_legend, style
+
+__all__ = ["draw_sweep"]
+
+_PREFERRED = ("m_z", "occupation", "sigma_z")
+
+
+def draw_sweep(
+    data: xr.Dataset,
+    axes: Sequence[str],
+    *,
+    observable: str | None = None,
+    ax: Any = None,
+    width: float | str | None = None,
+) -> Any:
+    """Draw an observable of a sweep, at the last time.
+
+    Parameters
+    ----------
+    data : Dataset
+        From `sweep`, ``th.load(store)`` or `quenched_average`.
+    axes : sequence of str
+        Along one axis of numbers: values with error bars, one colour per component and label of the
+        other axes. Along two: a phase diagram, a square per point, of the first component.
+    observable : str, optional
+        Name; by default the overlaps, or else the occupations or magnetisations.
+    ax : matplotlib Axes, optional
+        Where to draw; by default a new figure.
+    width : "column", "page" or float, optional
+        For print: 3.4 or 7.0 inches, or a number of them. By default for the screen.
+
+    Returns
+    -------
+    matplotlib Axes
+    """
+    names = [axes] if isinstance(axes, str) else list(axes)
+    if len(names) not in (1, 2):
+        raise fail("axes", "name one axis or two", f"there are {len(names)}")
+    for name in names:
+        one_of(name, "axes", map(str, data.dims))
+        if data[name].dtype.kind not in "fiu":
+            raise fail("axes", "name axes of numbers", f"'{name}' has labels")
+    values = _values(data, observable)
+    with style(width):
+        ax = new_axes(ax, width)
+        draw = _draw_curves if len(names) == 1 else _draw_map
+        draw(ax, data, values, names)
+        ax.spines[["top", "right"]].set_visible(False)
+    return ax
+
+
+def main_observable(data: xr.Dataset) -> str:
+    """Return the name of the observable that is drawn if none is named."""
+    known = [str(name) for name in data.data_vars if f"{name}_error" in data]
+    for name in (*_PREFERRED, *known):
+        if name in known:
+            return name
+    rest = [str(n) for n, a in data.data_vars.items() if a.dtype.kind == "f" and n != "wall_time"]
+    if not rest:
+        raise fail("data", "hold an observable", "there is no answer in it yet")
+    return next((name for name in _PREFERRED if name in rest), rest[0])
+
+
+def _values(data: xr.Dataset, observable: str | None) -> xr.DataArray:
+    name = observable or main_observable(data)
+    one_of(name, "observable", [str(known) for known in data.data_vars])
+    array = data[name]
+    return array.isel(time=-1) if "time" in array.dims else array
+
+
+def _draw_curves(ax: Axes, data: xr.Dataset, values: xr.DataArray, names: Sequence[str]) -> None:
+    (along,) = names
+    error = data.get(f"{values.name}_error")
+    bars = xr.full_like(values, np.nan) if error is None else error
+    bars = bars.isel(time=-1) if "time" in bars.dims else bars
+    others = [dim for dim in values.dims if dim != along]
+    stacked = values.stack(curve=others).transpose("curve", along)
+    widths = bars.stack(curve=others).transpose("curve", along)
+    known = bool(np.isfinite(widths).any())
+    shades = colours(stacked.sizes["curve"])
+    handles = []
+    for k, shade in enumerate(shades):
+        curve = stacked.isel(curve=k)
+        there = np.isfinite(curve.values)
+        if not there.any():
+            continue
+        labels = curve["curve"].item() if others else ()
+        text = ", ".join(f"{dim} {label}" for dim, label in zip(others, labels, strict=True))
+        handles.append(ax.errorbar(
+            data[along].values[there], curve.values[there],
+            yerr=np.nan_to_num(widths.isel(curve=k).values[there]) if known else None,
+            marker=MARKERS[k % len(MARKERS)], color=shade, capsize=2.0, label=text,
+        ))  # fmt: skip
+    ax.set(xlabel=along, ylabel=axis_label([str(values.name)]))
+    caption = ["bars: at least 95 %" if known else "uncontrolled: no error bars"]
+    shown = handles if 1 < len(handles) <= 12 else []
+    place_legend(ax, shown, caption=caption)
+
+
+def _draw_map(ax: Axes, data: xr.Dataset, values: xr.DataArray, names: Sequence[str]) -> None:
+    """Fill a square around every point that has an answer; squares of refined cells are smaller."""
+    across, up = names
+    first = {dim: 0 for dim in values.dims if dim not in names}
+    table = values.isel(first).transpose(across, up)
+    x, y = np.meshgrid(data[across].values, data[up].values, indexing="ij")
+    there = np.isfinite(table.values)
+    limit = float(np.abs(table.values[there]).max(initial=0.0)) or 1.0
+    low = -limit if (table.values[there] < 0).any() else 0.0
+    mesh = ax.scatter(
+        x[there], y[there], c=table.values[there], vmin=low, vmax=limit,
+        cmap="RdBu_r" if low else "viridis", marker="s", s=_sizes(ax, x, y, there), linewidths=0,
+    )  # fmt: skip
+    figure = ax.get_figure()
+    assert figure is not None
+    place = ", ".join(f"{dim} {data[dim].values[0]}" for dim in first if dim in data.coords)
+    label = axis_label([str(values.name)]) + (f" ({place})" if place else "")
+    figure.colorbar(mesh, ax=ax, label=label)
+    ax.set(xlabel=across, ylabel=up)
+
+
+def _sizes(ax: Axes, x: Any, y: Any, there: Any) -> Any:
+    """Return areas of markers in points, so that neighbours touch: by the nearest of them."""
+    box = ax.get_window_extent()
+    scale = 72.0 / ax.get_figure().dpi  # type: ignore[union-attr]
+    points = np.stack([
+        (x[there] - x.min()) / (np.ptp(x) or 1.0) * box.width * scale,
+        (y[there] - y.min()) / (np.ptp(y) or 1.0) * box.height * scale,
+    ], axis=1)  # fmt: skip
+    from scipy.spatial import cKDTree
+
+    if len(points) < 2:
+        return 100.0
+    nearest = cKDTree(points).query(points, k=2)[0][:, 1]
+    return np.clip(nearest, 2.0, 30.0) ** 2
