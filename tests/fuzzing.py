@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pytest
 import xarray as xr
 from hypothesis import HealthCheck, settings
 
@@ -25,6 +26,11 @@ import tnhop as th
 
 # One environment variable makes every fuzz test longer, `TNHOP_FUZZ=5000`.
 EXAMPLES = int(os.environ.get("TNHOP_FUZZ", "0"))
+# long profiles that only run when asked for
+ON_REQUEST = (
+    pytest.mark.slow,
+    pytest.mark.skipif(not EXAMPLES, reason="set TNHOP_FUZZ to the number of examples"),
+)
 SECONDS = 20.0  # of one call: more is a hang
 MEMORY = 1.2e9  # bytes that one call may ask for
 

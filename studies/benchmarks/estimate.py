@@ -81,11 +81,11 @@ HELD_OUT = {
     "ClassicalMaster": ("hopfield", (6, 13, 1.7, 0.0, 37), 60.0, 31, "ClassicalMaster", {}),
     "KineticMonteCarlo": ("hopfield", (8, 300, 2.5, 0.0, 38), 12.0, 9, "KineticMonteCarlo",
                           {"n_samples": 600}),
-    "TDVP, p = 1": ("hopfield", (1, 48, 2.2, 0.5, 39), 8.0, 9, "TDVP", {}),
-    "TDVP, p = 3": ("hopfield", (3, 18, 1.2, 0.45, 40), 5.0, 6, "TDVP", {}),
-    "TDVP, Gaussian": ("gaussian", (9, 1.1, 0.5, 41), 4.0, 5, "TDVP", {"cutoff": 5e-5}),
-    "TDVP, mode": ("dicke", (1, 12, 0.5, 10, 52), 5.0, 6, "TDVP", {}),
-    "TEBD": ("hopfield", (3, 9, 1.1, 0.4, 53), 2.4, 4, "TEBD", {}),
+    "TDVP, p = 1": ("hopfield", (1, 56, 1.6, 0.35, 61), 10.0, 11, "TDVP", {}),
+    "TDVP, p = 3": ("hopfield", (3, 17, 1.4, 0.5, 62), 5.0, 6, "TDVP", {}),
+    "TDVP, Gaussian": ("gaussian", (9, 0.8, 0.3, 63), 5.0, 6, "TDVP", {"cutoff": 3e-5}),
+    "TDVP, mode": ("dicke", (1, 11, 0.45, 8, 64), 6.0, 7, "TDVP", {}),
+    "TEBD": ("hopfield", (2, 14, 1.3, 0.45, 65), 2.0, 3, "TEBD", {}),
     "MeanField": ("hopfield", (4, 300, 1.6, 0.6, 44), 150.0, 51, "MeanField", {}),
 }  # fmt: skip
 

@@ -14,7 +14,7 @@ import pytest
 import xarray as xr
 
 import tnhop as th
-from fuzzing import is_our_sentence, limits
+from fuzzing import ON_REQUEST, is_our_sentence, limits
 from tnhop import _codec, _whole
 from tnhop._checkpoints import Checkpoint, slots
 
@@ -74,7 +74,7 @@ def truncations(size: int, n: int, seed: int) -> list[int]:
     return sorted({0, 1, 8, 100, size // 2, size - 1, *rng.integers(0, size, n).tolist()})
 
 
-@pytest.mark.parametrize("n", [2, pytest.param(120, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("n", [2, pytest.param(120, marks=ON_REQUEST)])
 @pytest.mark.parametrize("name", ["Exact", "Symmetric", "TDVP", "MeanField", "cavity"])
 def test_truncated_result_is_refused(wholes, tmp_path, name, n):
     raw, path = wholes[name], tmp_path / "run.h5"
@@ -96,7 +96,7 @@ def damaged(raw: bytes, seed: int) -> bytes:
     return bytes(changed)
 
 
-@pytest.mark.parametrize("n", [4, pytest.param(300, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("n", [4, pytest.param(300, marks=ON_REQUEST)])
 @pytest.mark.parametrize("name", ["Exact", "Symmetric", "TDVP", "MeanField", "cavity"])
 def test_damaged_result_is_refused_or_unchanged(wholes, tmp_path, name, n):
     """Bytes anywhere in a file: they are missed by nobody, or are none that matter."""
@@ -261,7 +261,7 @@ def checkpoint(tmp_path_factory):
     return [slot.read_bytes() for slot in slots(path)]
 
 
-@pytest.mark.parametrize("n", [9, pytest.param(400, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("n", [9, pytest.param(400, marks=ON_REQUEST)])
 def test_damaged_checkpoint_gives_way_or_is_refused(checkpoint, tmp_path, n):
     """Whatever happens to the newest slot: the one before is taken, or a sentence says why not."""
     expected, path = run().expect["m_z"], tmp_path / "run.ckpt"

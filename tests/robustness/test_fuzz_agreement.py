@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tnhop as th
-from fuzzing import assert_healthy, limits, profile
+from fuzzing import ON_REQUEST, assert_healthy, limits, profile
 
 SPIN = ["x", "y", "z", "+", "-", "up", "down"]
 MODE = ["a", "adag", "n", "adag a", "a a"]
@@ -129,7 +129,7 @@ def compare(model: th.Model, state: th.ProductState) -> int:
 
 @pytest.mark.filterwarnings("ignore::tnhop.TruncationWarning")
 @pytest.mark.parametrize("kind", ["pairs", "general", "classical"])
-@pytest.mark.parametrize("n", [2, pytest.param(120, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("n", [2, pytest.param(120, marks=ON_REQUEST)])
 def test_all_methods_agree(kind, n, capsys):
     counts: list[int] = []
 

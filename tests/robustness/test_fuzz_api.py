@@ -14,7 +14,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tnhop as th
-from fuzzing import CHANGES, ODD, Tally, assert_healthy, changed, is_our_sentence, profile
+from fuzzing import (
+    CHANGES,
+    ODD,
+    ON_REQUEST,
+    Tally,
+    assert_healthy,
+    changed,
+    is_our_sentence,
+    profile,
+)
 
 XI = [[1, 1, -1], [1, -1, 1]]
 RATE = th.SqrtRate(th.GlauberRate(2.0, +1))
@@ -546,7 +555,7 @@ def foreign(call: Call) -> bool:
 
 
 @pytest.mark.filterwarnings("ignore::tnhop.TruncationWarning")
-@pytest.mark.parametrize("n", [250, pytest.param(6000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("n", [250, pytest.param(6000, marks=ON_REQUEST)])
 def test_calls_end_in_an_answer_or_in_a_sentence(n, capsys):
     tally = Tally()
 

@@ -18,7 +18,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tnhop as th
-from fuzzing import Tally, assert_healthy, is_our_sentence, is_sentences, limits, profile
+from fuzzing import (
+    ON_REQUEST,
+    Tally,
+    assert_healthy,
+    is_our_sentence,
+    is_sentences,
+    limits,
+    profile,
+)
 from tnhop.cli import main
 from tnhop.config import Plan, make_plan
 
@@ -252,7 +260,7 @@ def quick(raw: dict[str, Any]) -> bool:
 
 
 @pytest.mark.filterwarnings("ignore::tnhop.TruncationWarning")
-@pytest.mark.parametrize("n", [8, pytest.param(300, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("n", [8, pytest.param(300, marks=ON_REQUEST)])
 def test_command_writes_files_or_says_why_not(n, tmp_path, capsys):
     tally = Tally()
 

@@ -27,6 +27,7 @@ Real = NDArray[np.float64]
 
 _TYPICAL_BOND = 30.0  # where nothing is known: large chains, and starts that are no product states
 _WITH_MODES = 1.35  # bonds beside modes, in units of those predicted
+_LARGE, _SLOWER = 20.0, 0.65  # bonds beyond which growth is slower, as a power of that predicted
 _FOLLOWED = 60  # steps looked at one by one
 _MOST_FOR_ORDER = 150  # sites beyond which no order is sought
 _COMPANION = 0.75  # steps of a companion, in units of those beside
@@ -156,7 +157,10 @@ class Bonds:
         else:
             cuts, bonds = self.pilot.cuts, self.pilot.bonds(time, threshold)
             found = np.interp(np.arange(len(self.caps)), cuts, bonds) + more
-            found *= _WITH_MODES if self.model.n_modes else 1.0
+            if self.model.n_modes:
+                found *= _WITH_MODES
+            else:  # what is not Gaussian slows the growth of large bonds
+                found = np.where(found > _LARGE, _LARGE * (found / _LARGE) ** _SLOWER, found)
         return np.minimum(np.minimum(found, most), self.caps)
 
     def levels(self, tolerance: float) -> list[int]:
