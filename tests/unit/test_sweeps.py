@@ -208,7 +208,7 @@ def test_a_damaged_list_is_named(tmp_path):
     in_this_process(tmp_path)
     (victim,) = tmp_path.glob("*.json")
     text = victim.read_text("utf-8")
-    for broken in ("", text[:100], "[]", text.replace('"names"', '"nomes"')):
+    for broken in ("", text[:100], "[]", text.replace('"names"', '"axes"')):
         victim.write_text(broken, "utf-8")
         with pytest.raises(ValueError, match="is damaged"):
             th.load(tmp_path)
