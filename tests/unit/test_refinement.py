@@ -87,24 +87,24 @@ def test_the_same_call_goes_on_from_its_folder(tmp_path):
 
 def test_limits_end_with_the_best_answer_and_say_so():
     with pytest.warns(th.TruncationWarning, match="Not converged: max_runs = 2"):
-        answer = th.converge(network(), {"m_z": 1e-7}, method="TDVP", max_runs=2)
+        answer = th.converge(network(), {"m_z": 1e-9}, method="TDVP", max_runs=2)
     assert not answer.converged
     assert len(answer.runs) == 2
     assert answer.runs[-1].bar == min(run.bar for run in answer.runs) > 1
     assert "NOT converged (max_runs = 2)" in str(answer)
     with pytest.raises(ValueError, match=r"No run could be finished: max_wall_time"):
-        th.converge(network(), {"m_z": 1e-7}, method="TDVP", max_wall_time=1e-9)
+        th.converge(network(), {"m_z": 1e-9}, method="TDVP", max_wall_time=1e-9)
     with pytest.raises(
         ValueError, match=r"No run .* the next run needs .* max_memory = 1e\+03 B|1 kB"
     ):
-        th.converge(network(), {"m_z": 1e-7}, method="TDVP", max_memory=1000.0)
+        th.converge(network(), {"m_z": 1e-9}, method="TDVP", max_memory=1000.0)
 
 
 def test_it_ends_where_no_knob_helps():
     """The fit of a user's rate has an error of its own."""
 
     def rate(h):
-        return 0.6 + 0.3 * np.tanh(40 * (h - 0.1))
+        return 0.6 + 0.3 * np.tanh(8 * (h - 0.1))
 
     fields = np.array([[0.0, 0.5]])
     jumps = [

@@ -62,7 +62,7 @@ def refined_chain(
         knobs["krylov_tolerance"] = method.krylov_tolerance / _turn(excess, "krylov")
     if hasattr(method, "expansion") and dropped > 1:
         knobs["expansion"] = method.expansion + 2
-    if "fock_tail" in excess:
+    if "fock_tail" in excess and hasattr(type(method), "krylov_tolerance"):
         knobs["fock_tolerance"] = method.fock_tolerance / _turn(excess, "fock_tail")
     return replace(method, **{name: _short(value) for name, value in knobs.items()})
 

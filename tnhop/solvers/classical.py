@@ -282,7 +282,8 @@ class KineticMonteCarlo:
         stats: Mapping[str, Any],  # noqa: ARG002
     ) -> KineticMonteCarlo:
         """Return one with smaller errors: those of sampling fall as 1/√n_samples."""
-        factor = 1.1 * max(excess.get("sampling", 1.0), 1.0)
+        factor = excess.get("sampling", 1.0)
+        factor = 1.1 * factor if factor > 1 else 1.0
         return replace(self, n_samples=math.ceil(self.n_samples * min(factor, 100.0) ** 2))
 
     def supports(self, problem: Problem, verb: str = "evolve") -> str | None:
