@@ -1,19 +1,21 @@
 """Result files: one self-describing HDF5 file each, written all or nothing.
 
-What is damaged later is noticed: the attribute ``sha256`` covers all arrays, texts and attributes.
-Large arrays have checksums besides, which any reader of netCDF looks at.
+What is damaged later is noticed, before HDF5, which may never return from it, sees any of it: the
+last bytes of a file, which HDF5 ignores, are a checksum of all others. Large arrays have checksums
+besides, which any reader of netCDF looks at.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import h5py
 import numpy as np
@@ -27,8 +29,9 @@ from tnhop.model import Model
 from tnhop.observables import Observable, real_parts
 from tnhop.problem import Method
 
-# how netCDF ties axes together: references, whose addresses are not what they mean
-_TIES = {"DIMENSION_LIST", "REFERENCE_LIST", "_Netcdf4Dimid", "_Netcdf4Coordinates"}
+_SEAL = b"\nsha256 "  # and 64 letters: how a file ends
+_LENGTH = len(_SEAL) + 64
+_PROMISE = f"SHA-256 of all bytes but the last {_LENGTH}, which hold it"
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,8 +52,9 @@ def write(path: Any, data: xr.Dataset, *, overwrite: Any, state: Any, **describe
     target = new_file(path, overwrite)
     with whole_file(target) as partial:
         _write(partial, data, state, described)
-        with h5py.File(partial, "a") as file:  # of what can be read back
-            file.attrs["sha256"] = _digest(file)
+        with partial.open("r+b") as raw:
+            seal = _seal(raw, partial.stat().st_size)
+            raw.write(seal)  # where the reading has ended
     return target
 
 
@@ -60,6 +64,7 @@ def _write(path: Path, data: xr.Dataset, state: Any, described: dict[str, Any]) 
         "tnhop_schema": SCHEMA_VERSION,
         "tnhop_version": version("tnhop"),
         "answer": described["kind"],
+        "checksum": _PROMISE,
         "description": repr(described["model"])[1:-1],
         "method": json.dumps(encode(described["method"])),
         "stats": json.dumps(encode(described["stats"])),
@@ -86,31 +91,45 @@ def _checked(data: xr.Dataset) -> dict[Any, dict[str, bool]]:
     return {n: {"fletcher32": True} for n in large if data[n].dtype.kind in "iuf"}
 
 
-def _digest(file: h5py.File) -> str:
-    """Return a SHA-256 of all names, arrays, texts and attributes but itself."""
+def _seal(file: BinaryIO, length: int) -> bytes:
+    """Return the seal of so many bytes of a file."""
     found = hashlib.sha256()
-
-    def add(name: str, item: Any) -> None:
-        for key in sorted(set(item.attrs) - _TIES - {"sha256"}):
-            found.update(f"\n{name} @{key} ".encode() + _raw(item.attrs[key]))
-        if isinstance(item, h5py.Dataset):
-            found.update(f"\n{name} {item.dtype} {item.shape} ".encode() + _raw(item[()]))
-
-    add("/", file)
-    file.visititems(add)
-    return found.hexdigest()
+    while length > 0 and (block := file.read(min(length, 2**20))):
+        found.update(block)
+        length -= len(block)
+    return _SEAL + found.hexdigest().encode()
 
 
-def _raw(value: Any) -> bytes:
-    array = np.asarray(value)
-    if array.dtype.kind in "OUS":
-        return "\0".join(repr(item) for item in array.ravel().tolist()).encode()
-    return array.tobytes()
+def _is_sealed(source: Path) -> bool:
+    """Return whether a file ends with a seal; it must be the right one."""
+    with source.open("rb") as file:
+        length = max(file.seek(0, os.SEEK_END) - _LENGTH, 0)
+        file.seek(length)
+        found = file.read()
+        if not found.startswith(_SEAL):
+            return False
+        file.seek(0)
+        if found != _seal(file, length):
+            raise ValueError("its checksum is wrong")
+    return True
+
+
+def verify(source: Path) -> None:
+    """Raise an error if a file is not what was written; those of earlier versions do not know."""
+    if not _is_sealed(source):
+        with h5py.File(source) as file:
+            _check_promise(file)
+
+
+def _check_promise(file: h5py.File) -> None:
+    if "checksum" in file.attrs:
+        raise ValueError("its checksum is missing")
 
 
 def is_whole(path: Path) -> bool:
     """Return whether a file is there and was written to its end by this schema version."""
     try:
+        verify(path)
         with h5py.File(path) as file:
             return _is_ours(file) and "model" in file and "observables" in file
     except Exception:  # HDF5 says in many ways that a file is damaged
@@ -127,6 +146,8 @@ def read(path: Any) -> Content:
     source = file_name(path)
     if not source.is_file():
         raise FileNotFoundError(f"There is no file '{source}'.")
+    with intact(source):
+        sealed = _is_sealed(source)
     try:
         with h5py.File(source) as file:
             schema, ours = file.attrs.get("tnhop_schema"), _is_ours(file)
@@ -139,8 +160,9 @@ def read(path: Any) -> Content:
         found = f"'{source}' has version {' '.join(map(str, np.ravel(schema))) or 'none'}"
         raise fail("path", f"have schema version {SCHEMA_VERSION}", found)
     with intact(source):
-        verify(source)
         with h5py.File(source) as file:
+            if not sealed:
+                _check_promise(file)
             described = _described(file)
         with xr.open_dataset(source, engine="h5netcdf") as opened:
             data = opened.load()
@@ -163,13 +185,6 @@ def _described(file: h5py.File) -> dict[str, Any]:
         if not right:
             raise ValueError(f"it has no {name}")
     return {"model": model, "method": method, "observables": observables, "stats": stats}
-
-
-def verify(source: Path) -> None:
-    """Raise an error if a file is not what was written; those of earlier versions do not know."""
-    with h5py.File(source) as file:
-        if "sha256" in file.attrs and file.attrs["sha256"] != _digest(file):
-            raise ValueError("its checksum is wrong")
 
 
 @contextmanager

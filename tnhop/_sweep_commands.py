@@ -101,7 +101,7 @@ class _SweptConfig:
         for override in overrides or ():
             change(self._raw, override)
         self._folder = path.parent
-        self.plan = make_plan(self._raw, self._folder)
+        self.plan = make_plan(self._raw, self._folder, supported=False)
         if self.plan.sweep is None:
             remedy = 'Such as [sweep.grid] with "model.Omega" = [0.1, 0.2].'
             raise fail("sweep", "be given", "the section [sweep] is missing", remedy)
@@ -123,7 +123,7 @@ class _SweptConfig:
         raw = copy.deepcopy(self._raw)
         for axis, value in point.items():
             put(raw, self._paths[axis], value, "[sweep.grid]")
-        return make_plan(raw, self._folder)
+        return make_plan(raw, self._folder, supported=False)  # that fails alone
 
     @property
     def problem(self) -> Callable[..., Any]:

@@ -77,8 +77,10 @@ class Plan:
     sweep: Any = None
 
 
-def make_plan(raw: dict[str, Any], folder: Path) -> Plan:
+def make_plan(raw: dict[str, Any], folder: Path, *, supported: bool = True) -> Plan:
     """Check the tables of a config and build what they describe; paths start from `folder`.
+
+    With `supported`, methods that cannot evolve the problem are refused here.
 
     Raises
     ------
@@ -99,7 +101,7 @@ def make_plan(raw: dict[str, Any], folder: Path) -> Plan:
     if not methods or ("auto" in methods and len(methods) > 1):
         found = "there are others" if methods else "the list is empty"
         raise fail("methods", "name at least one method, or 'auto' alone", found)
-    reasons = [m.supports(problem, "evolve") for m in methods if m != "auto"]
+    reasons = [m.supports(problem, "evolve") for m in methods if m != "auto" and supported]
     if any(reasons):
         raise ValueError("\n".join(filter(None, reasons)))
     return Plan(problem, methods, output.name, output.format, config.sweep)

@@ -258,9 +258,11 @@ def standard_observables(
     build["purity"] = lambda: Observable("purity", functional=Functional("purity"))
     for name in ("entropy", "renyi_entropy"):
         build[name] = partial(Observable, name, functional=Functional(name))
-    if hamiltonian.terms:
-        build["energy"] = lambda: Observable("energy", hamiltonian)
-    usual = ("m_x", "m_y", "m_z", "sigma_z", "occupation", "alpha", "trace", "purity", "energy")
+    unitary = bool(hamiltonian.terms)
+    energy = hamiltonian if unitary else Operator((Term(0.0),))  # as in the limit of weak fields
+    build["energy"] = lambda: Observable("energy", energy)
+    usual = ("m_x", "m_y", "m_z", "sigma_z", "occupation", "alpha", "trace", "purity")
+    usual += ("energy",) * unitary
     return build, tuple(name for name in usual if name in build)
 
 

@@ -234,8 +234,10 @@ def critical_point(
 
     Notes
     -----
-    **Error**: About 1e-10 where eigenvalues cross at a finite speed; 1e-9 over this speed where
-    other eigenvalues are imaginary on one side, as those of spins without jumps.
+    **Error**: About 1e-10 where eigenvalues cross at a finite speed and the fixed point stays
+    alone; up to 1e-7 where it meets others, because rounding moves it there by about 1e-8; 1e-9
+    over this speed where other eigenvalues are imaginary on one side, as those of spins without
+    jumps.
 
     Examples
     --------

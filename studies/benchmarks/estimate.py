@@ -81,11 +81,11 @@ HELD_OUT = {
     "ClassicalMaster": ("hopfield", (6, 13, 1.7, 0.0, 37), 60.0, 31, "ClassicalMaster", {}),
     "KineticMonteCarlo": ("hopfield", (8, 300, 2.5, 0.0, 38), 12.0, 9, "KineticMonteCarlo",
                           {"n_samples": 600}),
-    "TDVP, p = 1": ("hopfield", (1, 56, 1.6, 0.35, 61), 10.0, 11, "TDVP", {}),
-    "TDVP, p = 3": ("hopfield", (3, 17, 1.4, 0.5, 62), 5.0, 6, "TDVP", {}),
-    "TDVP, Gaussian": ("gaussian", (9, 0.8, 0.3, 63), 5.0, 6, "TDVP", {"cutoff": 3e-5}),
+    "TDVP, p = 1": ("hopfield", (1, 60, 1.8, 0.6, 81), 9.0, 7, "TDVP", {}),
+    "TDVP, p = 3": ("hopfield", (3, 18, 1.3, 0.35, 82), 4.0, 5, "TDVP", {}),
+    "TDVP, Gaussian": ("gaussian", (9, 1.0, 0.45, 83), 5.0, 6, "TDVP", {"cutoff": 3e-5}),
     "TDVP, mode": ("dicke", (1, 11, 0.45, 8, 64), 6.0, 7, "TDVP", {}),
-    "TEBD": ("hopfield", (2, 14, 1.3, 0.45, 65), 2.0, 3, "TEBD", {}),
+    "TEBD": ("hopfield", (3, 11, 1.2, 0.35, 75), 1.6, 3, "TEBD", {}),
     "MeanField": ("hopfield", (4, 300, 1.6, 0.6, 44), 150.0, 51, "MeanField", {}),
 }  # fmt: skip
 

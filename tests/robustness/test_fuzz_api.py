@@ -534,6 +534,9 @@ FOUND: dict[str, tuple[str, Callable[[], Any]]] = {
         "callback",
         lambda: th.evolve(network(), tilted(), TIMES, method="Exact", callback="print"),
     ),
+    "dimensions from a generator, too few": (
+        "dims", lambda: th.MPSState.from_product(tilted(), (2 for _ in range(2)), [0, 1, 2], 0.3)
+    ),
     "table by a word": ("tidy", lambda: result().to_dataframe(tidy="yes")),
 }  # fmt: skip
 
@@ -544,6 +547,12 @@ def test_what_was_found_is_refused_at_the_door(case):
     with pytest.raises((TypeError, ValueError), match=f"Argument `{argument}` must") as caught:
         call()
     assert is_our_sentence(caught.value)
+
+
+def test_dimensions_may_come_from_a_generator():
+    """It was asked for its length once it was used up."""
+    chain = th.MPSState.from_product(tilted(), (2 for _ in range(3)), [0, 1, 2], 0.3)
+    np.testing.assert_allclose(chain.bloch(), tilted().bloch, atol=1e-12)
 
 
 Call = tuple[str, tuple[tuple[str, str, str], ...]]

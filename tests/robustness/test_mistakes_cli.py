@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 import tnhop as th
+from fuzzing import unsealed
 from tnhop.cli import main
 
 CONFIG = """\
@@ -291,7 +292,7 @@ def emptied(path):
 
 
 def of_another_version(path):
-    with h5py.File(path, "r+") as file:
+    with h5py.File(unsealed(path), "r+") as file:
         file.attrs["tnhop_schema"] = 99
 
 
@@ -301,19 +302,19 @@ def foreign(path):
 
 
 def without_model(path):
-    with h5py.File(path, "r+") as file:
-        del file["model"], file.attrs["sha256"]
+    with h5py.File(unsealed(path), "r+") as file:
+        del file["model"]
 
 
 def with_damaged_model(path):
-    with h5py.File(path, "r+") as file:
-        del file["model"], file.attrs["sha256"]
+    with h5py.File(unsealed(path), "r+") as file:
+        del file["model"]
         file["model"] = '{"type": "Model"'
 
 
 def with_unknown_type(path):
-    with h5py.File(path, "r+") as file:
-        del file["model"], file.attrs["sha256"]
+    with h5py.File(unsealed(path), "r+") as file:
+        del file["model"]
         file["model"] = '{"type": "Oracle"}'
 
 

@@ -128,7 +128,7 @@ class MPSState(StateFunctionals, ModeFunctionals):
         epsilon : float
             Weight of the coordinates of spins.
         """
-        check_dims(state, dims)
+        dims = check_dims(state, dims)
         epsilon = checked_weight(epsilon)
         order = integers(order, "order", minimum=0, maximum=len(dims) - 1)
         vectors = [np.array([1.0, epsilon * z, epsilon * x, epsilon * y])

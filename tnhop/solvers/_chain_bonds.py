@@ -28,7 +28,7 @@ from tnhop.states import ProductState
 Real = NDArray[np.float64]
 
 _EVALUATIONS = 3000  # of the flow, in all
-_FEWEST, _MOST, _LONGEST = 4, 20, 0.4  # intervals and their length
+_FEWEST, _MOST, _LONGEST = 4, 20, 0.6  # intervals and their length
 _CUTS = 7
 _BINS = 120  # of the logarithms of Schmidt coefficients
 _VACUUM = 0.25  # variance of Re α and Im α

@@ -27,7 +27,7 @@ Real = NDArray[np.float64]
 
 _TYPICAL_BOND = 30.0  # where nothing is known: large chains, and starts that are no product states
 _WITH_MODES = 1.35  # bonds beside modes, in units of those predicted
-_LARGE, _SLOWER = 20.0, 0.65  # bonds beyond which growth is slower, as a power of that predicted
+_LARGE, _SLOWER = 26.0, 0.6  # bonds beyond which growth is slower, as a power of that predicted
 _FOLLOWED = 60  # steps looked at one by one
 _MOST_FOR_ORDER = 150  # sites beyond which no order is sought
 _COMPANION = 0.75  # steps of a companion, in units of those beside
@@ -40,6 +40,7 @@ _EXPONENTIAL, _OF_MODES, _DECOMPOSED = 5.5e-9, 1.8e-7, 3.6e-8
 _CORE, _CORE_BOND, _CORE_CUBE = 0.015, 1.5e-3, 1.2e-8
 _BEGIN, _OUTPUT = 0.35, 0.01  # seconds to load and compile, and per output time
 _LOADED, _LOADED_FOR_MODES = 6e6, 1e7  # bytes
+_BUILT = 175.0  # numbers per D² while a generator is built
 
 
 @dataclass(frozen=True)
@@ -213,8 +214,9 @@ def chain_memory(chi: Real, D: Real, sizes: Sequence[int]) -> float:
     environments = D * chi**2
     absorbed = np.where(size == 4, 8.0 * left**2 * D[1:], 2.0 * size * left * D[1:])
     krylov = 12.0 * size * left * right
-    total = 2.5 * cores.sum() + 1.2 * environments.sum() + absorbed.max() + 2 * krylov.max()
-    return 8 * float(total) + _LOADED + _LOADED_FOR_MODES * bool(np.any(size != 4))
+    running = 2.9 * cores.sum() + 1.4 * environments.sum() + absorbed.max() + 2 * krylov.max()
+    built = 2.7 * cores.sum() + _BUILT * D.max() ** 2
+    return 8 * float(max(running, built)) + _LOADED + _LOADED_FOR_MODES * bool(np.any(size != 4))
 
 
 def run_time(

@@ -33,7 +33,7 @@ _INTEGRATORS = {"DOP853": DOP853, "LSODA": LSODA, "Radau": Radau}
 
 # seconds: an evaluation of the flow, for a site, with field jumps, for a jump and a spin; a step
 _CALL, _SITE, _FIELDS, _PAIR, _STEP = 7e-5, 6e-7, 1.2e-4, 1.6e-9, 5e-4
-_AVERAGED_PAIR = 2.6e-6  # where amplitudes are averaged over the product state
+_AVERAGED_PAIR = 1.9e-6  # where amplitudes are averaged over the product state
 _STAGES = 15.0  # evaluations per step, rejected ones included
 
 
@@ -143,7 +143,7 @@ class MeanField:
         steps = 4.0 * _frequency(model) * float(np.max(times, initial=0.0)) + 1.5 * len(times)
         per_step = _STEP + _STAGES * each
         time = 0.05 + 2 * _PAIR * pairs + steps * per_step
-        memory = 5e6 + (3000.0 if averaged else 13.0) * pairs
+        memory = 2.5e6 + 5.5e6 * (pairs > 0) + (3000.0 if averaged else 13.0) * pairs
         note = f"{3 * model.n_spins + 2 * model.n_modes} variables"
         return Cost(memory, time * speed().calls, note)
 

@@ -37,7 +37,7 @@ __all__ = ["TDVP"]
 
 _START_LEVELS = 4  # the first step is cut into 1/16, 1/16, 1/8, 1/4, 1/2
 _TYPICAL_GENERATOR = 100
-_BOND_OF_FIELD = 28  # bond of a generator per independent field
+_ONE_FIELD, _MORE_FIELDS = 10, 20  # bond of a generator: a + b r^1.5 for r independent fields
 _TWO_SITE = 6.0  # two-site steps, in units of one-site ones of the same bond
 _COMPANION = 0.7  # its bond
 _LARGEST_GENERATOR = 600  # bond beyond which a step takes minutes
@@ -190,7 +190,7 @@ class TDVP(ChainMethod):
             return _predicted(model, self.ordering, self.mpo_tolerance, self.rate_tolerance)
         across = [jump.fields[:, n // 2 : n] for jump in jumps if jump.site < n // 2]
         rank = int(np.linalg.matrix_rank(np.concatenate(across))) if across else 1
-        return min(bound, _BOND_OF_FIELD * max(rank, 1))
+        return min(bound, round(_ONE_FIELD + _MORE_FIELDS * max(rank, 1) ** 1.5))
 
     def estimate(self, problem: Problem, verb: str = "evolve") -> Cost:  # noqa: ARG002
         """Predict memory and time without a run.

@@ -159,7 +159,7 @@ class TEBD(ChainMethod):
         lengths = {f"{step.length:.9g}" for step in steps[0]}
         made = 2 * min(len(lengths), max(len(steps[0]), 1)) * channels * n
         time = made * _CHANNEL * speed().calls + run_time(steps, step_time, len(times))
-        stored = min(2 * len(lengths), _KEPT_GATES) * channels * n * 16 * _TYPICAL_CHANNEL**2 / 2
+        stored = min(2 * len(lengths), _KEPT_GATES) * channels * n * 16 * _TYPICAL_CHANNEL**2
         memory = 8 * (stored + 8 * largest * float((reached[1:] ** 2).sum())) + _LOADED
         note = f"{channels} channels, state bond {bonds.basis} {reached.max():.0f}"
         return Cost(memory, time, note)
