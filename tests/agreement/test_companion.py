@@ -24,7 +24,7 @@ def evolved(**options):
     return th.evolve(MODEL, START, TIMES, observables=NAMES, method=method)
 
 
-@pytest.mark.parametrize("bond", [12, 20])
+@pytest.mark.parametrize("bond", [12, pytest.param(20, marks=pytest.mark.slow)])
 @pytest.mark.filterwarnings("ignore::tnhop.TruncationWarning")
 def test_bars_are_above_the_error_and_not_far_above(exact, bond):
     found = evolved(max_bond=bond)
@@ -43,6 +43,7 @@ def test_companion_changes_nothing_but_the_bars():
         assert np.max(other.errors[name]) > 10 * np.max(one.errors[name])
 
 
+@pytest.mark.slow
 def test_companion_of_spins_alone(rng):
     xi = th.random_patterns(n_patterns=2, n_spins=6, rng=rng)
     model = th.open_hopfield(xi, beta=1.7, Omega=0.4)

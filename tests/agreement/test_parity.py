@@ -59,7 +59,7 @@ def distance(a, b):
     return max(float(np.abs(a.expect[n] - b.expect[n]).max()) for n in NAMES)
 
 
-@pytest.mark.parametrize("sites", [1, 2])
+@pytest.mark.parametrize("sites", [1, pytest.param(2, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", networks())
 def test_blocks_change_nothing(name, sites):
     a, b = in_blocks_and_in_one(networks()[name], [0.4, 0.8], sites=sites, dt=0.2, **FULL)

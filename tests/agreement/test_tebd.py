@@ -117,7 +117,12 @@ def case(name):
     return model, tilted(model)
 
 
-CASES = ["Gaussian", "three patterns", "Dicke", "two patterns"]
+CASES = [
+    pytest.param("Gaussian", marks=pytest.mark.slow),
+    pytest.param("three patterns", marks=pytest.mark.slow),
+    "Dicke",
+    "two patterns",
+]
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -151,6 +156,7 @@ def agree(model, start, times, tebd, tdvp):
     return a, b
 
 
+@pytest.mark.slow
 def test_engines_agree():
     model = th.open_hopfield(patterns(3, 8), beta=5 / 2, Omega=2 / 5)
     tebd = th.TEBD(cutoff=1e-4)

@@ -44,6 +44,7 @@ def errors_and_bars(model, alpha):
     return runs[0].stats["fock_tail"], out
 
 
+@pytest.mark.slow
 def test_reported_error_covers_the_measured_error():
     """It is an estimate, from the population of the highest level: 95 % of random cases, never far off."""
     rng, covered, ratios = np.random.default_rng(2), [], []

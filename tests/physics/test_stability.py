@@ -92,6 +92,7 @@ def test_lyapunov_coefficient_of_no_hopf_point_is_refused():
         th.lyapunov_coefficient(channel(), state)
 
 
+@pytest.mark.slow
 def test_order_of_the_lines_and_their_limits():
     for T in (0.05, 0.6):
         line = th.RetrievalChannel(T)
@@ -118,7 +119,9 @@ def test_unstable_cycles_at_low_temperature():
     assert 0 < inner.y < outer.y
 
 
-@pytest.mark.parametrize(("temperature", "Omega"), [(0.2, 0.51), (0.45, 0.334)])
+@pytest.mark.parametrize(
+    ("temperature", "Omega"), [pytest.param(0.2, 0.51, marks=pytest.mark.slow), (0.45, 0.334)]
+)
 def test_two_cycles_between_the_fold_and_the_homoclinic_line(temperature, Omega):
     line = th.RetrievalChannel(temperature)
     assert line.fold < Omega < line.homoclinic
@@ -157,6 +160,7 @@ def test_multipliers_of_a_cycle():
     assert cycle.bloch[:, 0, 2].max() == pytest.approx(known.z_max, abs=1e-3)
 
 
+@pytest.mark.slow
 def test_relative_phase_of_two_patterns_is_neutral():
     xi = th.orthogonal_patterns(2, 2)
     model = th.open_hopfield(xi, beta=2.0, Omega=0.6)
@@ -166,6 +170,7 @@ def test_relative_phase_of_two_patterns_is_neutral():
     assert cycle.stable
 
 
+@pytest.mark.slow
 def test_three_patterns_end_on_a_torus_of_two():
     """⟨m₁² + m₂²⟩ is ⟨z²⟩ of one channel's cycle, 0.1799, and one overlap vanishes."""
     xi = th.orthogonal_patterns(3, 4)

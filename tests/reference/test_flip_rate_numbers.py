@@ -83,7 +83,7 @@ def test_slow_eigenvalue_and_alignment_of_two_spins():
 @pytest.mark.parametrize(
     ("Omega", "aligned", "gap"),
     [
-        (0.02, 0.7648836, 1.5279179),
+        pytest.param(0.02, 0.7648836, 1.5279179, marks=pytest.mark.slow),
         pytest.param(0.04, 0.7636520, 1.5378911, marks=pytest.mark.slow),
     ],
 )

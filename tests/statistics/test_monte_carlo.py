@@ -215,6 +215,7 @@ def test_checkpoint_repeats_the_bits(tmp_path):
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.slow
 def test_standard_errors_cover_the_truth():
     """95 % of the bars of independent runs: 400 runs and three patterns, correlated, within ±3 %."""
     model, names = MODELS["Gaussian"], ["m_z", "sigma_z", "overlap_moments", "edwards_anderson"]

@@ -24,6 +24,15 @@ NAMES = (
     "classical/capacity",
     "classical/cavity_transition", "slow_learning", "quantum_capacity",
 )  # fmt: skip
+# those whose smallest version takes more than two seconds
+LONG = {
+    "limit_cycle", "quantum_retrieval", "random_patterns", "dicke_strong_dissipation", "slow_learning",
+    "dicke_three_modes", "convergence/tdvp", "convergence/tolerances", "validation/calibration",
+    "validation/engines", "mean_field/phase_diagram", "mean_field/dense_phase_diagram",
+}  # fmt: skip
+every_study = pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=pytest.mark.slow) if n in LONG else n for n in NAMES]
+)
 # where NaN says "never", "not computed" or "beyond N"
 MAY_BE_NAN = {
     "P", "P_m", "rms_overlap", "binder", "drift", "crossing_temperature", "crossing_binder", "exponent",
@@ -78,7 +87,7 @@ def computed():
     return get
 
 
-@pytest.mark.parametrize("name", NAMES)
+@every_study
 def test_values_are_finite_and_labelled(name, computed):
     data = computed(name)
     assert {"question", "parameters", "tnhop"} <= set(data.attrs)
@@ -89,7 +98,7 @@ def test_values_are_finite_and_labelled(name, computed):
         assert values.attrs["long_name"], key
 
 
-@pytest.mark.parametrize("name", NAMES)
+@every_study
 def test_figure_is_drawn_from_the_file(name, computed, tmp_path):
     computed(name).to_netcdf(tmp_path / "data.h5", engine="h5netcdf")
     with xr.open_dataset(tmp_path / "data.h5", engine="h5netcdf") as stored:

@@ -175,7 +175,9 @@ def test_interrupt_before_the_first_output_writes_nothing(folder, monkeypatch, c
     assert "Interrupted before there was anything to save" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("methods", ['["Exact","MeanField"]', '["MeanField","Exact"]', "Exact"])
+@pytest.mark.parametrize(
+    "methods", ['["Exact","MeanField"]', pytest.param("Exact", marks=pytest.mark.slow)]
+)
 def test_interrupted_run_goes_on_by_resume(folder, monkeypatch, capsys, methods):
     options = ["run.toml", "--set", f"methods={methods}"]
     main(["run", *options, "--output", "whole"])

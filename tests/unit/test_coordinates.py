@@ -50,6 +50,7 @@ MODEL = th.multimode_dicke(
 START = th.product_state(MODEL, bloch=[[0.3, 0.4, 0.6], [-0.2, 0.1, -0.8]], alpha=[0.2, 0.0])
 
 
+@pytest.mark.slow
 def test_levels_grow_and_the_answer_is_that_of_all_levels():
     names, times = ["sigma_x", "sigma_y", "sigma_z", "occupation", "alpha"], [0.0, 0.5, 2.0]
     method = th.TDVP(max_bond=160, cutoff=1e-8, dt=0.05, fock_tolerance=1e-9)

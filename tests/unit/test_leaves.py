@@ -169,6 +169,7 @@ def test_leaves_lose_no_more_than_the_bonds(network, monkeypatch):
         assert apart < 0.5 * np.abs(plain.expect[name] - exact.expect[name]).max()
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::tnhop.TruncationWarning")
 def test_resumed_runs_have_the_bits_of_those_never_left(network, monkeypatch):
     method = th.TDVP(dt=0.1, max_bond=10, epsilon=0.5, ordering=(0, 1, 3, 2))

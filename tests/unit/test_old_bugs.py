@@ -8,6 +8,7 @@ import pytest
 import tnhop as th
 
 
+@pytest.mark.slow
 def test_many_stationary_states_are_all_found():
     collective = th.Jump(sum(th.sigma("-")(k) for k in range(5)))
     drive = 0.7 * sum(th.sigma("x")(k) for k in range(5))

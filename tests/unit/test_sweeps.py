@@ -80,7 +80,9 @@ def test_parts_make_the_whole(tmp_path):
     assert data.drop_vars("wall_time").identical(whole.drop_vars("wall_time"))
 
 
-@pytest.mark.parametrize("kind", ["threads", "processes", "local"])
+@pytest.mark.parametrize(
+    "kind", ["threads", pytest.param("processes", marks=pytest.mark.slow), "local"]
+)
 def test_executors_agree_to_the_bit(kind, tmp_path):
     here = in_this_process(tmp_path / "here")
     pools = {"threads": ThreadPoolExecutor(2), "processes": ProcessPoolExecutor(2), "local": 2}

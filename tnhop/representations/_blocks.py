@@ -190,14 +190,23 @@ def unsigned(index: NDArray[Any]) -> NDArray[np.uint64]:
 def functional_rows(matrices: Iterable[sp.csr_array], layout: Layout) -> sp.csr_array:
     """Rows f with ``f[2k] @ x`` = Re tr(O_k ρ), ``f[2k + 1] @ x`` = Im tr(O_k ρ)."""
     size = int(layout.width[-1] + layout.start[-1]) if len(layout.start) else 0
-    rows = []
-    for O in matrices:
-        re, im = sp.csr_array(O.real), sp.csr_array(O.imag)
-        for weight in ((re + re.T + im - im.T) / 2, (im + im.T - re + re.T) / 2):
-            W = sp.coo_array(weight)
-            at = layout.start[W.row] + W.col - layout.first[W.row]
-            rows.append(sp.csr_array((W.data, (np.zeros_like(at), at)), (1, size)))
-    return sp.csr_array(sp.vstack(rows, format="csr")) if rows else sp.csr_array((0, size))
+    parts, count = [], 0
+    for k, matrix in enumerate(matrices):
+        O = sp.coo_array(matrix)
+        here, there = (
+            layout.start[a] + b - layout.first[a] for a, b in ((O.row, O.col), (O.col, O.row))
+        )
+        total, difference = (O.data.real + O.data.imag) / 2, (O.data.real - O.data.imag) / 2
+        for row, at, values in ((0, here, total), (0, there, difference),
+                                (1, here, -difference), (1, there, total)):  # fmt: skip
+            parts.append((np.full(len(at), 2 * k + row), at, values))
+        count = k + 1
+    if not parts:
+        return sp.csr_array((0, size))
+    rows, columns, values = map(np.concatenate, zip(*parts, strict=True))
+    found = sp.csr_array((values, (rows, columns)), (2 * count, size))
+    found.eliminate_zeros()
+    return found
 
 
 def pack(rho: NDArray[Any]) -> Real:

@@ -281,7 +281,9 @@ class ConfigurationSamples(_Weighted):
 
     def purity(self) -> Real:
         """Return tr ρ² without bias: how often two samples coincide."""
-        n, counts = len(self.spins), np.unique(self.spins, axis=0, return_counts=True)[1]
+        n, bits = len(self.spins), np.packbits(self.spins > 0, axis=1)
+        words = bits.view(np.dtype((np.void, bits.shape[1])))  # sorted as one number each
+        counts = np.unique(words, return_counts=True)[1]
         return np.asarray((counts * (counts - 1.0)).sum() / (n * (n - 1)))
 
     def edwards_anderson(self, spins: Sequence[int]) -> Real:

@@ -51,15 +51,28 @@ Real = NDArray[np.float64]
 def operator_matrix(dims: Sequence[int], operator: Operator) -> sp.csr_array:
     """Matrix of an operator, shape (hilbert_dim, hilbert_dim), complex, sparse."""
     total = int(np.prod(dims))
-    matrix = sp.csr_array((total, total), dtype=complex)
     diagonal = np.zeros(total, dtype=complex)
+    parts: list[tuple[NDArray[Any], ...]] = []
     for term in operator.terms:
         local = [(site, local_matrix(name, dims[site])) for site, name in term.factors]
         if all(np.count_nonzero(m - np.diag(m.diagonal())) == 0 for _, m in local):
             diagonal += term.coefficient * _diagonal_product(dims, local)
         else:
-            matrix = matrix + term.coefficient * _kron(dims, dict(local))
-    return sp.csr_array(matrix + sp.diags_array(diagonal)) if diagonal.any() else matrix
+            rows, columns, values = _kron(dims, dict(local))
+            parts.append((rows, columns, term.coefficient * values))
+    if diagonal.any():
+        parts.append((np.arange(total), np.arange(total), diagonal))
+    return _csr(parts, total)
+
+
+def _csr(parts: Sequence[tuple[NDArray[Any], ...]], total: int) -> sp.csr_array:
+    """Sum of matrices that are given as rows, columns and values."""
+    if not parts:
+        return sp.csr_array((total, total), dtype=complex)
+    rows, columns, values = map(np.concatenate, zip(*parts, strict=True))
+    matrix = sp.csr_array((values, (rows, columns)), (total, total))
+    matrix.eliminate_zeros()
+    return matrix
 
 
 def _diagonal_product(dims: Sequence[int], local: list[tuple[int, NDArray[Any]]]) -> NDArray[Any]:
@@ -71,18 +84,18 @@ def _diagonal_product(dims: Sequence[int], local: list[tuple[int, NDArray[Any]]]
     return np.broadcast_to(product, dims).ravel()
 
 
-def _kron(dims: Sequence[int], local: dict[int, NDArray[Any]]) -> sp.csr_array:
-    """Kronecker product with identities filled in between the given sites."""
-    product: sp.csr_array = sp.csr_array(np.ones((1, 1), dtype=complex))
-    gap = 1
+def _kron(dims: Sequence[int], local: dict[int, NDArray[Any]]) -> tuple[NDArray[Any], ...]:
+    """Rows, columns and values of the Kronecker product, with identities at all other sites."""
+    rows = columns = np.zeros(1, dtype=np.int64)
+    values = np.ones(1, dtype=complex)
     for site, dim in enumerate(dims):
-        if site in local:
-            product = sp.kron(product, sp.eye_array(gap), format="csr")
-            product = sp.kron(product, sp.csr_array(local[site]), format="csr")
-            gap = 1
-        else:
-            gap *= dim
-    return sp.csr_array(sp.kron(product, sp.eye_array(gap), format="csr"))
+        matrix = local.get(site)
+        at = (np.arange(dim),) * 2 if matrix is None else np.nonzero(matrix)
+        rows = np.add.outer(rows * dim, at[0]).ravel()
+        columns = np.add.outer(columns * dim, at[1]).ravel()
+        factors = np.ones(dim) if matrix is None else matrix[at]
+        values = np.multiply.outer(values, factors).ravel()
+    return rows, columns, values
 
 
 def jump_matrix(dims: Sequence[int], jump: Jump | FieldJump) -> sp.csr_array:
@@ -97,13 +110,12 @@ def jump_matrix(dims: Sequence[int], jump: Jump | FieldJump) -> sp.csr_array:
             shape[site] = 2
             h = h + weights[site] * np.array([1.0, -1.0]).reshape(shape)
         fields.append(np.broadcast_to(h, dims).ravel())
-    matrix = sp.csr_array((int(np.prod(dims)),) * 2, dtype=complex)
+    parts = []
     for name, amplitude in jump.amplitudes:
-        flip = _kron(dims, {jump.site: local_matrix(name, 2)})
-        matrix = matrix + sp.diags_array(np.asarray(amplitude(*fields), dtype=complex)) @ flip
-    matrix = sp.csr_array(matrix)
-    matrix.eliminate_zeros()
-    return matrix
+        rows, columns, flips = _kron(dims, {jump.site: local_matrix(name, 2)})
+        factors = np.asarray(amplitude(*fields), dtype=complex)
+        parts.append((rows, columns, factors[rows] * flips))
+    return _csr(parts, int(np.prod(dims)))
 
 
 def product_matrix(state: ProductState, dims: Sequence[int]) -> Real:
