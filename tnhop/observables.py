@@ -261,9 +261,8 @@ def standard_observables(
     unitary = bool(hamiltonian.terms)
     energy = hamiltonian if unitary else Operator((Term(0.0),))  # as in the limit of weak fields
     build["energy"] = lambda: Observable("energy", energy)
-    usual = ("m_x", "m_y", "m_z", "sigma_z", "occupation", "alpha", "trace", "purity")
-    usual += ("energy",) * unitary
-    return build, tuple(name for name in usual if name in build)
+    usual = ("m_x", "m_y", "m_z", "sigma_z", "occupation", "alpha", "trace", "purity", "energy")
+    return build, tuple(name for name in usual if name in build and (name != "energy" or unitary))
 
 
 def select_observables(

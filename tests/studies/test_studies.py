@@ -123,6 +123,7 @@ def test_phase_diffusion_of_the_cycle():
     assert cycle(0.5, 0.5) == pytest.approx((2 * np.pi / 7.392221313583, 3.81247944), abs=1e-6)
 
 
+@pytest.mark.slow
 def test_fitted_pair_agrees_with_the_spectrum(computed):
     data = computed("limit_cycle")
     for kind in ("decay", "omega"):
@@ -183,6 +184,7 @@ def test_flip_rates_of_spins_in_lossy_modes():
     assert energies == pytest.approx([0.2, -0.2])
 
 
+@pytest.mark.slow
 def test_identical_spins_flip_collectively(computed):
     # physics.md of the project, section 10: 11.38596011 beside 6.38027837 for independent flips
     data = computed("dicke_strong_dissipation")
@@ -227,6 +229,7 @@ def test_mean_field_rate_of_retrieval():
     assert rate(0.9, 0.0) == pytest.approx(0.19564, abs=1e-5)
 
 
+@pytest.mark.slow
 def test_integration_and_lines_agree(computed):
     for name in ("mean_field/phase_diagram", "mean_field/dense_phase_diagram"):
         data = computed(name)

@@ -8,6 +8,7 @@ and (40).
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
@@ -28,6 +29,7 @@ Complex = NDArray[np.complex128]
 # A polynomial in one site's variables: {exponents: coefficient}; spins 0..3 = 1, x, y, z; modes
 # (k, l).
 _Local = dict[Any, complex]
+_SMALL = 10_000  # entries up to which a full matrix is the faster one
 _PAULI = [SPIN_OPERATORS[axis] for axis in "Ixyz"]
 
 
@@ -60,9 +62,10 @@ class Polynomial:
         ]
         rows, columns, values = zip(*entries, strict=True) if entries else ((), (), ())
         shape = (self.n_rows, len(keys))
-        self._matrix = sp.csr_array((np.array(values, dtype=complex), (rows, columns)), shape=shape)
-        if not self._matrix.data.imag.any():
-            self._matrix = sp.csr_array(self._matrix.real)
+        matrix = sp.csr_array((np.array(values, dtype=complex), (rows, columns)), shape=shape)
+        if not matrix.data.imag.any():
+            matrix = sp.csr_array(matrix.real)
+        self._matrix: Any = matrix.toarray() if math.prod(shape) <= _SMALL else matrix
         by_degree: dict[int, list[tuple[int, ...]]] = defaultdict(list)
         for key in keys:
             by_degree[len(key)].append(key)
@@ -310,9 +313,10 @@ class _FieldGroup:
             fields = fields.copy()
             fields[np.arange(len(jumps)), :, self.sites] += np.array([j.self_field for j in jumps])
             self.amplitudes = [amplitude.thermodynamic() for amplitude in self.amplitudes]
-        self.fields = fields
-        # own[a, b] maps (1, x, y, z) to the derivative of (x, y, z) per unit of φ_a* φ_b
-        self.own = np.array([[_own_matrix(a, b) for b in names] for a in names])
+        self.fields = np.ascontiguousarray(fields.swapaxes(0, 1))  # field jump spin
+        self.distinct = len(np.unique(self.sites)) == len(self.sites)
+        # own[ab] maps (1, x, y, z) to the derivative of (x, y, z) per unit of φ_a* φ_b
+        self.own = np.array([_own_matrix(a, b) for a in names for b in names])
         pairs = [[_spin_polynomial(SPIN_OPERATORS[a].conj().T @ SPIN_OPERATORS[b]) for b in names]
                  for a in names]  # fmt: skip
         self.values = np.array([[[p.get(k, 0.0) for k in range(4)] for p in row] for row in pairs])
@@ -329,15 +333,20 @@ class _FieldGroup:
     def add(self, bloch: NDArray[np.float64], out: NDArray[np.float64]) -> None:
         """Add the derivative of the Bloch vectors."""
         z = bloch[:, 2]
-        full = np.concatenate([np.ones((len(self.sites), 1)), bloch[self.sites]], axis=1)
+        full = np.ones((len(self.sites), 4))
+        full[:, 1:] = bloch[self.sites]
         if self.average is None:
-            h = np.moveaxis(self.fields @ z, -1, 0)  # field jump
-            phi = np.stack([np.asarray(amplitude(*h)) for amplitude in self.amplitudes])
-            weights = phi.conj()[:, None] * phi[None]
+            h = self.fields @ z  # field jump
+            phi = np.array([amplitude(*h) for amplitude in self.amplitudes])
+            weights = phi.conj()[:, None] * phi
         else:
             weights = self.average.products(z)
-        change = np.einsum("abk,abij,kj->ki", weights, self.own, full).real
-        np.add.at(out, self.sites, change)
+        weights = weights.reshape(-1, len(self.sites), 1)
+        change = (weights * (full @ self.own.swapaxes(1, 2))).sum(axis=0).real
+        if self.distinct:
+            out[self.sites] += change
+        else:
+            np.add.at(out, self.sites, change)
         if self.average is not None:
             damping, turning = self.average.back_action(
                 z, np.einsum("abi,ki->abk", self.values, full)
