@@ -50,9 +50,9 @@ __all__ = ["ClassicalMaster", "KineticMonteCarlo"]
 Real = NDArray[np.float64]
 
 _MOST_SPINS = 16
-# seconds: to load the compiled loops, for a sample, for an attempt to flip a spin, to compare two
-# samples, for a spin in a table of samples
-_LOADING, _PER_SAMPLE, _ATTEMPT, _COMPARE, _COLUMN = 0.8, 3e-5, 4.5e-8, 4.5e-6, 6e-6
+# seconds: to load the compiled loops, for a sample, for an attempt to flip a spin
+_LOADING, _PER_SAMPLE, _ATTEMPT = 1.1, 3e-5, 4.5e-8
+_GROUP, _COMPARE, _PACK = 1.5e-4, 3e-8, 1e-9  # a purity: per group, comparison and number
 _CODE = 2.2e7  # bytes of those loops
 _OF_POPULATIONS = {"overlap_distribution", "joint_overlap_distribution", "overlap_moments",
                    "binder_cumulant", "edwards_anderson"}  # fmt: skip
@@ -342,7 +342,7 @@ class KineticMonteCarlo:
             if o.functional is not None and o.functional.name == "purity":
                 groups = min(samples, _GROUPS) + 1
                 compared = samples * math.log2(samples)
-                total += groups * (_COMPARE * compared + _COLUMN * n)
+                total += groups * (_GROUP + _COMPARE * compared + _PACK * samples * n)
         return total * len(np.atleast_1d(problem.times))
 
     def evolve(self, problem: Problem, carry: Any = None) -> Iterator[Snapshot]:
