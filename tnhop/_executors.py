@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import queue
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -17,6 +18,7 @@ _TRIES = 5  # deaths of its worker after which a task is given up
 _SUSPECT = 2  # deaths after which it runs alone: then it is known who brings workers down
 _PATIENCE = 1.0  # seconds between two looks at what has landed
 _PAUSE = 1.0  # seconds until a task that another process works at is tried again
+_LOOK = 1.0  # seconds between two looks at whether the parent is there
 _IN_FLIGHT = 256  # tasks that a foreign executor is given at a time
 _CAPPED = ("OMP", "OPENBLAS", "MKL", "NUMBA", "VECLIB_MAXIMUM", "BLIS")
 
@@ -45,6 +47,17 @@ class Here:
         """Nothing is open."""
 
 
+def _end_with(parent: int) -> None:
+    """End this process once its parent was killed, which nobody else would tell it."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(_LOOK)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
 class Local:
     """Processes of this machine, each with one thread of linear algebra.
 
@@ -64,7 +77,9 @@ class Local:
         from loky import ProcessPoolExecutor
 
         threads = {f"{name}_NUM_THREADS": "1" for name in _CAPPED}
-        self._pool = ProcessPoolExecutor(self._n_workers, env=threads)
+        self._pool = ProcessPoolExecutor(
+            self._n_workers, env=threads, initializer=_end_with, initargs=(os.getpid(),)
+        )
 
     def submit(self, function: Callable[..., Outcome], *arguments: Any) -> Any:
         """Hand a task to a process."""

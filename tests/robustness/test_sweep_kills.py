@@ -32,6 +32,23 @@ def test_killed_sweeps_end_with_the_same_numbers(workers, tmp_path):
 
 
 @pytest.mark.slow
+def test_workers_end_with_the_process_that_was_killed(tmp_path):
+    code = "import sys, killable_sweep; killable_sweep.sweep(sys.argv[1], 2)"
+    process = subprocess.Popen([sys.executable, "-c", code, tmp_path / "store"], cwd=SCRIPT.parent)
+    while len([*(tmp_path / "store").glob("*.h5")]) < 2:
+        assert process.poll() is None
+        time.sleep(0.05)
+    workers = killable_sweep.children(process.pid)
+    process.kill()
+    process.wait()
+    assert len(workers) >= 2
+    end = time.monotonic() + 30.0
+    while (left := [w for w in workers if Path(f"/proc/{w}").exists()]) and time.monotonic() < end:
+        time.sleep(0.1)
+    assert left == []
+
+
+@pytest.mark.slow
 @pytest.mark.filterwarnings("default")  # of what distributed does when its workers die
 def test_a_dead_dask_worker_only_delays(tmp_path):
     distributed = pytest.importorskip("distributed")
