@@ -8,7 +8,7 @@ Without arguments: all cases that were held out when the constants of the estima
 Every case is one process of its own, on one thread. Measured time is that of its processor, from
 the call of `evolve` to its end, so that other jobs on the machine matter little; compiled loops
 come from numba's cache, which a first run of the same case has to fill. Measured memory is how much
-the largest resident set grew beyond that of the imported package (`ru_maxrss`). The estimate is
+the largest resident set grew beyond that of the imported package (VmHWM of Linux). The estimate is
 made afterwards, in the same process, so that its own allocations do not count.
 """
 
@@ -18,6 +18,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 THREADS = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
 HEAD = (
@@ -125,7 +126,6 @@ def model_of(kind, numbers):
 
 def measure(name):
     """Run a case, then estimate it; print both as JSON."""
-    import resource
     import time
     import warnings
 
@@ -134,7 +134,8 @@ def measure(name):
     import tnhop as th
 
     def peak():
-        return 1024.0 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        status = Path("/proc/self/status").read_text("utf-8")  # ru_maxrss is the parent's at first
+        return 1024.0 * float(status.partition("VmHWM:")[2].split()[0])
 
     kind, numbers, end, n_times, method, settings = {**FITTED, **HELD_OUT}[name]
     model, state = model_of(kind, numbers)
