@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.interpolate import barycentric_interpolate
 from scipy.optimize import brentq
 
 from tnhop._checks import fail, integer, members, random_generator, real, wrong_type
@@ -31,6 +32,7 @@ Complex = NDArray[np.complex128]
 
 _APART = 1e-6  # distance of different fixed points
 _MARGINAL = 1e-6  # |Re λ| that counts as neither growth nor decay
+_BESIDE = 1e-3  # of an interval: from where a point is interpolated that rounding moves
 _GROWING = 1e-9  # growth that is more than the rounding of undamped precession
 _MOST_PATTERNS = 4  # up to which all mixtures are tried
 
@@ -234,10 +236,9 @@ def critical_point(
 
     Notes
     -----
-    **Error**: About 1e-10 where eigenvalues cross at a finite speed and the fixed point stays
-    alone; up to 1e-7 where it meets others, because rounding moves it there by about 1e-8; 1e-9
-    over this speed where other eigenvalues are imaginary on one side, as those of spins without
-    jumps.
+    **Error**: About 1e-10 where eigenvalues cross at a finite speed; 1e-9 over this speed where
+    other eigenvalues are imaginary on one side, as those of spins without jumps. Where the fixed
+    point meets others, rounding moves it: there the value is interpolated from both sides.
 
     Examples
     --------
@@ -279,6 +280,10 @@ def critical_point(
         found = f"the growth rates are {ends[0]:.3g} and {ends[1]:.3g}"
         raise fail("high", "be where stability differs from that at `low`", found)
     value = float(brentq(growth, low, high, xtol=1e-13))
+    if not undamped and abs(growth(value)) > _GROWING:  # it meets others: rounding moves it there
+        around = value + _BESIDE * (high - low) * np.array([-2.0, -1.0, 1.0, 2.0])
+        rates = np.array([growth(float(v)) for v in around])
+        value = float(barycentric_interpolate(rates, around, 0.0))
     flow, y = solved(value)
     point = _point(flow, y)
     return CriticalPoint(value, float(abs(point.eigenvalues[0].imag)), point)

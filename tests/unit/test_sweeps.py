@@ -326,7 +326,7 @@ def test_threads_of_linear_algebra_are_capped():
 
 
 def unseeded(Omega):
-    model = th.open_hopfield(th.random_patterns(1, 4, rng=None), beta=1.7, Omega=Omega)
+    model = th.open_hopfield(th.random_patterns(6, 9, rng=None), beta=1.7, Omega=Omega)
     return th.Problem(model, th.pattern_state(model), TIMES)
 
 
