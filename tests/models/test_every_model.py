@@ -117,7 +117,7 @@ def test_method_runs_or_says_why_not(model, method):
 # files know models, methods and states apart: all models by one method, some by all
 STORED = [(model, "Exact") for model in ZOO.values()] + [
     (ZOO[name], method)
-    for name in ("open_hopfield: Hebb", "dicke: with gain")
+    for name in ("open_hopfield: Hebb", "dicke: with gain", "unseen: random rates")
     for method in th.ALL_METHODS
     if method != "Exact"
 ]

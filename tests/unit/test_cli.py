@@ -176,7 +176,12 @@ def test_interrupt_before_the_first_output_writes_nothing(folder, monkeypatch, c
 
 
 @pytest.mark.parametrize(
-    "methods", ['["Exact","MeanField"]', pytest.param("Exact", marks=pytest.mark.slow)]
+    "methods",
+    [
+        '["Exact","MeanField"]',
+        pytest.param('["MeanField","Exact"]', marks=pytest.mark.slow),
+        pytest.param("Exact", marks=pytest.mark.slow),
+    ],
 )
 def test_interrupted_run_goes_on_by_resume(folder, monkeypatch, capsys, methods):
     options = ["run.toml", "--set", f"methods={methods}"]

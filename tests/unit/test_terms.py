@@ -19,7 +19,7 @@ local = st.one_of(
 )
 terms = st.builds(th.Term, numbers, st.lists(local, max_size=4).map(tuple))
 operators = st.lists(terms, max_size=4).map(lambda items: th.Operator(tuple(items)))
-derandomised = settings(derandomize=True, deadline=None, max_examples=40)
+derandomised = settings(derandomize=True, deadline=None)
 
 
 def dense(operator):
