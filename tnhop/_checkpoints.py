@@ -14,6 +14,7 @@ import io
 import json
 import os
 import shutil
+import uuid
 import warnings
 from importlib.metadata import version
 from pathlib import Path
@@ -169,7 +170,8 @@ def _packed(content: Any) -> bytes:
 
     aside = Aside()
     text = json.dumps(encode(content, aside))
-    with h5py.File("memory", "w", driver="core", backing_store=False, libver="latest") as file:
+    name = uuid.uuid4().hex  # HDF5 takes equal names, even in memory, for one file
+    with h5py.File(name, "w", driver="core", backing_store=False, libver="latest") as file:
         file["form"] = np.frombuffer(text.encode(), dtype=np.uint8)
         for place, array in enumerate(aside.arrays):
             file[f"arrays/{place}"] = array

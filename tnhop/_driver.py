@@ -237,7 +237,7 @@ class Keeper:
             self._checkpoint.write(record.content())
             self._written, self._failed = mark, False
         except (OSError, MemoryError, TypeError) as error:
-            why = error.strerror if isinstance(error, OSError) else str(error)
+            why = getattr(error, "strerror", None) or str(error)
             if not self._failed:
                 warnings.warn(
                     f"Checkpoint '{self._checkpoint.path}' could not be written at"

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import h5py
@@ -133,6 +134,22 @@ def test_file_says_what_it_is_and_is_hdf5(path):
     assert path.read_bytes().startswith(b"tnhop checkpoint\nschema: 3\ntnhop: 0.")
     with h5py.File(path) as file:
         np.testing.assert_array_equal(file["arrays/0"], [0.0, 1.0, 2.0])
+
+
+def test_threads_write_at_the_same_moment(tmp_path):
+    """HDF5 knows its open files by name, those in memory, too."""
+    together = threading.Barrier(4)
+
+    def write(k):
+        own = Checkpoint(tmp_path / f"{k}.ckpt")
+        together.wait()
+        for step in range(20):
+            own.write({"step": step, "x": np.full(1000, k)})
+        return own.read()["x"]
+
+    with ThreadPoolExecutor(4) as pool:
+        for k, found in enumerate(pool.map(write, range(4))):
+            np.testing.assert_array_equal(found, k)
 
 
 @pytest.mark.parametrize("at", [-20, 600, 80])
