@@ -22,6 +22,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from tnhop import _netcdf
 from tnhop._checks import fail, shown
 from tnhop._codec import SCHEMA_VERSION, decode, dumps, encode, loads, state_class
 from tnhop._whole import file_name, new_file, whole_file
@@ -72,23 +73,19 @@ def _write(path: Path, data: xr.Dataset, state: Any, described: dict[str, Any]) 
     # variables, because an HDF5 attribute holds at most 64 kB
     data["model"] = ((), dumps(described["model"]))
     data["observables"] = ((), dumps(described["observables"]))
-    data.to_netcdf(path, engine="h5netcdf", mode="w", encoding=_checked(data))
-    if state is None:
-        return
+    with h5py.File(path, "w", track_order=True) as file:
+        _netcdf.write(file, data)
+        if state is not None:
+            _netcdf.write(file.create_group("final_state", track_order=True), _arrays_of(state))
+
+
+def _arrays_of(state: Any) -> xr.Dataset:
+    """Return the arrays of a state, each with dimensions of its own."""
     arrays = {}
     for name, array in state.to_arrays().items():
         for key, part in real_parts(name, np.asarray(array)):
             arrays[key] = ([f"{key}_{axis}" for axis in range(part.ndim)], part)
-    group = xr.Dataset(arrays, attrs={"type": type(state).__name__})
-    group.to_netcdf(
-        path, engine="h5netcdf", mode="a", group="final_state", encoding=_checked(group)
-    )
-
-
-def _checked(data: xr.Dataset) -> dict[Any, dict[str, bool]]:
-    """Return the settings by which arrays have checksums, if they are larger than these."""
-    large = [name for name, v in data.variables.items() if v.ndim and v.nbytes > 4096]
-    return {n: {"fletcher32": True} for n in large if data[n].dtype.kind in "iuf"}
+    return xr.Dataset(arrays, attrs={"type": type(state).__name__})
 
 
 def _seal(file: BinaryIO, length: int) -> bytes:
@@ -114,23 +111,26 @@ def _is_sealed(source: Path) -> bool:
     return True
 
 
-def verify(source: Path) -> None:
-    """Raise an error if a file is not what was written; those of earlier versions do not know."""
-    if not _is_sealed(source):
-        with h5py.File(source) as file:
-            _check_promise(file)
+@contextmanager
+def _opened(source: Path) -> Iterator[h5py.File]:
+    """Open a file that is what was written; those of earlier versions cannot say whether."""
+    sealed = _is_sealed(source)
+    with h5py.File(source) as file:
+        if not sealed and "checksum" in file.attrs:
+            raise ValueError("its checksum is missing")
+        yield file
 
 
-def _check_promise(file: h5py.File) -> None:
-    if "checksum" in file.attrs:
-        raise ValueError("its checksum is missing")
+def variables(source: Path) -> xr.Dataset:
+    """Return labelled numbers and attributes of a file; any error says that it is damaged."""
+    with _opened(source) as file:
+        return _netcdf.read(file)
 
 
 def is_whole(path: Path) -> bool:
     """Return whether a file is there and was written to its end by this schema version."""
     try:
-        verify(path)
-        with h5py.File(path) as file:
+        with _opened(path) as file:
             return _is_ours(file) and "model" in file and "observables" in file
     except Exception:  # HDF5 says in many ways that a file is damaged
         return False
@@ -147,7 +147,7 @@ def read(path: Any) -> Content:
     if not source.is_file():
         raise FileNotFoundError(f"There is no file '{source}'.")
     with intact(source):
-        sealed = _is_sealed(source)
+        _is_sealed(source)  # before HDF5 sees it
     try:
         with h5py.File(source) as file:
             schema, ours = file.attrs.get("tnhop_schema"), _is_ours(file)
@@ -159,15 +159,11 @@ def read(path: Any) -> Content:
     if not ours:
         found = f"'{source}' has version {' '.join(map(str, np.ravel(schema))) or 'none'}"
         raise fail("path", f"have schema version {SCHEMA_VERSION}", found)
-    with intact(source):
-        with h5py.File(source) as file:
-            if not sealed:
-                _check_promise(file)
-            described = _described(file)
-        with xr.open_dataset(source, engine="h5netcdf") as opened:
-            data = opened.load()
+    with intact(source), _opened(source) as file:
+        data = _netcdf.read(file)
+        state = _state_of(_netcdf.read(file["final_state"])) if "final_state" in file else None
         kind = str(data.attrs.get("answer", "Result"))
-        return Content(kind, data, **described, state=_read_state(source))
+        return Content(kind, data, **_described(file), state=state)
 
 
 def _described(file: h5py.File) -> dict[str, Any]:
@@ -203,12 +199,8 @@ def intact(source: Any) -> Iterator[None]:
         raise fail("path", "be a complete tnhop file", found) from error
 
 
-def _read_state(path: Path) -> Any:
-    with h5py.File(path) as file:
-        if "final_state" not in file:
-            return None
-    with xr.open_dataset(path, engine="h5netcdf", group="final_state") as opened:
-        data = opened.load()
+def _state_of(data: xr.Dataset) -> Any:
+    """Return the state whose arrays these are."""
     arrays: dict[str, NDArray[Any]] = {}
     for key, array in data.data_vars.items():
         name = str(key)

@@ -180,18 +180,15 @@ def read_store(folder: Path) -> xr.Dataset:
 
 def _numbers(path: Path) -> xr.Dataset:
     """Return observables, total half-widths and effort of an answer, without their sources."""
-    import xarray as xr
-
     from tnhop import _files
 
     try:
-        _files.verify(path)
-        with xr.open_dataset(path, engine="h5netcdf") as opened:
-            errors = {str(n) for n in opened if str(n).endswith("_error")}
-            sources = {n for n in opened if any(str(n).startswith(f"{e}_") for e in errors)}
-            numeric = [n for n in opened if opened[n].dtype.kind in "fiub" and n not in sources]
-            data = opened[numeric].drop_vars("xi", errors="ignore").load()
-            data["wall_time"] = decode(json.loads(opened.attrs["stats"]))["wall_time"]
+        data = _files.variables(path)
+        errors = {str(n) for n in data if str(n).endswith("_error")}
+        sources = {n for n in data if any(str(n).startswith(f"{e}_") for e in errors)}
+        numeric = [n for n in data if data[n].dtype.kind in "fiub" and n not in sources]
+        wall_time = decode(json.loads(data.attrs["stats"]))["wall_time"]
+        data = data[numeric].drop_vars("xi", errors="ignore").assign(wall_time=wall_time)
     except Exception as error:  # HDF5 says in many ways that a file is damaged
         remedy = "Remove it and sweep again: only it is computed anew."
         found = f"'{path}' is damaged ({shown(error)})"

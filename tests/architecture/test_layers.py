@@ -35,6 +35,7 @@ LAYERS = [
     "problem",
     "_locks",
     "_checkpoints",
+    "_netcdf",
     "_files",
     "_store",
     "_figures",
