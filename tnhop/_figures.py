@@ -62,6 +62,7 @@ QUANTITIES = {
     "overlap_moments": ("moment", r"$\langle m^n\rangle$"),
     "correlation_re": ("correlation", "Re $C(t)$"),
     "correlation_im": ("correlation", "Im $C(t)$"),
+    **{name: ("", rf"$\{name}$") for name in ("Omega", "beta", "epsilon", "omega")},
 }
 
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm
+from scipy.special import ndtri
 
-Z = float(norm.ppf(0.975))  # standard errors of a 95 % interval
+Z = float(ndtri(0.975))  # standard errors of a 95 % interval
 
 
 def proportion_width(share: NDArray[np.float64], n: int) -> NDArray[np.float64]:

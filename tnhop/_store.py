@@ -99,6 +99,12 @@ class Store:
         """File of an answer."""
         return self.folder / f"{digest}.h5"
 
+    def has(self, digest: str) -> bool:
+        """Return whether an answer is there and whole."""
+        from tnhop import _files  # xarray takes half a second that no other run should pay
+
+        return _files.is_whole(self.answer(digest))
+
     def checkpoint(self, digest: str) -> Path:
         """File of an answer on its way."""
         return self.folder / f"{digest}.ckpt"

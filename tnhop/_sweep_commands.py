@@ -7,10 +7,9 @@ import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
-import xarray as xr
 from cyclopts import Parameter
 
 from tnhop import convergence, sweeps
@@ -18,7 +17,9 @@ from tnhop._checks import fail, integer, one_of, real, wrong_type
 from tnhop._jobs import change, check_writable, put, read_config
 from tnhop.analysis import quenched_average
 from tnhop.config import Plan, make_plan
-from tnhop.sweep_figure import draw_sweep, main_observable
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 Changes = Annotated[list[str] | None, Parameter(name="--set", negative="")]
 Flag = Annotated[bool, Parameter(negative="")]
@@ -176,6 +177,8 @@ def _table(data: xr.Dataset, axes: Sequence[str]) -> str:
     """Return the main observable at all points, at the last time."""
     if data.attrs["missing"] == data.attrs["points"]:
         return "No point has an answer yet."
+    from tnhop.sweep_figure import main_observable
+
     name = main_observable(data)
     values, bars = data[name], data.get(f"{name}_error")
     if "time" in values.dims:
@@ -212,6 +215,7 @@ def _draw(data: xr.Dataset, axes: Sequence[str], path: Path) -> None:
         print("No figure: there is no axis of numbers.", file=sys.stderr)
         return
     from tnhop._figures import new_figure, style
+    from tnhop.sweep_figure import draw_sweep
 
     shown = numeric[:2] if len(axes) == 2 and len(numeric) == 2 else numeric[:1]
     with style():

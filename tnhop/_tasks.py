@@ -14,7 +14,7 @@ from typing import Any
 
 from threadpoolctl import threadpool_limits
 
-from tnhop import _checkpoints, _files
+from tnhop import _checkpoints
 from tnhop._codec import digest, dumps, encode, loads, state_form, state_of
 from tnhop._driver import drive
 from tnhop._store import Store, write_text
@@ -114,7 +114,7 @@ def run_task(text: str, folder: str, deadline: float | None, keep_states: bool) 
     task = Task.from_text(text)
     try:
         with store.lock(task.digest), _one_thread():
-            if _files.is_whole(store.answer(task.digest)):
+            if store.has(task.digest):
                 return Outcome("done")
             return _solve(task, store, deadline, keep_states)
     except BlockingIOError:

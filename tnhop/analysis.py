@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.interpolate import CubicSpline
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 from tnhop._checks import affordable, complex_array, fail, real_array, wrong_type
 from tnhop.answers import Correlation
@@ -86,6 +85,8 @@ def emission_spectrum(
             "Use longer delays, or give the `limit`.",
         )
     affordable(16.0 * len(omega) * _NODES * len(t), "frequencies", f"{len(omega)} frequencies")
+    from scipy.interpolate import CubicSpline  # slow to import, and not needed to run anything
+
     nodes, weights = np.polynomial.legendre.leggauss(_NODES)
     half = np.diff(t)[:, None] / 2
     at = (t[:-1, None] + half * (1 + nodes)).ravel()
@@ -145,7 +146,7 @@ def quenched_average(data: xr.Dataset, dim: str) -> xr.Dataset:
             continue
         n = values.notnull().sum(dim)
         spread = values.std(dim, ddof=1) / np.sqrt(n)
-        t = xr.apply_ufunc(student.ppf, 0.975, n - 1)
+        t = xr.apply_ufunc(stdtrit, n - 1, 0.975)
         bar = bars[name]
         systematic = data[bar].mean(dim) if bar else 0.0
         averaged[name] = values.mean(dim)

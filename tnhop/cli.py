@@ -14,10 +14,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib import metadata, resources
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
-import xarray as xr
 from cyclopts import App, CycloptsError, Parameter
 
 from tnhop import _commands, _sweep_commands
@@ -25,12 +24,14 @@ from tnhop._checkpoints import remove, slots
 from tnhop._checks import fail, one_of
 from tnhop._jobs import Job, check_writable, make_job
 from tnhop._reports import comparison, contents, system
-from tnhop.plot import draw_run
 from tnhop.problem import ConvergenceError, TruncationWarning
 from tnhop.result import Result, load
 from tnhop.sections import config_schema
 from tnhop.verbs import evolve
 from tnhop.verification import verify
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 __all__ = ["app", "main"]
 
@@ -331,6 +332,8 @@ def _evolve(job: Job, method: Any, checkpoint: Path) -> Result:
 
 def _draw(results: Sequence[Result], labels: Sequence[str], path: Path, overwrite: bool) -> None:
     pairs = zip(results, labels, strict=True)
+    from tnhop.plot import draw_run
+
     figure = draw_run([_labelled(result, label) for result, label in pairs])
     with path.open("wb" if overwrite else "xb") as file:
         figure.savefig(file, format=path.suffix[1:], dpi=150)

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.interpolate import barycentric_interpolate
 from scipy.optimize import brentq
 
 from tnhop._checks import fail, integer, members, random_generator, real, wrong_type
@@ -281,6 +280,8 @@ def critical_point(
         raise fail("high", "be where stability differs from that at `low`", found)
     value = float(brentq(growth, low, high, xtol=1e-13))
     if not undamped and abs(growth(value)) > _GROWING:  # it meets others: rounding moves it there
+        from scipy.interpolate import barycentric_interpolate  # slow to import
+
         around = value + _BESIDE * (high - low) * np.array([-2.0, -1.0, 1.0, 2.0])
         rates = np.array([growth(float(v)) for v in around])
         value = float(barycentric_interpolate(rates, around, 0.0))

@@ -10,8 +10,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import gammainc
-from scipy.stats import poisson
+from scipy.special import gammainc, gammaln, xlogy
 
 from tnhop._checks import (
     affordable,
@@ -262,7 +261,8 @@ class ProductState(StateFunctionals):
     def photon_distributions(self, levels: Sequence[int]) -> NDArray[np.float64]:
         """Return the Poisson distributions of the coherent states, shape (n_modes, n_levels)."""
         n = np.arange(max(levels))
-        return np.asarray(poisson.pmf(n, np.abs(self.alpha[:, None]) ** 2))
+        mean = np.abs(self.alpha[:, None]) ** 2
+        return np.asarray(np.exp(xlogy(n, mean) - mean - gammaln(n + 1)))
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """Return the arrays that define the state."""

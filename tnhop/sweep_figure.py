@@ -10,7 +10,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 
 from tnhop._checks import fail, one_of
-from tnhop._figures import MARKERS, axis_label, colours, new_axes, place_legend, style
+from tnhop._figures import MARKERS, axis_label, colours, new_axes, place_legend, style, symbol
 
 __all__ = ["draw_sweep"]
 
@@ -97,13 +97,15 @@ def _draw_curves(ax: Axes, data: xr.Dataset, values: xr.DataArray, names: Sequen
         if not there.any():
             continue
         labels = curve["curve"].item() if others else ()
-        text = ", ".join(f"{dim} {label}" for dim, label in zip(others, labels, strict=True))
+        text = ", ".join(
+            f"{symbol(str(dim))} {label}" for dim, label in zip(others, labels, strict=True)
+        )
         handles.append(ax.errorbar(
             data[along].values[there], curve.values[there],
             yerr=np.nan_to_num(widths.isel(curve=k).values[there]) if known else None,
             marker=MARKERS[k % len(MARKERS)], color=shade, capsize=2.0, label=text,
         ))  # fmt: skip
-    ax.set(xlabel=along, ylabel=axis_label([str(values.name)]))
+    ax.set(xlabel=symbol(along), ylabel=axis_label([str(values.name)]))
     caption = ["bars: at least 95 %" if known else "uncontrolled: no error bars"]
     shown = handles if 1 < len(handles) <= 12 else []
     place_legend(ax, shown, caption=caption)
@@ -124,10 +126,12 @@ def _draw_map(ax: Axes, data: xr.Dataset, values: xr.DataArray, names: Sequence[
     )  # fmt: skip
     figure = ax.get_figure()
     assert figure is not None
-    place = ", ".join(f"{dim} {data[dim].values[0]}" for dim in first if dim in data.coords)
+    place = ", ".join(
+        f"{symbol(str(dim))} {data[dim].values[0]}" for dim in first if dim in data.coords
+    )
     label = axis_label([str(values.name)]) + (f" ({place})" if place else "")
     figure.colorbar(mesh, ax=ax, label=label)
-    ax.set(xlabel=across, ylabel=up)
+    ax.set(xlabel=symbol(across), ylabel=symbol(up))
 
 
 def _sizes(ax: Axes, x: Any, y: Any, there: Any) -> Any:

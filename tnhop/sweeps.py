@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from tqdm.auto import tqdm
 
-from tnhop import _files
 from tnhop._checks import fail, integer, one_of, real, wrong_type
 from tnhop._driver import bar_hidden, termination
 from tnhop._executors import Round, make_pool
@@ -196,6 +195,7 @@ class _Work:
     def __init__(self, plan: Grid, store: Store, deadline: float | None, keep_states: bool) -> None:
         self._plan, self._store, self._deadline, self._keep = plan, store, deadline, keep_states
         self._digests: dict[Point, str] = {}
+        self._seen: set[str] = set()
         self._messages: dict[str, list[str]] = {}
         self._statuses: Counter[str] = Counter()
         self.interrupted = False
@@ -216,9 +216,11 @@ class _Work:
         calls: dict[str, Any] = {}
         for point in points:
             answer = self._digests[point]
-            calls[answer] = lambda point=point, answer=answer: self._arguments(point, answer)
+            if answer not in self._seen:  # corners of several cells, or of a coarser grid
+                calls[answer] = lambda point=point, answer=answer: self._arguments(point, answer)
+        self._seen |= set(calls)
         bar.total += len(calls)
-        for answer in [a for a in calls if _files.is_whole(self._store.answer(a))]:
+        for answer in [a for a in calls if self._store.has(a)]:
             del calls[answer]
             self._statuses["done"] += 1
             bar.update()

@@ -4,6 +4,8 @@ All imports count: absolute and relative, inside functions, and under TYPE_CHECK
 """
 
 import ast
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -270,6 +272,13 @@ def test_files_are_short():
 
 def test_functions_are_short(sources):
     assert_none(long_functions(sources))
+
+
+def test_import_loads_only_what_every_run_needs():
+    heavy = ["xarray", "pandas", "matplotlib", "h5py", "quimb", "scipy.stats", "scipy.interpolate"]
+    code = f"import sys, tnhop.cli; print([m for m in {heavy} if m in sys.modules])"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"
 
 
 # The checker itself, on packages that are right and wrong on purpose.

@@ -671,7 +671,7 @@ def test_failed_save_leaves_nothing_behind(tmp_path, monkeypatch):
     def fail(*arguments, **keywords):
         raise OSError("disk full")
 
-    monkeypatch.setattr("xarray.Dataset.to_netcdf", fail)
+    monkeypatch.setattr("tnhop._netcdf.write", fail)
     with pytest.raises(OSError, match=r"disk full"):
         evolve().save(tmp_path / "run.h5")
     assert list(tmp_path.iterdir()) == []

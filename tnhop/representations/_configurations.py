@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.interpolate import CubicSpline
 from scipy.linalg import qr
 
 from tnhop.model import Model
@@ -116,6 +115,8 @@ def _tabulated(site: _Site, bound: float) -> tuple[Real, float]:
     if site.is_step:
         values = site(np.array([-0.5, 0.0, 0.5]) * bound)
         return np.concatenate([values[..., None], np.zeros((2, 3, 3))], axis=2), 0.0
+    from scipy.interpolate import CubicSpline  # slow to import, and seldom needed
+
     cells = 64
     values = site(np.linspace(-bound, bound, cells + 1))
     while True:

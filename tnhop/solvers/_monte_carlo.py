@@ -19,7 +19,7 @@ from typing import Any
 import numba
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import t
+from scipy.special import stdtrit
 
 from tnhop._statistics import Z, proportion_width
 from tnhop.observables import Observable
@@ -297,7 +297,7 @@ def left_out(o: Observable, state: ConfigurationSamples) -> tuple[Real, Real]:
     groups = np.array_split(np.arange(n), min(n, _GROUPS))
     some: Callable[[Any], Any] = lambda group: np.delete(state.spins, group, axis=0)  # noqa: E731
     parts = np.array([o.functional(ConfigurationSamples(some(group))) for group in groups])
-    quantile = float(t.ppf(0.975, len(groups) - 1))
+    quantile = float(stdtrit(len(groups) - 1, 0.975))
     width = quantile * np.sqrt((len(groups) - 1) * parts.var(axis=0))
     if o.functional.name == "purity":  # a chance of so many pairs that none coincide
         width = np.maximum(width, 2 * Z**2 / n**2)
