@@ -5,7 +5,7 @@ import pytest
 
 import tnhop as th
 from tnhop.operators import mode_basis
-from tnhop.solvers._coordinates import resized, wanted_levels, with_levels
+from tnhop.solvers._coordinates import resized, wanted_levels
 
 
 @pytest.mark.parametrize(("dim", "larger"), [(2, 3), (3, 7), (5, 5)])
@@ -37,7 +37,7 @@ def test_levels_follow_the_populations():
 
 def test_model_with_other_levels_has_the_same_terms():
     model = th.dicke(3, g=0.7, omega=1.0, Omega=0.5, loss=1.0, gain=0.2, fock_dim=9)
-    small = with_levels(model, (5,))
+    small = model.with_levels([5])
     assert small.dims == (2, 2, 2, 5)
     assert small.hamiltonian == model.hamiltonian
     assert small.jumps == model.jumps

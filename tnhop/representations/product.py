@@ -315,8 +315,9 @@ class _FieldGroup:
             self.amplitudes = [amplitude.thermodynamic() for amplitude in self.amplitudes]
         self.fields = np.ascontiguousarray(fields.swapaxes(0, 1))  # field jump spin
         self.distinct = len(np.unique(self.sites)) == len(self.sites)
-        # own[ab] maps (1, x, y, z) to the derivative of (x, y, z) per unit of φ_a* φ_b
-        self.own = np.array([_own_matrix(a, b) for a in names for b in names])
+        # own[ab] maps rows (1, x, y, z) to the derivatives of (x, y, z) per unit of φ_a* φ_b
+        own = np.array([_own_matrix(a, b).T for a in names for b in names])
+        self.own = own if own.imag.any() else own.real.copy()
         pairs = [[_spin_polynomial(SPIN_OPERATORS[a].conj().T @ SPIN_OPERATORS[b]) for b in names]
                  for a in names]  # fmt: skip
         self.values = np.array([[[p.get(k, 0.0) for k in range(4)] for p in row] for row in pairs])
@@ -342,7 +343,7 @@ class _FieldGroup:
         else:
             weights = self.average.products(z)
         weights = weights.reshape(-1, len(self.sites), 1)
-        change = (weights * (full @ self.own.swapaxes(1, 2))).sum(axis=0).real
+        change = (weights * (full @ self.own)).sum(axis=0).real
         if self.distinct:
             out[self.sites] += change
         else:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tnhop.model import Model, modes
 from tnhop.representations.mps import MPSState
 
 Real = NDArray[np.float64]
@@ -18,12 +16,6 @@ Levels = tuple[int, ...]
 _FEWEST = 6
 _GROWTH = 1.3
 _ROOM = 0.75  # levels are given back if this share of them is enough
-
-
-def with_levels(model: Model, levels: Levels) -> Model:
-    """Return the model with so many Fock levels per mode."""
-    spins = model.sites[: model.n_spins]
-    return replace(model, sites=spins + modes(len(levels), fock_dim=levels), recipe=None)
 
 
 def wanted_levels(

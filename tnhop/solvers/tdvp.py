@@ -28,7 +28,7 @@ from tnhop.solvers._chain_work import (
     schedule,
     sweeps_time,
 )
-from tnhop.solvers._coordinates import Levels, with_levels
+from tnhop.solvers._coordinates import Levels
 from tnhop.solvers._relaxation import mixed, steady_state
 from tnhop.solvers._sweeps import Settings, Stepper
 from tnhop.terms import FieldJump
@@ -267,7 +267,7 @@ class TDVP(ChainMethod):
             return Stepper(generator, fewer, chain)
 
         def at_levels(levels: Levels) -> Plan:
-            return self._plan(with_levels(model, levels), mpo.order)
+            return self._plan(model.with_levels(levels), mpo.order)
 
         return Plan(
             epsilon, mpo.order, mpo.bases, like, lambda chain: Stepper(generator, settings, chain),
