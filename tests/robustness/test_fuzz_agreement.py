@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 import tnhop as th
@@ -135,6 +135,7 @@ def test_all_methods_agree(kind, n, capsys):
 
     @profile(n)
     @given(st.integers(0, 10**6))
+    @example(5104)  # weak dephasing: which entries of its channel are zero is a matter of rounding
     def check(seed: int) -> None:
         model, state = flips(seed) if kind == "classical" else problem(seed, kind == "pairs")
         counts.append(compare(model, state))

@@ -267,7 +267,9 @@ def test_command_writes_files_or_says_why_not(n, tmp_path, capsys):
     @profile(n)
     @given(configs(), st.sampled_from(OPTIONS))
     def check(raw: dict[str, Any], options: list[str]) -> None:
-        if "name" not in raw.get("output", {}) and quick(raw):
+        output = raw.get("output")
+        named = isinstance(output, dict) and "name" in output
+        if not named and quick(raw):
             check_command(raw, options, tmp_path, tally)
 
     check()

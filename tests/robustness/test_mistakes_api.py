@@ -84,6 +84,10 @@ MISTAKES = {
         r"`xi` must have finite entries, but xi\[0, 1\] = nan",
     ),
     "ragged patterns": (lambda: network(xi=[[1, -1], [1]]), "`xi` must be a rectangular array"),
+    "ragged patterns of an Ising model": (
+        lambda: th.long_range_ising([[0, 1], [1, 0]], patterns=[1.0, [1.0, -1.0]]),
+        "`patterns` must be a rectangular array",
+    ),
     "patterns of words": (
         lambda: network(xi=[["up", "down"]]),
         "`xi` must be an array of real numbers",

@@ -19,6 +19,7 @@ from tnhop.models._parts import (
     spin_fields,
     spin_jumps,
 )
+from tnhop.patterns import check_patterns
 from tnhop.terms import Jump, Operator, create, destroy, number, sigma
 
 __all__ = ["dicke", "multimode_dicke"]
@@ -115,7 +116,9 @@ def multimode_dicke(
         sites,
         Operator.sum(parts),
         tuple(jumps),
-        patterns=patterns_of(couplings) if patterns is None else np.asarray(patterns),
+        patterns=patterns_of(couplings)
+        if patterns is None
+        else check_patterns(patterns, "patterns"),
         recipe=recipe("multimode_dicke", arguments),
     )
 

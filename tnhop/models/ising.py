@@ -64,14 +64,15 @@ def long_range_ising(
     pairs = zip(*np.nonzero(np.triu(J)), strict=True)
     ising = Operator(tuple(Term(-J[i, j], ((int(i), "z"), (int(j), "z"))) for i, j in pairs))
     fields = spin_fields(n_spins, Omega=("x", Omega), longitudinal=("z", longitudinal))
+    xi = None if patterns is None else check_patterns(patterns, "patterns")
     arguments: dict[str, Any] = {"couplings": J, "Omega": Omega, "longitudinal": longitudinal,
                                  "decay": decay, "pumping": pumping, "dephasing": dephasing,
-                                 "patterns": patterns}  # fmt: skip
+                                 "patterns": xi}  # fmt: skip
     return Model(
         spins(n_spins),
         ising + fields,
         tuple(spin_jumps(n_spins, decay=decay, pumping=pumping, dephasing=dephasing)),
-        patterns=None if patterns is None else np.asarray(patterns),
+        patterns=xi,
         recipe=recipe("long_range_ising", arguments),
     )
 

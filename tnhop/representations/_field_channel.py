@@ -8,6 +8,7 @@ Eqs. (63), (64) of docs/physics.md.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,7 @@ _TINY = 1e-14
 # (tr ρ, ⟨σᶻ⟩, ⟨σˣ⟩, ⟨σʸ⟩) from (p↑, p↓, ⟨σˣ⟩, ⟨σʸ⟩), where entries between populations are
 # probabilities
 _FROM_POPULATIONS = np.array([[1, 1, 0, 0], [1, -1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1.0]])
+_TO_POPULATIONS = np.linalg.inv(_FROM_POPULATIONS)
 
 
 class ChannelTable(FieldTable):
@@ -56,17 +58,28 @@ class ChannelTable(FieldTable):
         rows = sorted({row for jump in site.rows for row in jump})
         own = FieldSite(site.amplitudes, tuple(tuple(map(rows.index, jump)) for jump in site.rows))
         self.spins, self.weights, self.sites = table.spins, table.weights[rows], {position: own}
-        self.single, self.t = single, t
+        self.single, self.t = _on_populations(single), t
 
     def channel(self, ket: Fields, bra: Fields) -> Complex:
         """Return (exp(t (D + G)) - 1)/t between populations and coherences, shape (..., 4, 4)."""
         (site,) = self.sites.values()
-        inverse = np.linalg.inv(_FROM_POPULATIONS)
-        total: Any = inverse @ self.single @ _FROM_POPULATIONS
+        total: Any = self.single
         for f, A, B, _ in rate_functions(site, ket, bra):
-            S = inverse @ spin_basis().superoperator(A, B) @ _FROM_POPULATIONS
-            total = total + f[..., None, None] * S
+            total = total + f[..., None, None] * _on_populations(spin_basis().superoperator(A, B))
         return _exponential_minus_one(self.t * total) / self.t
+
+    @cached_property
+    def filled(self) -> list[tuple[int, int]]:
+        """Entries of the channel that are not zero at all fields: by powers of the generator."""
+        (site,) = self.sites.values()
+        functions = rate_functions(site, lambda _: np.zeros(1), lambda _: np.zeros(1))
+        parts = [spin_basis().superoperator(A, B) for _, A, B, _ in functions]
+        M = [np.abs(part) for part in (self.single, *map(_on_populations, parts))]
+        once = np.any([part > _TINY * part.max() for part in M], axis=0)
+        found = once
+        for _ in range(len(once) - 1):
+            found = found | (found @ once)
+        return [(int(a), int(b)) for a, b in np.argwhere(found)]
 
     def functions(
         self,
@@ -76,10 +89,9 @@ class ChannelTable(FieldTable):
     ) -> Iterator[tuple[Complex, Complex, bool]]:
         """Yield the entries of the channel, see `FieldTable.functions`."""
         E = self.channel(ket, bra)
-        for a, b in np.ndindex(4, 4):
-            if E[..., a, b].any():
-                S = np.outer(_FROM_POPULATIONS[:, a], np.linalg.inv(_FROM_POPULATIONS)[b])
-                yield E[..., a, b], S.astype(complex), (a, b) in ((0, 1), (1, 0))
+        for a, b in self.filled:
+            S = np.outer(_FROM_POPULATIONS[:, a], _TO_POPULATIONS[b])
+            yield E[..., a, b], S.astype(complex), (a, b) in ((0, 1), (1, 0))
 
     def columns(self, cut: int, *sides: Any) -> Iterator[Complex]:
         """Yield all entries as functions of the left configuration, by their accepted error."""
@@ -108,6 +120,11 @@ class ChannelTable(FieldTable):
         """Return the share of the tolerance at a cut: least where few spins have been read."""
         ((position, _),) = self.sites.items()
         return min(cut / max(position, 1), 1.0) ** 2
+
+
+def _on_populations(S: Any) -> Any:
+    """Return a superoperator on (tr ρ, ⟨σᶻ⟩, ⟨σˣ⟩, ⟨σʸ⟩) between populations and coherences."""
+    return _TO_POPULATIONS @ S @ _FROM_POPULATIONS
 
 
 def _sums(left: Real, right: Real) -> Fields:

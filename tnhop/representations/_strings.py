@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -41,19 +42,40 @@ class LocalFamily:
 
     def __init__(self, size: int) -> None:
         self.matrices = [sp.eye_array(size, format="csr")]
+        self._entries = [_entries(self.matrices[0])]
 
     def components(self, matrix: sp.csr_array) -> dict[int, float]:
         """Write a matrix as Σ c_k M_k; it joins the family if it is independent."""
-        rows = sp.vstack([M.reshape(1, -1) for M in (*self.matrices, matrix)], format="csr")
-        *basis, target = rows[:, np.unique(rows.indices)].toarray()
-        c = np.linalg.lstsq(np.array(basis).T, target, rcond=None)[0]
-        size = np.linalg.norm(target)
+        added = _entries(matrix)
+        size = np.linalg.norm(added[1])
         if size < _TINY:
             return {}
-        if np.linalg.norm(target - c @ np.array(basis)) > 1e-12 * max(float(size), _TINY):
+        entries = [*self._entries, added]
+        filled = np.unique(np.concatenate([places for places, _ in entries]))
+        rows = np.zeros((len(entries), len(filled)))
+        for row, (places, values) in zip(rows, entries, strict=True):
+            row[np.searchsorted(filled, places)] = values
+        basis, target = rows[:-1], rows[-1]
+        c = np.linalg.lstsq(basis.T, target, rcond=None)[0]
+        if np.linalg.norm(target - c @ basis) > 1e-12 * size:
             self.matrices.append(matrix)
+            self._entries.append(added)
             return {len(self.matrices) - 1: 1.0}
         return {k: float(x) for k, x in enumerate(c) if abs(x) > _TINY * size}
+
+
+def _entries(matrix: sp.csr_array) -> tuple[NDArray[np.intp], Real]:
+    """Return places in the flattened matrix and values of what it stores."""
+    rows = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
+    return rows * matrix.shape[1] + matrix.indices, np.asarray(matrix.data)
+
+
+@lru_cache(maxsize=1024)
+def _superoperator(basis: LocalBasis, left: str, right: str) -> tuple[sp.csr_array, sp.csr_array]:
+    """Return the real and the imaginary part of ρ -> left ρ right."""
+    dim = basis.matrices.shape[1]
+    S = basis.sparse_superoperator(_matrix(left, dim), _matrix(right, dim))
+    return S.real, S.imag
 
 
 def real_strings(
@@ -79,9 +101,9 @@ def real_strings(
         """Components of the real and the imaginary part of ρ -> left ρ right."""
         key = site, left, right
         if key not in known:
-            n, dim = int(place[site]), model.sites[site].dim
-            S = bases[n].sparse_superoperator(_matrix(left, dim), _matrix(right, dim))
-            known[key] = families[n].components(S.real), families[n].components(S.imag)
+            n = int(place[site])
+            real, imaginary = _superoperator(bases[n], left, right)
+            known[key] = families[n].components(real), families[n].components(imaginary)
         return known[key]
 
     for coefficient, left, right in _products(model):
