@@ -270,9 +270,9 @@ def _letter(letter: str, dim: int) -> np.ndarray:
 
 def embed(dims: tuple[int, ...], factors: dict[int, np.ndarray]) -> sp.csr_array:
     """Return the Kronecker product of matrices on some sites and identities on the others."""
-    out = sp.csr_array(np.ones((1, 1), dtype=complex))
+    out = np.ones((1, 1), dtype=complex)
     for site, dim in enumerate(dims):
-        out = sp.kron(out, sp.csr_array(factors.get(site, np.eye(dim))), format="csr")
+        out = np.kron(out, factors.get(site, np.eye(dim)))
     return sp.csr_array(out)
 
 

@@ -20,7 +20,7 @@ from tnhop.terms import FieldJump, Jump, Operator, Term, as_operator, pauli_term
 
 __all__ = ["Model", "Recipe", "Site", "modes", "spins"]
 
-_MOST_SITES = 10**6
+_MOST_SITES = _MOST_LEVELS = 10**6
 _DRAWN = 2000  # entries of patterns that a notebook draws
 
 
@@ -45,7 +45,7 @@ class Site:
 
     def __post_init__(self) -> None:
         one_of(self.kind, "kind", ["spin", "mode"])
-        minimum, maximum = (2, 2) if self.kind == "spin" else (2, None)
+        minimum, maximum = (2, 2) if self.kind == "spin" else (2, _MOST_LEVELS)
         name = "fock_dim" if self.kind == "mode" else "dim"
         dim = integer(self.dim, name, minimum=minimum, maximum=maximum)
         object.__setattr__(self, "dim", dim)

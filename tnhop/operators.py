@@ -165,8 +165,8 @@ class LocalBasis:
         self, left: NDArray[np.complex128], right: NDArray[np.complex128]
     ) -> NDArray[np.complex128]:
         """Return S with coordinates(left ρ right) = S c; complex unless the map is Hermitian."""
-        moved = np.einsum("ij,ajk,kl->ail", left, self.matrices, right, optimize=True)
-        return np.einsum("aij,bji->ab", self.duals, moved, optimize=True)
+        moved = (left @ self.matrices @ right).transpose(0, 2, 1)
+        return self.duals.reshape(self.size, -1) @ moved.reshape(self.size, -1).T
 
     @cached_property
     def _elements(self) -> tuple[sp.csr_array, sp.csr_array]:

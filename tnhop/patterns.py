@@ -22,6 +22,7 @@ from tnhop._checks import (
     random_generator,
     real,
     real_array,
+    shown,
     signs,
     wrong_type,
 )
@@ -190,7 +191,7 @@ def patterns_from_images(
     [[1, -1, -1, 1], [1, 1, -1, -1]]
     """
     if isinstance(images, str) or not (listed := members(images, "images", _IMAGES, object)):
-        raise fail("images", _IMAGES, f"it is {images!r}")
+        raise fail("images", _IMAGES, f"it is {shown(images, repr)}")
     if shape is not None:
         rows_and_columns = integers(shape, "shape", minimum=1)
         if len(rows_and_columns) != 2:

@@ -81,7 +81,7 @@ def _amplitudes(value: Any) -> Any:
     items = value if isinstance(value, list) else [value]
     try:
         found = [complex(i.replace(" ", "") if isinstance(i, str) else _numbers(i)) for i in items]
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise ValueError('be a number such as 0.5 or "0.5+0.2j", or a list of them') from error
     return found if isinstance(value, list) else found[0]
 

@@ -1,5 +1,7 @@
 """TDVP beside modes: the difference from a coarser chain is a bar that tells the error."""
 
+from functools import cache
+
 import numpy as np
 import pytest
 
@@ -19,6 +21,7 @@ def exact():
     return th.evolve(MODEL, START, TIMES, observables=NAMES, method="Symmetric")
 
 
+@cache
 def evolved(**options):
     method = th.TDVP(dt=0.1, cutoff=1e-6, fock_tolerance=0.0, **options)
     return th.evolve(MODEL, START, TIMES, observables=NAMES, method=method)

@@ -45,7 +45,7 @@ def test_steady_state_is_what_long_evolution_reaches(model):
     np.testing.assert_allclose(steady.state.rho, reached.final_state.rho, rtol=0, atol=1e-9)
 
 
-@pytest.mark.parametrize("n_spins", [5, 6])
+@pytest.mark.parametrize("n_spins", [pytest.param(5, marks=pytest.mark.slow), 6])
 def test_large_spectrum_comes_from_the_krylov_space(n_spins):
     model = th.open_hopfield(patterns(2, n_spins), beta=13 / 7, Omega=3 / 7)
     spectrum = th.liouvillian_spectrum(model, 8)

@@ -14,7 +14,15 @@ NORMAL = {"omega": 1.0, "Omega": 0.5, "loss": 1.0}
     ("g", "n", "occupation", "m2", "m_x", "fock_dim"),
     [
         (0.4, 1, 0.07963157313948, 1, -0.7713021331177672, 12),
-        (0.4, 2, 0.04949546390136, 0.5983654406259, -0.854819630785542, 12),
+        pytest.param(
+            0.4,
+            2,
+            0.04949546390136,
+            0.5983654406259,
+            -0.854819630785542,
+            12,
+            marks=pytest.mark.slow,
+        ),
         (1.0, 1, 0.6935572660242, 1, -0.3856180201333, 20),
         pytest.param(
             1.0, 2, 0.6769222978871, 0.9047161321267, -0.3679881896733, 20, marks=pytest.mark.slow
@@ -102,7 +110,7 @@ def test_retrieval_state_has_its_eigenvalues():
     [
         (1.0, 0.0, 0.7, 1.17357610, 16),
         pytest.param(1.5, 0.5, 0.7, 1.01525251, 44, marks=pytest.mark.slow),
-        (3.0, 0.5, 1.0, 0.98805316, 30),
+        pytest.param(3.0, 0.5, 1.0, 0.98805316, 30, marks=pytest.mark.slow),
     ],
 )
 def test_flip_rate_of_a_dressed_spin(gamma, kappa, g, rate, fock_dim):

@@ -18,7 +18,10 @@ CYCLES = {  # (T, Ω): y at z = 0, period, slope of the half-return map, largest
 }
 
 
-@pytest.mark.parametrize("temperature", LINES)
+@pytest.mark.parametrize(
+    "temperature",
+    [t if t in (0.0, 0.5) else pytest.param(t, marks=pytest.mark.slow) for t in LINES],
+)
 def test_lines_of_the_channel(temperature):
     """ode: shooting with LSODA; closed for the last two; piecewise linear at T = 0."""
     channel = th.RetrievalChannel(temperature)

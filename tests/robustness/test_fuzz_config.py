@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import io
+import itertools
 import json
 import math
 import re
@@ -27,6 +28,7 @@ from fuzzing import (
     limits,
     profile,
 )
+from tnhop._jobs import change
 from tnhop.cli import main
 from tnhop.config import Plan, make_plan
 
@@ -251,10 +253,14 @@ def check_command(raw: dict[str, Any], options: list[str], folder: Path, tally: 
         path.unlink()
 
 
-def quick(raw: dict[str, Any]) -> bool:
-    """Return whether a config, if it is one, may be run by the command."""
+def quick(raw: dict[str, Any], options: list[str]) -> bool:
+    """Return whether a config, if it is one with these options, may be run by the command."""
+    changed = copy.deepcopy(raw)
     try:
-        return solvable(make_plan(copy.deepcopy(raw), HERE))
+        for word, value in itertools.pairwise(options):
+            if word == "--set":
+                change(changed, value)
+        return solvable(make_plan(changed, HERE))
     except ValueError:
         return True
 
@@ -269,7 +275,7 @@ def test_command_writes_files_or_says_why_not(n, tmp_path, capsys):
     def check(raw: dict[str, Any], options: list[str]) -> None:
         output = raw.get("output")
         named = isinstance(output, dict) and "name" in output
-        if not named and quick(raw):
+        if not named and quick(raw, options):
             check_command(raw, options, tmp_path, tally)
 
     check()

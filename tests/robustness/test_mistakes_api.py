@@ -114,6 +114,10 @@ MISTAKES = {
         lambda: th.patterns_from_images(["letter.png"]),
         "must be a drawing or the path of an image file, but there is no file 'letter.png'",
     ),
+    "images as one long text": (
+        lambda: th.patterns_from_images("x" * 5000),
+        r"`images` must be a list of at least one image, but it is 'x+\.\.\.",
+    ),
     "images of different shapes": (
         lambda: th.patterns_from_images(["##|..", "###|..."]),
         r"`images` must have shape \(2, 2\)",
@@ -197,6 +201,10 @@ MISTAKES = {
     "negative loss": (
         lambda: th.multimode_dicke([[0.1, 0.2]], **(DICKE | {"loss": -1.0})),
         "`loss` must be at least 0, but contains -1",
+    ),
+    "Fock levels beyond all numbers": (
+        lambda: th.multimode_dicke([[0.1, 0.2]], **(DICKE | {"fock_dim": 10**400})),
+        "`fock_dim` must be at most 1000000",
     ),
     "one Fock level": (
         lambda: th.multimode_dicke([[0.1, 0.2]], **(DICKE | {"fock_dim": 1})),

@@ -206,6 +206,7 @@ CHANGES = {
         [DICKE, "model.fock_dim=2.5"],
         "`model.fock_dim` must be an integer",
     ),
+    "alpha beyond all numbers": ([DICKE, f"state.alpha={10**400}"], '0.5 or "0.5+0.2j"'),
     "alpha too large": ([DICKE, "state.alpha=3.0"], "`state.alpha` must fit into the 4 levels"),
     "mean field at zero temperature": (
         ["methods=MeanField", "model.beta=inf"],

@@ -26,9 +26,10 @@ NAMES = (
 )  # fmt: skip
 # those whose smallest version takes more than two seconds
 LONG = {
-    "limit_cycle", "quantum_retrieval", "random_patterns", "dicke_strong_dissipation", "slow_learning",
-    "dicke_three_modes", "convergence/tdvp", "convergence/tolerances", "validation/calibration",
-    "validation/engines", "mean_field/phase_diagram", "mean_field/dense_phase_diagram",
+    "limit_cycle", "quantum_retrieval", "random_patterns", "extensive_load", "slow_learning",
+    "dicke_strong_dissipation", "dicke_three_modes", "convergence/tdvp", "convergence/tolerances",
+    "validation/calibration", "validation/engines", "mean_field/phase_diagram",
+    "mean_field/dense_phase_diagram",
 }  # fmt: skip
 every_study = pytest.mark.parametrize(
     "name", [pytest.param(n, marks=pytest.mark.slow) if n in LONG else n for n in NAMES]
@@ -249,6 +250,7 @@ def test_dense_retrieval_ends_at_the_fold():
         assert len(th.fixed_points(model, starts=[start], n_starts=0)) == n_points
 
 
+@pytest.mark.slow
 def test_dense_hopf_line_is_where_mean_field_loses_stability(computed):
     data = computed("mean_field/dense_phase_diagram")
     assert data.hopf_found.values == pytest.approx(data.hopf_exact.values, abs=1e-9)
@@ -292,6 +294,7 @@ def test_balance_of_weakly_coupled_flips(computed):
     assert (found.isel(g=-1) > found.isel(g=0) + 0.3).all()
 
 
+@pytest.mark.slow
 def test_learning_keeps_the_dwelled_pattern_below_a_temperature(computed):
     study = load("slow_learning")
     u = np.linspace(0.5, 0.999, 200_001)
