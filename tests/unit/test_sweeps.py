@@ -166,6 +166,26 @@ def test_refined_cells_lie_where_the_observable_changes():
     np.testing.assert_allclose(u, np.tanh(2.0 * m), atol=2e-2)
 
 
+def test_refinement_tries_every_point_once(monkeypatch):
+    tried = []
+
+    def counted(text, *rest):
+        tried.append(text)
+        return run_task(text, *rest)
+
+    def make(Omega, N):
+        model = th.independent_spins(N, Omega=Omega, decay=1.0)
+        return th.Problem(model, th.product_state(model, spins=[1] * N), [2.0], "sigma_z")
+
+    monkeypatch.setattr("tnhop.sweeps.run_task", counted)
+    grid = {"Omega": [0.0, 2.0], "N": [1, 60]}  # too many for this method
+    options = {"method": "Exact", "executor": 1, "refine": {"sigma_z": 0.3}, "levels": 2}
+    with pytest.warns(th.TruncationWarning, match="points failed"):
+        data = th.sweep(make, grid, **options)
+    assert len(tried) == len(set(tried)) == data.attrs["points"]
+    assert data.attrs["missing"] == len(data["Omega"]) == data.attrs["points"] / 2 > 3
+
+
 def test_points_of_other_axes_are_refined_together():
     def make(Omega, N):
         model = th.independent_spins(N, Omega=Omega, decay=1.0)
