@@ -13,6 +13,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from difflib import get_close_matches
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -145,7 +146,7 @@ def read(path: Any) -> Content:
     """Read a file, refusing what is not one of ours with a sentence."""
     source = file_name(path)
     if not source.is_file():
-        raise FileNotFoundError(f"There is no file '{source}'.")
+        raise FileNotFoundError(f"There is no file '{source}'.{_like(source)}")
     with intact(source):
         _is_sealed(source)  # before HDF5 sees it
     try:
@@ -164,6 +165,13 @@ def read(path: Any) -> Content:
         state = _state_of(_netcdf.read(file["final_state"])) if "final_state" in file else None
         kind = str(data.attrs.get("answer", "Result"))
         return Content(kind, data, **_described(file), state=state)
+
+
+def _like(source: Path) -> str:
+    """Name the file that may have been meant: a run of several methods writes one for each."""
+    beside = sorted(path.name for path in source.parent.glob(f"*{source.suffix or '.h5'}"))
+    near = get_close_matches(source.name, beside, n=1, cutoff=0.5)
+    return f" Did you mean '{source.with_name(near[0])}'?" if near else ""
 
 
 def _described(file: h5py.File) -> dict[str, Any]:

@@ -28,6 +28,7 @@ Format = Literal["png", "pdf", "svg"]
 _TAKEN = {"time", "site", "site_2", "pattern", "mode", "order", "method", "digest", "failure", "xi",
           "name", "type", "kind"}  # fmt: skip
 _MOST_ROWS = 40
+_ONE = "For instance with `--set methods=Exact`."
 
 
 def sweep(
@@ -108,7 +109,7 @@ class _SweptConfig:
             raise fail("sweep", "be given", "the section [sweep] is missing", remedy)
         if len(self.plan.methods) != 1:
             found = f"there are {len(self.plan.methods)}"
-            raise fail("methods", "name one method for a sweep", found)
+            raise fail("methods", "name one method for a sweep", found, _ONE)
         self._paths = _axis_names(list(self.plan.sweep.grid))
         self.axes = {
             axis: _axis_values(path, self.plan.sweep.grid[path])
@@ -265,7 +266,7 @@ def converge(
         change(raw, override)
     plan = make_plan(raw, config.parent)
     if len(plan.methods) != 1:
-        raise fail("methods", "name one method", f"there are {len(plan.methods)}")
+        raise fail("methods", "name one method", f"there are {len(plan.methods)}", _ONE)
     name = Path(output) if output else config.parent / (plan.name or config.stem)
     file, figure = Path(f"{name}.h5"), Path(f"{name}-convergence.png")
     check_writable([file, figure], overwrite)

@@ -115,6 +115,14 @@ COMMANDS = {
         "File 'wide.png' exists already.",
     ),
     "info of a missing file": (["info", "absent.h5"], "There is no file 'absent.h5'."),
+    "info of a run of several methods": (
+        ["info", "don.h5"],
+        "There is no file 'don.h5'. Did you mean 'done.h5'?",
+    ),
+    "refinement of several methods": (
+        ["converge", "run.toml", "--set", "methods=['Exact','TDVP']", "--tolerance", "m_z=0.1"],
+        "name one method, but there are 2. For instance with `--set methods=Exact`.",
+    ),
     "info of a config": (["info", "run.toml"], "'run.toml'"),
     "no equals sign": (["run", "run.toml", "--set", "model.Omega"], "have the form KEY.PATH=VALUE"),
     "empty key": (["run", "run.toml", "--set", "model..Omega=1"], "have the form KEY.PATH=VALUE"),
