@@ -9,6 +9,7 @@ from typing import Any
 
 from docutils import nodes
 from docutils.parsers.rst.states import Inliner
+from sphinx.ext import autosummary
 
 sys.path.insert(0, str(Path(__file__).parent / "_extensions"))
 
@@ -66,5 +67,6 @@ def bar_as_text(inliner: Any, match: Any, lineno: int) -> tuple[str, list[Any], 
 
 def setup(app: Any) -> None:
     """Register with Sphinx."""
+    autosummary.WELL_KNOWN_ABBREVIATIONS += ("Eq.", "Eqs.")  # they end no sentence
     Inliner.dispatch["|"] = bar_as_text
     app.connect("missing-reference", name_as_code)

@@ -32,10 +32,14 @@ def python_blocks(path: Path) -> list[tuple[int, str]]:
     return [(start, code) for language, start, code in blocks if language == "python"]
 
 
+def prose_of(text: str) -> str:
+    """Return a document without its blocks of code."""
+    return re.sub(r"^\s*```.*?^\s*```", "", text, flags=re.DOTALL | re.MULTILINE)
+
+
 def relative_links(text: str) -> list[str]:
     """Return the targets of Markdown and HTML links to files, code excluded."""
-    prose = re.sub(r"^\s*```.*?^\s*```", "", text, flags=re.DOTALL | re.MULTILINE)
-    prose = re.sub(r"(`+).*?\1", "code", prose)
+    prose = re.sub(r"(`+).*?\1", "code", prose_of(text))
     found = re.findall(r"\]\(<?([^)\s>]+)", prose) + re.findall(r'(?:src|href)="([^"]+)"', prose)
     found += re.findall(r"^\s*\[[^\]]+\]:\s*(\S+)", prose, flags=re.MULTILINE)
     return [t.partition("#")[0] for t in found if not re.match(r"[a-z]+:|#", t)]
@@ -68,6 +72,12 @@ def test_python_blocks_run(path, tmp_path, monkeypatch):
     finally:
         if "matplotlib.pyplot" in sys.modules:
             sys.modules["matplotlib.pyplot"].close("all")
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=name_of)
+def test_no_line_begins_with_a_sign_that_makes_it_a_quotation(path):
+    """An inequality that was broken before its sign."""
+    assert re.findall(r"^[ ]*>.*", prose_of(path.read_text("utf-8")), re.MULTILINE) == []
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=name_of)
