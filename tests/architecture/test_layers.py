@@ -254,6 +254,11 @@ def test_every_module_has_a_place_in_the_layers(sources):
     assert_none(misplaced_modules(sources))
 
 
+def test_documentation_names_every_module():
+    text = (ROOT.parent / "docs" / "architecture.md").read_text("utf-8")
+    assert [name for name in LAYERS if f"`{name}`" not in text] == []
+
+
 def test_modules_import_only_earlier_layers(sources):
     assert_none(wrong_imports(sources, "tnhop"))
 
