@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -122,10 +122,10 @@ def _opened(source: Path) -> Iterator[h5py.File]:
         yield file
 
 
-def variables(source: Path) -> xr.Dataset:
-    """Return labelled numbers and attributes of a file; any error says that it is damaged."""
+def variables(source: Path, chosen: Callable[[list[str]], Iterable[str]]) -> xr.Dataset:
+    """Return the variables of chosen names and all attributes; any error means damage."""
     with _opened(source) as file:
-        return _netcdf.read(file)
+        return _netcdf.read(file, chosen)
 
 
 def is_whole(path: Path) -> bool:

@@ -6,6 +6,7 @@ file for each of them, and take a quarter of a second where this takes a hundred
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import h5py
@@ -56,10 +57,11 @@ def _put(group: h5py.Group, name: str, values: NDArray[Any]) -> h5py.Dataset:
     return dataset
 
 
-def read(group: h5py.Group) -> xr.Dataset:
-    """Read a group without the groups in it."""
+def read(group: h5py.Group, chosen: Callable[[list[str]], Iterable[str]] = iter) -> xr.Dataset:
+    """Read a group without the groups in it, and of its names only those that are chosen."""
     variables, coords = {}, set(str(group.attrs.get("coordinates", "")).split())
-    for name, dataset in group.items():
+    for name in chosen([*group]):
+        dataset = group[name]
         if not isinstance(dataset, h5py.Dataset):
             continue
         attrs = dict(dataset.attrs)

@@ -26,6 +26,7 @@ from tnhop._whole import whole_file
 if TYPE_CHECKING:
     import xarray as xr
 
+_DESCRIPTIONS = {"model", "observables", "xi"}
 _TITLE, _SCHEMA = "tnhop sweep", 1
 Label = int | float | str | bool
 Point = tuple[Label, ...]
@@ -189,17 +190,20 @@ def _numbers(path: Path) -> xr.Dataset:
     from tnhop import _files
 
     try:
-        data = _files.variables(path)
-        errors = {str(n) for n in data if str(n).endswith("_error")}
-        sources = {n for n in data if any(str(n).startswith(f"{e}_") for e in errors)}
-        numeric = [n for n in data if data[n].dtype.kind in "fiub" and n not in sources]
+        data = _files.variables(path, _measured)
         wall_time = decode(json.loads(data.attrs["stats"]))["wall_time"]
-        data = data[numeric].drop_vars("xi", errors="ignore").assign(wall_time=wall_time)
+        data = data.assign(wall_time=wall_time)
     except Exception as error:  # HDF5 says in many ways that a file is damaged
         remedy = "Remove it and sweep again: only it is computed anew."
         found = f"'{path}' is damaged ({shown(error)})"
         raise fail("path", "hold whole answers", found, remedy) from error
     return data
+
+
+def _measured(names: list[str]) -> list[str]:
+    """Leave out sources of errors, of which there are many, and what is no measurement."""
+    errors = tuple(f"{name}_" for name in names if name.endswith("_error"))
+    return [n for n in names if n not in _DESCRIPTIONS and not n.startswith(errors)]
 
 
 def _axis(labels: Iterator[Label]) -> list[Any]:
