@@ -36,6 +36,15 @@ _FUNCTIONAL_BOUNDS = {"purity": 2.0, "overlap_distribution": 1.0, "overlap_momen
 STATES_MEMORY = 1e8  # bytes spent on states at output times inside one step
 
 
+def functional_bound(o: Observable, state: Any) -> Real:
+    """Return the change of a functional per unit of trace-norm error; NaN where it is unknown."""
+    assert o.functional is not None
+    if o.functional.name == "binder_cumulant":  # of a quotient: to first order, at its moments
+        second, fourth = state.overlap_moments(dict(o.functional.arguments)["xi"], (2, 4)).T
+        return np.asarray((1 + 2 * fourth / second) / (3 * second**2))
+    return np.full(o.shape, _FUNCTIONAL_BOUNDS.get(o.functional.name, np.nan))
+
+
 class Generator(Protocol):
     """What a linear generator offers to its propagator."""
 
@@ -230,19 +239,17 @@ class Evolution:
                 values[o.name] = full if o.is_complex else full.real
             else:
                 values[o.name] = evaluate(state, o)
-        errors = {o.name: self.errors(o, time, now) for o in self.problem.observables}
+        errors = {o.name: self.errors(o, time, now, state) for o in self.problem.observables}
         carry = {"next": k + 1, "parts": [dict(vars(output.begun)) for output in outputs]}
         last = k == len(times) - 1
         kept = state if self.problem.save_states or last or time == 0.0 else None
         return Snapshot(time, values, errors, self.stats(now), kept, carry)
 
-    def errors(self, o: Observable, time: float, now: Sequence[_Progress]) -> dict[str, Any]:
+    def errors(
+        self, o: Observable, time: float, now: Sequence[_Progress], state: Any
+    ) -> dict[str, Any]:
         """Return the half-widths by source, Eq. (36) of docs/physics.md."""
-        ones = np.ones(o.shape)
-        if o.functional is None:
-            bound = self.bounds[o.name]
-        else:
-            bound = ones * _FUNCTIONAL_BOUNDS.get(o.functional.name, np.nan)
+        bound = self.bounds[o.name] if o.functional is None else functional_bound(o, state)
         pairs = list(zip(self.parts, now, strict=True))
         # trace-norm errors of independent parts add up
         error = sum(math.sqrt(part.L.dim) * at.error for part, at in pairs)

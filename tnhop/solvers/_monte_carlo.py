@@ -29,7 +29,7 @@ from tnhop.representations.configurations import (
     DiagonalOperators,
     FlipModel,
 )
-from tnhop.solvers._evolution import _FUNCTIONAL_BOUNDS, operator_bound, rate_error
+from tnhop.solvers._evolution import functional_bound, operator_bound, rate_error
 
 Real = NDArray[np.float64]
 
@@ -245,7 +245,10 @@ class SampledEvolution:
                 values[o.name] = (mean if o.is_complex else mean.real).reshape(o.shape)
             else:
                 values[o.name], width = left_out(o, state)
-            errors[o.name] = {"sampling": width.reshape(o.shape), "rates": self._rates(o, time)}
+            errors[o.name] = {
+                "sampling": width.reshape(o.shape),
+                "rates": self._rates(o, time, state),
+            }
         return Snapshot(time, values, errors, self._stats(walkers, seed), state, carry)
 
     @cached_property
@@ -254,13 +257,13 @@ class SampledEvolution:
         model = self.problem.model
         return 2 * model.n_spins * self.flips.error + sum(rate_error(j) for j in model.jumps)
 
-    def _rates(self, o: Observable, time: float) -> Real:
+    def _rates(self, o: Observable, time: float, state: ConfigurationSamples) -> Real:
         if not self._generator_error:
             return np.zeros(o.shape)
         if o.functional is None:
             bound = np.array([operator_bound(op, self.problem.model) for op in o.operators])
         else:
-            bound = np.full(o.shape, _FUNCTIONAL_BOUNDS.get(o.functional.name, np.nan))
+            bound = functional_bound(o, state)
         return bound.reshape(o.shape) * self._generator_error * time
 
     def _stats(self, walkers: Walkers, seed: int) -> dict[str, Any]:
@@ -301,4 +304,12 @@ def left_out(o: Observable, state: ConfigurationSamples) -> tuple[Real, Real]:
     width = quantile * np.sqrt((len(groups) - 1) * parts.var(axis=0))
     if o.functional.name == "purity":  # a chance of so many pairs that none coincide
         width = np.maximum(width, 2 * Z**2 / n**2)
+    if o.functional.name == "binder_cumulant":  # full overlaps may be rare, and not seen yet
+        unseen = Z**2 / (n + Z**2)  # the end of Wilson's interval of none
+        moments = state.overlap_moments(dict(o.functional.arguments)["xi"], (2, 4))
+        second, fourth = (moments + unseen * (1 - moments)).T
+        width = np.hypot(width, 1 - fourth / (3 * second**2) - value)
+    if o.functional.name == "edwards_anderson":  # a mean of squares: near zero of second order
+        spins = state.spins[:, dict(o.functional.arguments)["spins"]]
+        width = np.hypot(width, Z**2 * spins.var(axis=0).mean() / n)
     return value, np.asarray(width)

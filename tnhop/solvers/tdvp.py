@@ -31,7 +31,7 @@ from tnhop.solvers._chain_work import (
 from tnhop.solvers._coordinates import Levels
 from tnhop.solvers._relaxation import mixed, steady_state
 from tnhop.solvers._sweeps import Settings, Stepper
-from tnhop.terms import FieldJump
+from tnhop.terms import FieldJump, Jump
 
 __all__ = ["TDVP"]
 
@@ -90,7 +90,9 @@ class TDVP(ChainMethod):
         Whether `evolve` runs another chain with 0.7 of the bond and four times the cutoff beside,
         for about half as much time again. What its observables differ by is then the error of
         truncation and projection. By default beside modes, where the norm of what was dropped
-        overestimates hundreds of times.
+        overestimates hundreds of times, and where a term of the Hamiltonian or an ordinary jump
+        acts on several sites: it turns correlations, which weigh little in what was dropped, into
+        expectation values of single spins.
     backend : str
         Library of the arrays: ``"numpy"``, ``"torch"``, ``"cupy"``, ``"jax"``.
     device : str, optional
@@ -225,7 +227,12 @@ class TDVP(ChainMethod):
         return Cost(memory, time, note)
 
     def _has_companion(self, model: Model) -> bool:
-        return model.n_modes > 0 if self.companion is None else self.companion
+        """Whether what was dropped may come back: beside modes, and where sites are entangled."""
+        if self.companion is not None:
+            return self.companion
+        several = [term.sites for term in model.hamiltonian]
+        several += [jump.sites for jump in model.jumps if isinstance(jump, Jump)]
+        return model.n_modes > 0 or any(len(sites) > 1 for sites in several)
 
     def generator(self, model: Model, ordering: Any) -> LindbladMPO:
         """Return the generator of a run."""
