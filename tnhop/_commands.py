@@ -11,6 +11,7 @@ from cyclopts import Parameter
 from tnhop._checks import fail
 from tnhop._jobs import change, read_config
 from tnhop._reports import estimates
+from tnhop.answers import SteadyState
 from tnhop.citations import cite
 from tnhop.config import make_plan
 from tnhop.result import Result, load
@@ -41,9 +42,7 @@ def animate(
     overwrite
         Replace an existing file.
     """
-    result = load(file)
-    if not isinstance(result, Result):
-        raise fail("file", "hold a result over time", f"'{file}' holds a {type(result).__name__}")
+    result = load_kind(file, Result)
     target = Path(f"{output or file.with_suffix('')}.gif")
     if target.exists() and not overwrite:
         raise FileExistsError(
@@ -51,6 +50,16 @@ def animate(
         )
     result.animate(target, shape=_rows_and_columns(shape), fps=fps, overwrite=overwrite)
     print(f"wrote {target}")
+
+
+def load_kind(file: Path, *kinds: type) -> Any:
+    """Load a file that has to hold one of some kinds of answers."""
+    found = load(file)
+    if not isinstance(found, kinds):
+        what = "the answers of a sweep" if file.is_dir() else f"a {type(found).__name__}"
+        names = {Result: "a result over time", SteadyState: "a steady state"}
+        raise fail("file", f"hold {' or '.join(names[k] for k in kinds)}", f"'{file}' holds {what}")
+    return found
 
 
 def _rows_and_columns(text: str | None) -> tuple[int, int] | None:
@@ -77,7 +86,7 @@ def cite_(file: Path | None = None, *, model: str | None = None, method: str | N
     origin: Any = model
     way: Any = method
     if file is not None:
-        result = load(file)
+        result = load_kind(file, Result, SteadyState)
         origin = result.model if model is None else model
         way = result.method if method is None else method
     print(cite(origin, way))

@@ -310,6 +310,20 @@ def termination(wanted: bool) -> Iterator[None]:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Let no second interrupt end the closing of workers, which then would never return."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {s: signal.signal(s, signal.SIG_IGN) for s in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for s, handler in before.items():
+            signal.signal(s, handler)
+
+
 def warn_of_tail(stats: dict[str, Any], stacklevel: int = 3) -> None:
     """Warn if the Fock space was too small."""
     tail = stats.get("fock_tail", 0.0)

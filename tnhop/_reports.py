@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import platform
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import metadata
 from typing import Any
 
 import numpy as np
 
+from tnhop.answers import SteadyState
 from tnhop.models import ALL_MODELS
 from tnhop.problem import Problem
 from tnhop.result import Comparison, Result
@@ -82,15 +83,36 @@ def system() -> list[str]:
     return lines
 
 
-def contents(result: Result) -> list[str]:
+def contents(found: Any) -> list[str]:
+    """Return what a file or the folder of a sweep holds."""
+    if isinstance(found, Result):
+        return _of_result(found)
+    if isinstance(found, SteadyState):
+        return [repr(found), _stats(found.stats)]
+    attrs = found.attrs
+    axes = [f"{name} ({found.sizes[name]})" for name in attrs["axes"]]
+    failed = int((found["failure"] != "").sum()) if "failure" in found else 0
+    return [
+        f"sweep: {attrs['verb']} over {', '.join(axes)}",
+        f"points: {attrs['points']}; {attrs['missing']} without an answer, {failed} of them failed",
+        f"methods: {', '.join(attrs['methods'])}",
+        "variables: " + ", ".join(f"{name} {a.shape}" for name, a in found.data_vars.items()),
+    ]
+
+
+def _stats(stats: Mapping[str, Any]) -> str:
+    kept = {k: v for k, v in stats.items() if k not in {"config", "overrides"}}
+    return "stats: " + ", ".join(f"{key} = {value}" for key, value in kept.items())
+
+
+def _of_result(result: Result) -> list[str]:
     state = "none" if result.final_state is None else type(result.final_state).__name__
-    stats = {k: v for k, v in result.stats.items() if k not in {"config", "overrides"}}
     lines = [
         repr(result),
         f"times: {len(result.times)} from {result.times[0]:g} to {result.times[-1]:g}",
         "observables: " + ", ".join(f"{n} {v.shape}" for n, v in result.expect.items()),
         f"final state: {state}",
-        "stats: " + ", ".join(f"{key} = {value}" for key, value in stats.items()),
+        _stats(result.stats),
     ]
     if "config" in result.stats:
         changed = "".join(f" --set {text}" for text in result.stats["overrides"])

@@ -178,8 +178,10 @@ def read_store(folder: Path) -> xr.Dataset:
         table.measure(data)
     for point, data in whole:
         table.fill(point, data)
+    table.room("wall_time")
     attrs = {
-        "verb": store.manifests[0].verb, "points": len(found), "missing": len(found) - len(whole),
+        "axes": [*axes], "verb": store.manifests[0].verb, "points": len(found),
+        "missing": len(found) - len(whole),
         "methods": [*dict.fromkeys(manifest.method for manifest in store.manifests)],
     }  # fmt: skip
     return xr.Dataset(table.variables, {**axes, **table.inner}, attrs)
@@ -209,6 +211,8 @@ def _measured(names: list[str]) -> list[str]:
 def _axis(labels: Iterator[Label]) -> list[Any]:
     """Return the distinct labels: numbers sorted, anything else in order of appearance."""
     distinct = list(dict.fromkeys(labels))
+    if all(isinstance(x, bool) for x in distinct):
+        return distinct
     numbers = all(isinstance(x, int | float) and not isinstance(x, bool) for x in distinct)
     return sorted(distinct) if numbers else [str(label) for label in distinct]
 
@@ -235,6 +239,12 @@ class _Table:
             self.variables[name] = (tuple(self.axes), np.full(shape, "", dtype=object))
         self.variables[name][1][self._index(point)] = text
 
+    def room(self, name: str, dims: tuple[str, ...] = ()) -> None:
+        """Make an array of unknown numbers, unless it is there."""
+        if name not in self.variables:
+            shape = [*map(len, self.axes.values()), *(len(self.inner[dim]) for dim in dims)]
+            self.variables[name] = ((*self.axes, *dims), np.full(shape, np.nan))
+
     def measure(self, data: xr.Dataset) -> None:
         """Make room for the labels of an answer."""
         for dim in data.sizes:
@@ -251,8 +261,6 @@ class _Table:
         rows = {str(d): [where[str(d)][x] for x in data[d].values.tolist()] for d in data.sizes}
         for name, array in data.items():
             dims = self._dims[str(name)]
-            if name not in self.variables:
-                shape = [*map(len, self.axes.values()), *(len(self.inner[dim]) for dim in dims)]
-                self.variables[str(name)] = ((*self.axes, *dims), np.full(shape, np.nan))
+            self.room(str(name), dims)
             place: Any = (*self._index(point), *np.ix_(*(rows[dim] for dim in dims)))
             self.variables[str(name)][1][place] = array.values

@@ -47,7 +47,7 @@ def sweep(
 
     Every answer is a file of its own in the store; what is there is not computed again, so that the
     same command goes on after Ctrl-C, a kill or a power cut, and may run on many machines at once.
-    Writes NAME.png once no point is missing.
+    Writes NAME.png once all points were tried; those that failed are not in it.
 
     Parameters
     ----------
@@ -87,11 +87,15 @@ def sweep(
     print(f"{data.attrs['points'] - missing} of {data.attrs['points']} points in {folder}")
     if part is not None and missing:
         return 0
+    unreached = missing - (int((data["failure"] != "").sum()) if "failure" in data else 0)
     for axis in grid.averaged:
         data = quenched_average(data, axis)
     left = [axis for axis in grid.axes if axis not in grid.averaged]
     print(_table(data, left))
-    _draw(data, left, figure)
+    if unreached:
+        print(f"No figure yet: {unreached} points were not reached.", file=sys.stderr)
+    else:
+        _draw(data, left, figure)
     return 1 if missing else 0
 
 

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import stdtrit
 
-from tnhop._checks import affordable, complex_array, fail, real_array, wrong_type
-from tnhop.answers import Correlation
+from tnhop._checks import affordable, complex_array, fail, one_of, real_array, wrong_type
+from tnhop.answers import QUALITY, Correlation
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -18,6 +18,7 @@ __all__ = ["emission_spectrum", "quenched_average"]
 
 _NODES = 8  # of Gauss-Legendre quadrature between two delays
 _DECAYED = 0.01
+_NOT_MEASURED = {"wall_time", *QUALITY} - {"gap"}
 
 
 def emission_spectrum(
@@ -118,7 +119,7 @@ def quenched_average(data: xr.Dataset, dim: str) -> xr.Dataset:
     Raises
     ------
     ValueError
-        If there is no such axis.
+        If the sweep has no such axis.
 
     Notes
     -----
@@ -135,14 +136,16 @@ def quenched_average(data: xr.Dataset, dim: str) -> xr.Dataset:
     """
     import xarray as xr
 
-    if dim not in data.dims:
-        raise fail("dim", f"be one of {', '.join(map(str, data.dims))}", f"it is '{dim}'")
+    if not isinstance(data, xr.Dataset):
+        raise wrong_type("data", "be a Dataset of a sweep", data)
+    axes = [a for a in data.attrs.get("axes", map(str, data.dims)) if a != "method"]
+    one_of(dim, "dim", axes)
     known = {str(name) for name, array in data.data_vars.items() if dim in array.dims}
     bars = {name: _bar_of(name, known) for name in known}
     averaged: dict[str, xr.DataArray] = {}
     for name in sorted(known):
         values = data[name]
-        if values.dtype.kind != "f" or name in bars.values() or name == "wall_time":
+        if values.dtype.kind != "f" or name in bars.values() or name in _NOT_MEASURED:
             continue
         n = values.notnull().sum(dim)
         spread = values.std(dim, ddof=1) / np.sqrt(n)
@@ -154,7 +157,8 @@ def quenched_average(data: xr.Dataset, dim: str) -> xr.Dataset:
         averaged[f"{name}_error"] = np.hypot(systematic, t * spread)
         averaged[f"{name}_count"] = n
     fixed = {n: a for n, a in data.data_vars.items() if dim not in a.dims}
-    return xr.Dataset({**averaged, **fixed}, attrs=data.attrs)
+    left = [a for a in data.attrs.get("axes", ()) if a != dim]
+    return xr.Dataset({**averaged, **fixed}, attrs=data.attrs | ({"axes": left} if left else {}))
 
 
 def _bar_of(name: str, known: set[str]) -> str | None:

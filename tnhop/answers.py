@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["Correlation", "Spectrum", "SteadyState"]
 
 # what a steady state is judged by; variables of its Dataset
-_QUALITY = ("residual", "weighted_residual", "gap", "multiplicity", "converged")
+QUALITY = ("residual", "weighted_residual", "gap", "multiplicity", "converged")
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,15 +77,17 @@ class SteadyState:
     def to_xarray(self) -> xr.Dataset:
         """Return a Dataset of observables, errors, gap, residuals and multiplicity.
 
-        Complex observables become ``<name>_re`` and ``<name>_im``; ``<name>_error`` is there where
-        the method measures it.
+        Complex observables become ``<name>_re`` and ``<name>_im``; ``<name>_error`` is NaN where
+        the method does not measure it.
         """
         import xarray as xr
 
-        data: dict[str, Any] = {name: ((), getattr(self, name)) for name in _QUALITY}
+        data: dict[str, Any] = {name: ((), getattr(self, name)) for name in QUALITY}
         coords: dict[str, Any] = {}
         for o in self.observables:
             data |= variables(o, self.expect[o.name], self.errors)
+            if self.errors is None:
+                data[f"{o.name}_error"] = (o.dims, np.full(o.shape, np.nan))
             coords |= {dim: list(labels) for dim, labels in o.coords}
         attrs = {"method": repr(self.method), "model": repr(self.model), "label": self.label}
         return xr.Dataset(data, coords, attrs)
@@ -113,7 +115,7 @@ class SteadyState:
         """Rebuild the answer from what a file holds."""
         data = content.data
         expect, by_source = values_of(data, content.observables)
-        quality = {name: data[name].item() for name in _QUALITY}
+        quality = {name: data[name].item() for name in QUALITY}
         return cls(
             content.state, expect, model=content.model, method=content.method,
             observables=content.observables, stats=content.stats, label=data.attrs["label"],
@@ -128,7 +130,7 @@ class SteadyState:
         """
         name = type(self.method).__name__
         frame = _frames.tidy(name, self.observables, self.expect, self.errors)
-        frame.attrs |= {key: getattr(self, key) for key in _QUALITY}
+        frame.attrs |= {key: getattr(self, key) for key in QUALITY}
         return frame
 
     def plot(

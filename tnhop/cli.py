@@ -210,7 +210,7 @@ def compare(
     """
     if len(files) < 2:
         raise fail("files", "name at least two files", f"there are {len(files)}")
-    results = _comparable([load(file) for file in files], files)
+    results = _comparable([_commands.load_kind(file, Result) for file in files], files)
     labels = [file.stem for file in files]
     if output is None:
         print(comparison(results, labels))
@@ -224,12 +224,12 @@ def compare(
 
 @app.command
 def info(file: Path | None = None) -> None:
-    """Say what is installed and available, or what is inside a result file.
+    """Say what is installed and available, or what is inside a file or the folder of a sweep.
 
     Parameters
     ----------
     file
-        A file written by `tnhop run`.
+        A file written by `tnhop run` or `tnhop converge`, or the folder of `tnhop sweep`.
     """
     print("\n".join(system() if file is None else contents(load(file))))
 

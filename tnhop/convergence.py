@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tnhop import _html
 from tnhop._checks import fail, integer, one_of, real, wrong_type
 from tnhop._store import Store
 from tnhop._tasks import INTERRUPTED, Task, run_task
@@ -85,16 +86,22 @@ class Convergence:
         """The best answer, with its error bars."""
         return self.runs[-1].result
 
-    def table(self) -> str:
-        """Return one line per run: what was changed, bars and changes in units of the tolerance."""
+    def _rows(self) -> list[tuple[str, ...]]:
+        """Return the heads and what is said of every run."""
         head = ("run", "bar/tolerance", "change/tolerance", "limited by", "seconds", "numerics")
-        rows, knobs = [head], _knobs([run.result for run in self.runs])
+        rows: list[tuple[str, ...]] = [head]
+        knobs = _knobs([run.result for run in self.runs])
         for k, run in enumerate(self.runs):
             change = "" if math.isnan(run.change) else f"{run.change:.2g}"
             seconds = f"{run.result.stats['wall_time']:.2g}"
             numbers = ", ".join(f"{name} = {values[k]}" for name, values in knobs.items())
             rows.append((f"{k + 1}", f"{run.bar:.2g}", change, run.limited_by, seconds, numbers))
-        widths = [max(len(row[k]) for row in rows) for k in range(len(head) - 1)]
+        return rows
+
+    def table(self) -> str:
+        """Return one line per run: what was changed, bars and changes in units of the tolerance."""
+        rows = self._rows()
+        widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]) - 1)]
         return "\n".join(
             "  " + "  ".join([*(f"{text:<{w}}" for text, w in zip(row, widths, strict=False)),
                               row[-1]]).rstrip()
@@ -128,11 +135,19 @@ class Convergence:
         ax.spines[["top", "right"]].set_visible(False)
         return ax
 
+    def _head(self) -> str:
+        """Return what was wanted, and whether and why it ended."""
+        wanted = ", ".join(f"{name} to {value:g}" for name, value in self.tolerance.items())
+        return f"{wanted}: {'converged' if self.converged else 'NOT converged'} ({self.reason})"
+
     def __str__(self) -> str:
         """Return the table, why it ended, and the final values."""
-        wanted = ", ".join(f"{name} to {value:g}" for name, value in self.tolerance.items())
-        verdict = "converged" if self.converged else "NOT converged"
-        return "\n".join([f"{wanted}: {verdict} ({self.reason})", self.table(), repr(self.result)])
+        return "\n".join([self._head(), self.table(), repr(self.result)])
+
+    def _repr_html_(self) -> str:
+        """Return the same as tables for notebooks."""
+        head, *rows = self._rows()
+        return _html.card(self._head(), _html.table(rows, head)) + self.result._repr_html_()
 
 
 def converge(

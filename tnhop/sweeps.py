@@ -17,7 +17,7 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from tnhop._checks import fail, integer, one_of, real, wrong_type
-from tnhop._driver import bar_hidden, termination
+from tnhop._driver import bar_hidden, termination, undisturbed
 from tnhop._executors import Round, make_pool
 from tnhop._grid import Grid
 from tnhop._store import Manifest, Point, Store, read_store
@@ -145,7 +145,8 @@ def sweep(
             except KeyboardInterrupt:
                 work.interrupted = True
             finally:
-                pool.close(at_once=work.interrupted)
+                with undisturbed():
+                    pool.close(at_once=work.interrupted)
         work.warn(None if store is None else place.folder)
         return read_store(place.folder)
 

@@ -473,7 +473,7 @@ def numbers_in(answer: Any) -> list[np.ndarray]:
 
 
 # g2 and the Binder cumulant of nothing are not numbers, and say so
-UNKNOWN = ("g2",)
+UNKNOWN = ("g2", "binder_cumulant")
 
 
 def judge(name: str, answer: Any) -> None:

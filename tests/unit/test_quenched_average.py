@@ -70,5 +70,26 @@ def test_an_average_over_patterns_of_a_sweep():
 
 
 def test_unknown_axes_are_refused():
-    with pytest.raises(ValueError, match="Argument `dim` must be one of rng, pattern"):
+    with pytest.raises(ValueError, match="Argument `dim` must be one of 'rng', 'pattern'"):
         th.quenched_average(ensemble(2, np.random.default_rng(1)), "seed")
+
+
+def steady(Omega, rng):
+    return th.open_hopfield(th.random_patterns(2, 3, rng=rng), beta=1.5, Omega=Omega)
+
+
+def test_unknown_bars_stay_unknown():
+    """Exact steady states have no bars: rounding errors of an ensemble are none."""
+    grid = {"Omega": [0.2, 0.5], "rng": [1, 2]}
+    data = th.sweep(steady, grid, verb="steady_state", method="Exact", executor=1)
+    assert np.isnan(data["m_z_error"]).all()
+    mean = th.quenched_average(data, "rng")
+    assert np.isnan(mean["m_z_error"]).all()
+    assert np.isfinite(mean["m_z_standard_error"]).all()
+    assert mean["gap_error"].dims == ("Omega",)  # of the ensemble alone
+    assert not {"residual_error", "multiplicity_count", "converged_count"} & set(mean)
+    for dim in ("pattern", "site", "time"):
+        with pytest.raises(ValueError, match="Argument `dim` must be one of 'Omega', 'rng', but"):
+            th.quenched_average(data, dim)
+    with pytest.raises(TypeError, match="`data` must be a Dataset of a sweep, but"):
+        th.quenched_average(data["m_z"], "rng")

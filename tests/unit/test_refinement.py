@@ -131,6 +131,9 @@ def test_table_and_figure():
     ax = answer.plot()
     assert ax.get_yscale() == "log"
     assert "m_z to 0.001: converged" in str(answer)
+    html = answer._repr_html_()
+    assert "m_z to 0.001: converged" in html
+    assert html.count("<table") == 2
 
 
 METHODS = [method() for method in th.ALL_METHODS.values() if method.controlled]

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import tnhop as th
+from tnhop._tasks import run_task
 from tnhop.cli import main
 
 GRID = """
@@ -73,6 +74,42 @@ def test_parts_fill_one_folder(swept, capsys):
     first, second = (part for part in capsys.readouterr().out.split("points in")[:2])
     assert first.strip().endswith("3 of 6")
     assert second.strip().endswith("6 of 6")
+
+
+@pytest.mark.parametrize("verb", ["evolve", "steady_state"])
+def test_folders_and_answers_of_sweeps_are_described(swept, capsys, verb):
+    assert main(["sweep", str(swept), "--workers", "1", "--set", f"sweep.verb={verb}"]) == 0
+    folder = swept.with_name("run.sweep")
+    capsys.readouterr()
+    assert main(["info", str(folder)]) == 0
+    out = capsys.readouterr().out
+    assert f"sweep: {verb} over Omega (3), rng (2)" in out
+    assert "points: 6; 0 without an answer, 0 of them failed" in out
+    answer = next(folder.glob("*.h5"))
+    assert main(["info", str(answer)]) == 0
+    assert "m_z [pattern 0]" in capsys.readouterr().out
+    assert main(["cite", str(answer)]) == 0
+    capsys.readouterr()
+    for words in (["cite"], ["compare", str(answer)], ["animate"]):
+        assert main([*words, str(folder)]) == 2
+        assert "`file` must hold a " in capsys.readouterr().err
+
+
+def test_a_sweep_that_was_cut_short_draws_nothing(swept, capsys, monkeypatch):
+    """Points that were not reached are no answer: the same command goes on and draws then."""
+
+    def interrupted(*_):
+        if len([*swept.with_name("run.sweep").glob("*.h5")]) > 3:
+            raise KeyboardInterrupt
+        return run_task(*_)
+
+    monkeypatch.setattr("tnhop.sweeps.run_task", interrupted)
+    assert main(["sweep", str(swept), "--workers", "1"]) == 1
+    assert "No figure yet: 2 points were not reached." in capsys.readouterr().err
+    assert not swept.with_suffix(".png").exists()
+    monkeypatch.undo()
+    assert main(["sweep", str(swept), "--workers", "1"]) == 0
+    assert swept.with_suffix(".png").exists()
 
 
 def test_two_axes_are_a_phase_diagram(config, capsys):

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import tnhop as th
+from tnhop._driver import undisturbed
 from tnhop._executors import Here, Local, Round, make_pool
 from tnhop._locks import Lock
 from tnhop._tasks import Outcome, Task, run_task
@@ -164,6 +165,31 @@ def test_refined_cells_lie_where_the_observable_changes():
     m = overlaps[Omegas < 0.28]  # the retrieval point, Eqs. (17) and (18)
     u = m * (1 + 8 * Omegas[Omegas < 0.28] ** 2)
     np.testing.assert_allclose(u, np.tanh(2.0 * m), atol=2e-2)
+
+
+def test_labels_may_be_truth_values(tmp_path):
+    def make(field):
+        model = th.independent_spins(1, Omega=0.4 if field else 0.0, decay=1.0)
+        return th.Problem(model, th.product_state(model, spins=[1]), [1.0], "sigma_z")
+
+    options = {"method": "Exact", "executor": 1, "store": tmp_path}
+    data = th.sweep(make, {"field": [True, False]}, **options)
+    assert data["sigma_z"].sel(field=False).item() == pytest.approx(2 * np.exp(-1.0) - 1)
+    assert data["sigma_z"].sel(field=True).item() != data["sigma_z"].sel(field=False).item()
+
+
+def test_nothing_reached_is_unknown_effort():
+    with pytest.warns(th.TruncationWarning, match="stopped at max_wall_time after 0 of 6"):
+        data = th.sweep(problem, GRID, method="Exact", executor=1, max_wall_time=1e-9)
+    assert np.isnan(data["wall_time"]).all()
+
+
+def test_a_second_interrupt_does_not_disturb_the_closing():
+    with undisturbed():
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGTERM)
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
 
 
 def test_refinement_tries_every_point_once(monkeypatch):

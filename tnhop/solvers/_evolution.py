@@ -41,7 +41,8 @@ def functional_bound(o: Observable, state: Any) -> Real:
     assert o.functional is not None
     if o.functional.name == "binder_cumulant":  # of a quotient: to first order, at its moments
         second, fourth = state.overlap_moments(dict(o.functional.arguments)["xi"], (2, 4)).T
-        return np.asarray((1 + 2 * fourth / second) / (3 * second**2))
+        with np.errstate(divide="ignore", invalid="ignore"):  # no overlap at all: unknown
+            return np.asarray((1 + 2 * fourth / second) / (3 * second**2))
     return np.full(o.shape, _FUNCTIONAL_BOUNDS.get(o.functional.name, np.nan))
 
 
