@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
+from numpy.typing import NDArray
 
 from tnhop._checks import fail, one_of
 from tnhop._figures import MARKERS, axis_label, colours, new_axes, place_legend, style, symbol
 
 __all__ = ["draw_sweep"]
 
+_PIXELS = 400
 _PREFERRED = ("m_z", "occupation", "sigma_z")
 
 
@@ -33,7 +35,8 @@ def draw_sweep(
         From `sweep`, ``th.load(store)`` or `quenched_average`.
     axes : sequence of str
         Along one axis of numbers: values with error bars, one colour per component and label of the
-        other axes. Along two: a phase diagram, a square per point, of the first component.
+        other axes. Along two: a phase diagram in the colours of the nearest points, which are
+        dots, of the first component.
     observable : str, optional
         Name; by default the overlaps, or else the occupations or magnetisations.
     ax : matplotlib Axes, optional
@@ -112,18 +115,22 @@ def _draw_curves(ax: Axes, data: xr.Dataset, values: xr.DataArray, names: Sequen
 
 
 def _draw_map(ax: Axes, data: xr.Dataset, values: xr.DataArray, names: Sequence[str]) -> None:
-    """Fill a square around every point that has an answer; squares of refined cells are smaller."""
+    """Give every place the colour of the nearest point; failed points stay white."""
     across, up = names
     first = {dim: 0 for dim in values.dims if dim not in names}
-    table = values.isel(first).transpose(across, up)
+    table = values.isel(first).transpose(across, up).values
     x, y = np.meshgrid(data[across].values, data[up].values, indexing="ij")
-    there = np.isfinite(table.values)
-    limit = float(np.abs(table.values[there]).max(initial=0.0)) or 1.0
-    low = -limit if (table.values[there] < 0).any() else 0.0
-    mesh = ax.scatter(
-        x[there], y[there], c=table.values[there], vmin=low, vmax=limit,
-        cmap="RdBu_r" if low else "viridis", marker="s", s=_sizes(ax, x, y, there), linewidths=0,
+    there = np.isfinite(table)
+    tried = there | _failed(data, names)
+    limit = float(np.abs(table[there]).max(initial=0.0)) or 1.0
+    low = -limit if (table[there] < 0).any() else 0.0
+    points = np.stack([x[tried], y[tried]], axis=1).astype(float)
+    edges = [_edges(points[:, axis]) for axis in (0, 1)]
+    mesh = ax.pcolormesh(
+        *edges, _nearest(points, table[tried], edges), vmin=low, vmax=limit,
+        cmap="RdBu_r" if low else "viridis", rasterized=True,
     )  # fmt: skip
+    ax.plot(x[there], y[there], ".", color="0.5", markersize=2.0)
     figure = ax.get_figure()
     assert figure is not None
     place = ", ".join(
@@ -134,17 +141,28 @@ def _draw_map(ax: Axes, data: xr.Dataset, values: xr.DataArray, names: Sequence[
     ax.set(xlabel=symbol(across), ylabel=symbol(up))
 
 
-def _sizes(ax: Axes, x: Any, y: Any, there: Any) -> Any:
-    """Return areas of markers in points, so that neighbours touch: by the nearest of them."""
-    box = ax.get_window_extent()
-    scale = 72.0 / ax.get_figure().dpi  # type: ignore[union-attr]
-    points = np.stack([
-        (x[there] - x.min()) / (np.ptp(x) or 1.0) * box.width * scale,
-        (y[there] - y.min()) / (np.ptp(y) or 1.0) * box.height * scale,
-    ], axis=1)  # fmt: skip
+def _failed(data: xr.Dataset, names: Sequence[str]) -> NDArray[np.bool_]:
+    """Return at which points of two axes there was a failure."""
+    shape = tuple(data.sizes[name] for name in names)
+    if "failure" not in data or set(data["failure"].dims) != set(names):
+        return np.zeros(shape, dtype=bool)
+    return np.asarray(data["failure"].transpose(*names).values != "")
+
+
+def _edges(places: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return edges of pixels that reach half a step beyond the outermost places."""
+    steps = np.diff(np.unique(places))
+    before, after = (steps[0] / 2, steps[-1] / 2) if len(steps) else (0.5, 0.5)
+    return np.linspace(places.min() - before, places.max() + after, _PIXELS + 1)
+
+
+def _nearest(
+    points: NDArray[np.float64], values: NDArray[Any], edges: Sequence[NDArray[np.float64]]
+) -> NDArray[Any]:
+    """Return the value of the nearest point at every pixel, rows along the second axis."""
     from scipy.spatial import cKDTree
 
-    if len(points) < 2:
-        return 100.0
-    nearest = cKDTree(points).query(points, k=2)[0][:, 1]
-    return np.clip(nearest, 2.0, 30.0) ** 2
+    centres = [(e[:-1] + e[1:]) / 2 for e in edges]
+    size = np.array([e[-1] - e[0] for e in edges])
+    pixels = np.stack(np.meshgrid(*centres, indexing="xy"), axis=-1)
+    return np.asarray(values[cKDTree(points / size).query(pixels / size)[1]])

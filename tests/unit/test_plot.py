@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from tnhop.models import independent_spins, multimode_dicke, open_hopfield
 from tnhop.plot import draw_evolution, draw_run
 from tnhop.states import pattern_state, product_state
+from tnhop.sweep_figure import draw_sweep
 from tnhop.verbs import evolve
 
 XI = np.array([[1, 1, -1, -1], [1, -1, 1, 1]])
@@ -267,3 +268,23 @@ def test_rounding_errors_do_not_fill_the_axes(both, ax):
     draw_evolution([data], ax=ax)
     low, high = ax.get_ylim()
     assert high - low > 0.1
+
+
+def test_phase_diagram_has_the_colour_of_the_nearest_point_and_white_failures():
+    values = np.array([[0.1, 0.2], [np.nan, 0.4], [0.5, np.nan]])
+    failure = np.array([["", ""], ["", ""], ["", "ValueError: no"]], dtype=object)
+    data = xr.Dataset(
+        {"m_z": (("beta", "Omega"), values), "failure": (("beta", "Omega"), failure)},
+        {"beta": [1.0, 2.0, 3.0], "Omega": [0.0, 0.5]},
+    )
+    ax = draw_sweep(data, ["beta", "Omega"])
+    mesh = ax.collections[0]
+    pixels = np.ma.filled(mesh.get_array().reshape(400, 400), np.nan)  # rows along Omega
+    assert ax.get_xlim() == pytest.approx((0.5, 3.5))
+    assert ax.get_ylim() == pytest.approx((-0.25, 0.75))
+    assert pixels[100, 66] == 0.1  # beta = 1, Omega = 0
+    assert pixels[300, 200] == 0.4
+    assert pixels[100, 150] == 0.1  # not tried: beta = 1.6 is nearer to 1 than to 3
+    assert np.isnan(pixels[300, 380])  # failed
+    assert {tuple(p) for p in ax.lines[0].get_xydata()} == {(1, 0), (1, 0.5), (2, 0.5), (3, 0)}
+    assert ax.get_xlabel() == r"$\beta$"
