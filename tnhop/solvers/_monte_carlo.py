@@ -35,6 +35,7 @@ Real = NDArray[np.float64]
 
 _jit = numba.njit(cache=True, nogil=True, boundscheck=False, fastmath={"contract", "reassoc"})
 _TIE = 1e-10  # a field below this, in units of the largest, is zero: rounding must not decide it
+_MANY = 2000  # of which no matrix of all pairs is made
 _CHUNK = 500.0  # mean attempts whose number is drawn at once: e^-500 is not yet zero
 _HEARTBEAT = 2e7  # attempts between two heartbeats
 _GROUPS = 40  # of samples left out in turn
@@ -311,5 +312,15 @@ def left_out(o: Observable, state: ConfigurationSamples) -> tuple[Real, Real]:
         width = np.hypot(width, 1 - fourth / (3 * second**2) - value)
     if o.functional.name == "edwards_anderson":  # a mean of squares: near zero of second order
         spins = state.spins[:, dict(o.functional.arguments)["spins"]]
-        width = np.hypot(width, Z**2 * spins.var(axis=0).mean() / n)
+        width = np.hypot(width, Z * math.sqrt(2 * _squared_covariances(spins)) / n)
     return value, np.asarray(width)
+
+
+def _squared_covariances(spins: Any) -> float:
+    """Return Σ_jk C_jk² / N² of the covariances C of spins; for very many a bound, (Σ C_jj)²/N²."""
+    centred = spins - spins.mean(axis=0)
+    n, n_spins = centred.shape
+    if min(n, n_spins) > _MANY:
+        return float(centred.var(axis=0).mean() ** 2)
+    gram = centred @ centred.T if n < n_spins else centred.T @ centred  # the same squares
+    return float(np.sum((gram / (n * n_spins)) ** 2))
