@@ -121,6 +121,8 @@ def _draw_map(ax: Axes, data: xr.Dataset, values: xr.DataArray, names: Sequence[
     table = values.isel(first).transpose(across, up).values
     x, y = np.meshgrid(data[across].values, data[up].values, indexing="ij")
     there = np.isfinite(table)
+    if not there.any():
+        raise fail("data", "hold an answer", "every value is missing", "Go on with the sweep.")
     tried = there | _failed(data, names)
     limit = float(np.abs(table[there]).max(initial=0.0)) or 1.0
     low = -limit if (table[there] < 0).any() else 0.0

@@ -286,5 +286,7 @@ def test_phase_diagram_has_the_colour_of_the_nearest_point_and_white_failures():
     assert pixels[300, 200] == 0.4
     assert pixels[100, 150] == 0.1  # not tried: beta = 1.6 is nearer to 1 than to 3
     assert np.isnan(pixels[300, 380])  # failed
+    with pytest.raises(ValueError, match="`data` must hold an answer, but every value is missing"):
+        draw_sweep(data.assign(m_z=data["m_z"] * np.nan), ["beta", "Omega"])
     assert {tuple(p) for p in ax.lines[0].get_xydata()} == {(1, 0), (1, 0.5), (2, 0.5), (3, 0)}
     assert ax.get_xlabel() == r"$\beta$"
