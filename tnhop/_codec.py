@@ -22,13 +22,65 @@ from numpy.typing import NDArray
 _Class = TypeVar("_Class", bound=type)
 
 SCHEMA_VERSION = 1
+_ADDED = "added"  # metadata of fields that came after the release of their class
 _REGISTRY: dict[str, type] = {}
 
 
 def register(cls: _Class) -> _Class:
-    """Make a frozen dataclass known to the codec under its class name."""
-    _REGISTRY[cls.__name__] = cls
+    """Make a frozen dataclass known to the codec under its class name.
+
+    Raises
+    ------
+    ValueError
+        If another class has that name: objects of one would be read as objects of the other.
+    """
+    known = _REGISTRY.setdefault(cls.__name__, cls)
+    if (known.__module__, known.__qualname__) != (cls.__module__, cls.__qualname__):
+        raise ValueError(
+            f"Class `{cls.__qualname__}` of {cls.__module__} must have a name of its own, but"
+            f" {known.__module__} has registered `{cls.__name__}`. Give it another name."
+        )
+    _REGISTRY[cls.__name__] = cls  # the newest, where a module is loaded again
     return cls
+
+
+def added(default: Any) -> Any:
+    """Declare a field that a registered class did not have when it was released.
+
+    Its default must mean what the class did without the field. An object with the default has the
+    form, hence the digest and the file names, that it had before; a form without the field has the
+    default.
+
+    Parameters
+    ----------
+    default : object
+        Immutable value of the field in everything that was written before.
+    """
+    return dataclasses.field(default=default, metadata={_ADDED: True})
+
+
+def _fields(value: Any) -> list[str]:
+    """Return the fields that belong to the form: those of the release, and added ones in use."""
+    return [
+        field.name
+        for field in dataclasses.fields(value)
+        if _ADDED not in field.metadata
+        or encode(getattr(value, field.name)) != encode(field.default)
+    ]
+
+
+def text_form(value: Any) -> str:
+    """Return class and fields of the form as a line, the same in every version.
+
+    Parameters
+    ----------
+    value : object
+        A registered object; others are written by `repr`.
+    """
+    if not dataclasses.is_dataclass(value) or type(value).__name__ not in _REGISTRY:
+        return repr(value)
+    fields = ", ".join(f"{name}={getattr(value, name)!r}" for name in _fields(value))
+    return f"{type(value).__name__}({fields})"
 
 
 def state_class(name: str) -> Any:
@@ -97,7 +149,7 @@ def encode(value: Any, aside: Aside | None = None) -> Any:
         pairs = [[again(key), again(item)] for key, item in value.items()]
         return {"type": "dict", "items": pairs}
     if dataclasses.is_dataclass(value) and type(value).__name__ in _REGISTRY:
-        fields = {f.name: again(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        fields = {name: again(getattr(value, name)) for name in _fields(value)}
         return {"type": type(value).__name__, **fields}
     raise TypeError(f"An object of type '{type(value).__name__}' has no file form.")
 
@@ -119,7 +171,7 @@ def decode(form: Any, aside: Aside | None = None) -> Any:
             f"The file holds an object of type '{kind}', which this version of tnhop does not know."
         )
     named = {name: again(item) for name, item in fields.items()}
-    with _whole(kind, TypeError if named.keys() != _names(_REGISTRY[kind]) else ()):
+    with _whole(kind, () if _is_complete(_REGISTRY[kind], named) else TypeError):
         return _REGISTRY[kind](**named)
 
 
@@ -141,8 +193,11 @@ def _basic(kind: str, fields: dict[str, Any], again: Any, aside: Aside | None) -
     return {again(key): again(item) for key, item in fields["items"]}
 
 
-def _names(cls: type) -> set[str]:
-    return {field.name for field in dataclasses.fields(cls)}
+def _is_complete(cls: Any, named: dict[str, Any]) -> bool:
+    """Return whether all fields of the release are there, and no unknown ones."""
+    fields = dataclasses.fields(cls)
+    released = {field.name for field in fields if _ADDED not in field.metadata}
+    return released <= named.keys() <= {field.name for field in fields}
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from tnhop._checks import fail, wrong_type
+from tnhop._codec import text_form
 from tnhop._store import Label, Point
 from tnhop._tasks import Task
 from tnhop.model import Model
@@ -152,7 +153,7 @@ def _method_maker(method: Any) -> Callable[..., Any]:
 
 
 def _name_of(method: Any) -> str:
-    return method if method == "auto" else repr(resolve_method(method))
+    return method if method == "auto" else text_form(resolve_method(method))
 
 
 def _accepted(function: Callable[..., Any], names: Sequence[str]) -> set[str]:
