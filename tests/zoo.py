@@ -13,9 +13,9 @@ import numpy as np
 import scipy.sparse as sp
 
 import tnhop as th
-from tnhop.observables import standard_observables
-from tnhop.representations.sparse import Lindbladian, pack, unpack
-from tnhop.representations.symmetric import find_classes
+from tnhop.physics.observables import standard_observables
+from tnhop.solvers.exact.dense_state import Lindbladian, pack, unpack
+from tnhop.solvers.symmetric.state import find_classes
 
 PATTERNS = np.array(
     [[1, 1, -1, 1, -1, 1, 1, -1], [1, -1, -1, -1, 1, 1, -1, -1], [1, 1, 1, -1, -1, 1, -1, 1]]

@@ -2,23 +2,12 @@
 
 from importlib.metadata import version
 
-from tnhop.analysis import emission_spectrum, quenched_average
-from tnhop.answers import Correlation, Spectrum, SteadyState
-from tnhop.channel import ChannelCycle, RetrievalChannel
-from tnhop.citations import cite
-from tnhop.convergence import Convergence, converge
-from tnhop.couplings import (
-    energy,
-    hebb,
-    local_fields,
-    pattern_couplings,
-    power_law,
-    pseudo_inverse,
-)
-from tnhop.cycles import LimitCycle, limit_cycle
-from tnhop.error_budget import ErrorBudget
+from tnhop.answers.analysis import emission_spectrum, quenched_average
+from tnhop.answers.citations import cite
+from tnhop.answers.error_budget import ErrorBudget
+from tnhop.answers.result import Comparison, Result, load
+from tnhop.answers.steady_state import Correlation, Spectrum, SteadyState
 from tnhop.interop import to_qutip
-from tnhop.model import Model, Site, modes, spins
 from tnhop.models import (
     ALL_MODELS,
     bloch_solution,
@@ -35,8 +24,15 @@ from tnhop.models import (
     multimode_dicke,
     open_hopfield,
 )
-from tnhop.observables import Functional, Observable
-from tnhop.patterns import (
+from tnhop.patterns.couplings import (
+    energy,
+    hebb,
+    local_fields,
+    pattern_couplings,
+    power_law,
+    pseudo_inverse,
+)
+from tnhop.patterns.ensembles import (
     biased_patterns,
     correlated_patterns,
     corrupt,
@@ -46,8 +42,20 @@ from tnhop.patterns import (
     patterns_from_images,
     random_patterns,
 )
-from tnhop.problem import ConvergenceError, Cost, Problem, Snapshot, TruncationWarning
-from tnhop.rates import (
+from tnhop.patterns.retrieval import Basin, Retrieval, basin, retrieve
+from tnhop.phases.channel import ChannelCycle, RetrievalChannel
+from tnhop.phases.cycles import LimitCycle, limit_cycle
+from tnhop.phases.stability import (
+    CriticalPoint,
+    FixedPoint,
+    critical_point,
+    fixed_points,
+    lyapunov_coefficient,
+)
+from tnhop.physics.model import Model, Site, modes, spins
+from tnhop.physics.observables import Functional, Observable
+from tnhop.physics.problem import ConvergenceError, Cost, Problem, Snapshot, TruncationWarning
+from tnhop.physics.rates import (
     ChebyshevRate,
     ConstantRate,
     DenseGlauberRate,
@@ -57,34 +65,8 @@ from tnhop.rates import (
     SpinBosonRate,
     SqrtRate,
 )
-from tnhop.representations.configurations import ConfigurationDistribution, ConfigurationSamples
-from tnhop.representations.mpo import LindbladMPO, lindblad_mpo, predicted_bond
-from tnhop.representations.mps import MPSState
-from tnhop.representations.populations import PopulationState
-from tnhop.representations.sparse import DenseState
-from tnhop.representations.symmetric import SymmetricState
-from tnhop.result import Comparison, Result, load
-from tnhop.retrieval import Basin, Retrieval, basin, retrieve
-from tnhop.solvers import (
-    ALL_METHODS,
-    TDVP,
-    TEBD,
-    ClassicalMaster,
-    Exact,
-    KineticMonteCarlo,
-    MeanField,
-    Symmetric,
-)
-from tnhop.stability import (
-    CriticalPoint,
-    FixedPoint,
-    critical_point,
-    fixed_points,
-    lyapunov_coefficient,
-)
-from tnhop.states import ProductState, pattern_state, product_state
-from tnhop.sweeps import sweep
-from tnhop.terms import (
+from tnhop.physics.states import ProductState, pattern_state, product_state
+from tnhop.physics.terms import (
     FieldJump,
     Jump,
     Operator,
@@ -95,6 +77,24 @@ from tnhop.terms import (
     number,
     sigma,
 )
+from tnhop.solvers.chain.network.mpo import LindbladMPO, lindblad_mpo, predicted_bond
+from tnhop.solvers.chain.network.mps import MPSState
+from tnhop.solvers.classical.configurations import ConfigurationDistribution, ConfigurationSamples
+from tnhop.solvers.exact.dense_state import DenseState
+from tnhop.solvers.registry import (
+    ALL_METHODS,
+    TDVP,
+    TEBD,
+    ClassicalMaster,
+    Exact,
+    KineticMonteCarlo,
+    MeanField,
+    Symmetric,
+)
+from tnhop.solvers.symmetric.populations import PopulationState
+from tnhop.solvers.symmetric.state import SymmetricState
+from tnhop.sweeps.convergence import Convergence, converge
+from tnhop.sweeps.sweep import sweep
 from tnhop.verbs import compare, correlation, estimate, evolve, liouvillian_spectrum, steady_state
 from tnhop.verification import Check, Verification, verify
 

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from tnhop._checks import fail, wrong_type
-from tnhop.model import Model
-from tnhop.representations.sparse import (
+from tnhop.physics.model import Model
+from tnhop.physics.states import ProductState
+from tnhop.solvers.exact.dense_state import (
     DenseState,
     jump_matrix,
     operator_matrix,
     product_matrix,
     unpack,
 )
-from tnhop.representations.symmetric import ClassState
-from tnhop.states import ProductState
+from tnhop.solvers.symmetric.state import ClassState
+from tnhop.support.checks import fail, wrong_type
 
 __all__ = ["to_qutip"]
 

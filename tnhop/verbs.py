@@ -13,15 +13,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from tnhop._checks import fail, flag, integer, members, one_of, real, wrong_type
-from tnhop._driver import drive, warn_of_tail
-from tnhop.answers import Correlation, Spectrum, SteadyState
-from tnhop.model import Model
-from tnhop.observables import Observable
-from tnhop.problem import Cost, Method, Problem, Snapshot
-from tnhop.result import Comparison, Result
-from tnhop.solvers import ALL_METHODS
-from tnhop.terms import Operator
+from tnhop.answers.result import Comparison, Result
+from tnhop.answers.steady_state import Correlation, Spectrum, SteadyState
+from tnhop.driver import drive, warn_of_tail
+from tnhop.physics.model import Model
+from tnhop.physics.observables import Observable
+from tnhop.physics.problem import Cost, Method, Problem, Snapshot
+from tnhop.physics.terms import Operator
+from tnhop.solvers.registry import ALL_METHODS
+from tnhop.support.checks import fail, flag, integer, members, one_of, real, wrong_type
 
 __all__ = ["compare", "correlation", "estimate", "evolve", "liouvillian_spectrum", "steady_state"]
 

@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from tnhop import _html
-from tnhop.channel import RetrievalChannel
-from tnhop.couplings import energy, hebb, pattern_couplings
 from tnhop.models import dicke, multimode_dicke, open_hopfield
-from tnhop.patterns import random_patterns
-from tnhop.rates import SpinBosonRate
-from tnhop.solvers import TDVP, TEBD, Exact, KineticMonteCarlo
-from tnhop.states import pattern_state, product_state
+from tnhop.patterns.couplings import energy, hebb, pattern_couplings
+from tnhop.patterns.ensembles import random_patterns
+from tnhop.phases.channel import RetrievalChannel
+from tnhop.physics.rates import SpinBosonRate
+from tnhop.physics.states import pattern_state, product_state
+from tnhop.solvers.registry import TDVP, TEBD, Exact, KineticMonteCarlo
+from tnhop.support import html
 from tnhop.verbs import evolve, liouvillian_spectrum, steady_state
 
 __all__ = ["Check", "Verification", "verify"]
@@ -93,7 +93,7 @@ class Verification:
         ]  # fmt: skip
         right = sum(check.passed for check in self.checks)
         head = ("", "found", "known", "accepted", "seconds", "")
-        return _html.card(f"{right} of {len(self.checks)} right", _html.table(rows, head))
+        return html.card(f"{right} of {len(self.checks)} right", html.table(rows, head))
 
 
 def verify(callback: Callable[[Check], None] | None = None) -> Verification:

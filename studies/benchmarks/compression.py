@@ -19,11 +19,11 @@ import quimb.tensor as qtn
 from quimb.tensor.tn1d.compress import tensor_network_1d_compress
 
 import tnhop as th
-from tnhop.representations.mps import MPSState
-from tnhop.representations.trotter import lindblad_pieces
-from tnhop.solvers._circuit import Circuit, Gates
-from tnhop.solvers._effective import split_core
-from tnhop.solvers._splits import right_canonical
+from tnhop.solvers.chain.network.mps import MPSState
+from tnhop.solvers.chain.network.trotter import lindblad_pieces
+from tnhop.solvers.chain.steps.environments import split_core
+from tnhop.solvers.chain.steps.tebd_step import Circuit, Gates
+from tnhop.solvers.chain.steps.truncation import right_canonical
 
 METHODS = ("direct", "dm", "zipup", "zipup-first", "src", "src-first", "fit")
 CUTOFF = 1e-6

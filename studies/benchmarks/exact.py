@@ -83,7 +83,7 @@ def by_qutip(model, start, times, names, name, tolerance):
     import qutip
 
     import tnhop as th
-    from tnhop.representations.sparse import operator_matrix
+    from tnhop.solvers.exact.dense_state import operator_matrix
 
     H, c_ops = th.to_qutip(model)
     e_ops = [qutip.Qobj(operator_matrix(model.dims, op), dims=H.dims)
@@ -101,7 +101,7 @@ def by_scipy(model, start, times, names, tolerance):
     import numpy as np
     from scipy.integrate import solve_ivp
 
-    from tnhop.representations.sparse import Lindbladian, expectation_rows, product_matrix
+    from tnhop.solvers.exact.dense_state import Lindbladian, expectation_rows, product_matrix
 
     L = Lindbladian(model)
     rows = expectation_rows(model.dims, [op for o in model.select(names) for op in o.operators])

@@ -26,13 +26,14 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 import tnhop as th
-from tnhop.representations.mpo import lindblad_mpo
-from tnhop.solvers import _arnoldi, _chain_run, _splits, _sweeps
-from tnhop.solvers import tdvp as tdvp_module
-from tnhop.solvers._arrays import placed
-from tnhop.solvers._effective import absorbed, effective, split_core
-from tnhop.solvers._graded import GradedAbsorbed, GradedCore, GradedEnv
-from tnhop.solvers._parity import gradings, sorted_core
+from tnhop.solvers.chain import run
+from tnhop.solvers.chain import tdvp as tdvp_module
+from tnhop.solvers.chain.network.mpo import lindblad_mpo
+from tnhop.solvers.chain.steps import krylov, tdvp_step, truncation
+from tnhop.solvers.chain.steps.backend import placed
+from tnhop.solvers.chain.steps.environments import absorbed, effective, split_core
+from tnhop.solvers.chain.steps.parity import gradings, sorted_core
+from tnhop.solvers.chain.steps.parity_environments import GradedAbsorbed, GradedCore, GradedEnv
 
 BETA, OMEGA, OVERLAP = 2.5, 0.4, 0.8
 ROUNDS, SHARE_OF_A_SECOND = 8, 0.06
@@ -84,7 +85,7 @@ class Clock:
 def instrumented(clock):
     """Put clocks around the parts of a step."""
     counted = [0]
-    whole = _sweeps.effective, _sweeps.bond_effective, _sweeps.do
+    whole = tdvp_step.effective, tdvp_step.bond_effective, tdvp_step.do
 
     def timed_effective(left, ahead):
         work, apply = operations(left, ahead), clock.timed("apply", whole[0](left, ahead))
@@ -100,15 +101,15 @@ def instrumented(clock):
             return whole[2](name, *args, **kwargs)
         return clock.timed("SVD, QR", whole[2])(name, *args, **kwargs)
 
-    _sweeps.effective = clock.timed("selecting blocks", timed_effective)
-    _sweeps.bond_effective = lambda *a: clock.timed("apply (bond)", whole[1](*a))
-    _sweeps.do = _splits.do = timed_do
+    tdvp_step.effective = clock.timed("selecting blocks", timed_effective)
+    tdvp_step.bond_effective = lambda *a: clock.timed("apply (bond)", whole[1](*a))
+    tdvp_step.do = truncation.do = timed_do
     for name in ("absorbed", "further", "sketched", "as_ahead"):
-        setattr(_sweeps, name, clock.timed(name, getattr(_sweeps, name)))
-    _sweeps.exponential = clock.timed("Arnoldi, orthogonalising", _sweeps.exponential)
-    _arnoldi.sl = SimpleNamespace(expm=clock.timed("small exponentials", _arnoldi.sl.expm))
+        setattr(tdvp_step, name, clock.timed(name, getattr(tdvp_step, name)))
+    tdvp_step.exponential = clock.timed("Arnoldi, orthogonalising", tdvp_step.exponential)
+    krylov.sl = SimpleNamespace(expm=clock.timed("small exponentials", krylov.sl.expm))
     tdvp_module.lindblad_mpo = clock.timed("generator", tdvp_module.lindblad_mpo)
-    _chain_run.evaluate = clock.timed("observables", _chain_run.evaluate)
+    run.evaluate = clock.timed("observables", run.evaluate)
     return counted
 
 

@@ -24,7 +24,7 @@ import numpy as np
 import scipy.linalg as sl
 
 import tnhop as th
-from tnhop.solvers._splits import Tally, kept_splits, right_canonical, trace_string
+from tnhop.solvers.chain.steps.truncation import Tally, kept_splits, right_canonical, trace_string
 
 TAIL = 1e-6
 OPERATOR_TAILS = (1e-4, 1e-5, 1e-6)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 import tnhop as th
-from tnhop.representations.symmetric import find_classes, partition
+from tnhop.solvers.symmetric.state import find_classes, partition
 
 
 def cats(model: th.Model) -> list[th.SymmetricState]:

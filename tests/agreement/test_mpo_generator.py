@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import tnhop as th
-from tnhop.representations.mpo import lindblad_mpo
+from tnhop.solvers.chain.network.mpo import lindblad_mpo
 from zoo import (
     ZOO,
     derivative,

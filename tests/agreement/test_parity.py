@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 import tnhop as th
-from tnhop.problem import Problem
-from tnhop.representations.mpo import site_order
-from tnhop.representations.mps import MPSState
-from tnhop.solvers._chain_run import ChainRun
-from tnhop.solvers._parity import known_legs
+from tnhop.physics.problem import Problem
+from tnhop.solvers.chain.network.mpo import site_order
+from tnhop.solvers.chain.network.mps import MPSState
+from tnhop.solvers.chain.run import ChainRun
+from tnhop.solvers.chain.steps.parity import known_legs
 from zoo import PATTERNS, ZOO, gaussian_couplings, patterns, tilted
 
 FULL = {"max_bond": 600, "cutoff": 1e-12, "mpo_tolerance": 1e-9, "rate_tolerance": 1e-9,

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 import tnhop as th
-from tnhop.representations.mpo import lindblad_mpo
-from tnhop.solvers._relaxation import residual
+from tnhop.solvers.chain.network.mpo import lindblad_mpo
+from tnhop.solvers.chain.steady_state import residual
 from zoo import patterns, tilted
 
 pytestmark = pytest.mark.filterwarnings("ignore::tnhop.TruncationWarning")

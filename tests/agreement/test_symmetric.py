@@ -8,8 +8,8 @@ import scipy.sparse as sp
 from scipy.sparse.linalg import expm_multiply
 
 import tnhop as th
-from tnhop.problem import Problem
-from tnhop.representations.symmetric import SymmetricLindbladian, find_classes, partition
+from tnhop.physics.problem import Problem
+from tnhop.solvers.symmetric.state import SymmetricLindbladian, find_classes, partition
 from zoo import (
     ALPHA,
     MADE,

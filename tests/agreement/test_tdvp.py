@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import tnhop as th
-from tnhop.representations.mps import MPSState
+from tnhop.solvers.chain.network.mps import MPSState
 from zoo import PATTERNS, ZOO, everything, gaussian_couplings, patterns, tilted
 
 pytestmark = pytest.mark.filterwarnings("ignore::tnhop.TruncationWarning")  # few levels on purpose

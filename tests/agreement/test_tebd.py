@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 import tnhop as th
-from tnhop.problem import Problem
-from tnhop.representations.mps import MPSState
-from tnhop.solvers._circuit import half_step
+from tnhop.physics.problem import Problem
+from tnhop.solvers.chain.network.mps import MPSState
+from tnhop.solvers.chain.steps.tebd_step import half_step
 from zoo import ZOO, everything, gaussian_couplings, patterns, tilted
 
 pytestmark = pytest.mark.filterwarnings("ignore::tnhop.TruncationWarning")  # few levels on purpose
@@ -182,7 +182,7 @@ def test_equal_steps_share_their_gates(monkeypatch):
     """Steps of one length differ by rounding."""
     made = []
     monkeypatch.setattr(
-        "tnhop.solvers.tebd.half_step",
+        "tnhop.solvers.chain.tebd.half_step",
         lambda pieces, t, *rest: made.append(t) or half_step(pieces, t, *rest),
     )
     model, start = case("two patterns")

@@ -13,7 +13,7 @@ import pytest
 
 import tnhop as th
 import tnhop.cli  # the whole package: all classes are registered
-from tnhop import _codec as codec
+from tnhop.support import codec as codec
 
 RELEASED = json.loads(
     (Path(__file__).parents[1] / "reference" / "registered_fields.json").read_text("utf-8")

@@ -13,73 +13,21 @@ import pytest
 
 ROOT = Path(__file__).parents[2] / "tnhop"
 
-# First = lowest. A name with a slash is a family: public files of a family never import each
-# other; its _private files come before them and serve nobody else; its __init__ comes last.
-LAYERS = [
-    "_checks",
-    "_whole",
-    "_codec",
-    "_statistics",
-    "_html",
-    "operators",
-    "_fitted_rate",
-    "_rate_integrals",
-    "rates",
-    "terms",
-    "observables",
-    "patterns",
-    "couplings",
-    "retrieval",
-    "model",
-    "_modes",
-    "_state_checks",
-    "states",
-    "problem",
-    "_locks",
-    "_checkpoints",
-    "_netcdf",
-    "_files",
-    "_store",
-    "_figures",
-    "plot",
-    "sweep_figure",
-    "_answer_plots",
-    "animation",
-    "citations",
-    "_tables",
-    "error_budget",
-    "_labelled",
-    "_frames",
-    "answers",
-    "result",
-    "models/",
-    "representations/",
-    "solvers/",
-    "interop",
-    "_driver",
-    "verbs",
-    "analysis",
-    "_phase_flow",
-    "stability",
-    "cycles",
-    "channel",
-    "verification",
-    "_tasks",
-    "_executors",
-    "_grid",
-    "sweeps",
-    "convergence",
-    "sections",
-    "config",
-    "_reports",
-    "_jobs",
-    "_sweep_commands",
-    "_commands",
-    "cli",
-]
+# First = lowest: a file imports only from its own folder and from folders before it.
+FOLDERS = [
+    "support", "patterns", "plots", "physics", "models", "storage", "answers", "solvers",
+    "driver", "verbs", "interop", "phases", "verification", "sweeps", "cli",
+]  # fmt: skip
+# The same inside of solvers.
+SOLVERS = [
+    "bounds", "refinement", "machine_speed",
+    "meanfield", "exact", "symmetric", "classical", "chain",
+    "registry", "choice",
+]  # fmt: skip
+MODELS_SHARE = "models/parts"  # files of models import this one, and never each other
 TOP = "__init__"  # tnhop/__init__.py: above everything
 
-ONLY_IN = {"qutip": {"interop"}}  # heavy optional libraries
+ONLY_IN = {"qutip": ("interop",)}  # heavy libraries, and the folders or files that may import them
 
 MAX_FILE_LINES = 450
 MAX_FUNCTION_LINES = 60  # without the docstring
@@ -94,21 +42,14 @@ def read_sources(root: Path) -> Sources:
     }
 
 
-def family_of(module: str) -> str | None:
-    return module.partition("/")[0] + "/" if "/" in module else None
+def place(module: str, order: list[str], depth: int) -> int | None:
+    """Return the position of a module among the parts of a folder; None if it has none."""
+    parts = module.split("/")
+    return order.index(parts[depth]) if len(parts) > depth and parts[depth] in order else None
 
 
-def layer(module: str) -> int | None:
-    """Return the position of a module in LAYERS; None if it has none."""
-    if module == TOP:
-        return len(LAYERS)
-    place = family_of(module) or module
-    return LAYERS.index(place) if place in LAYERS and module.count("/") <= 1 else None
-
-
-def is_private(module: str) -> bool:
-    name = module.rpartition("/")[2]
-    return name.startswith("_") and name != "__init__"
+def is_init(module: str) -> bool:
+    return module.endswith("__init__")
 
 
 def imported_names(tree: ast.Module, module: str, package: str) -> Iterator[tuple[str, str, int]]:
@@ -138,29 +79,36 @@ def resolve(dotted: str, name: str, sources: Sources) -> str:
 
 def fault(module: str, target: str) -> str | None:
     """Return why `module` may not import `target`; None if it may."""
-    place, wanted = layer(module), layer(target)
-    if place is None or wanted is None:  # misplaced_modules says it
+    if module == TOP:
         return None
     if target == TOP:
         return "only users import the top of the package"
-    if place != wanted:
-        if is_private(target) and family_of(target):
-            return "a _private file of a family serves that family alone"
-        return None if wanted < place else "it comes later in the layers"
-    if module.endswith("/__init__"):
+    for order, depth in ((FOLDERS, 0), (SOLVERS, 1)):
+        if depth and not (module.startswith("solvers/") and target.startswith("solvers/")):
+            continue
+        own, wanted = place(module, order, depth), place(target, order, depth)
+        if own is not None and wanted is not None and wanted > own:
+            return "it comes later"
+    if is_init(module):
         return None
-    if target.endswith("/__init__"):
-        return "the members of a family come before its __init__"
-    if not is_private(target):
-        return "public files of a family never import each other, and _private files come first"
+    folder = target.removesuffix("__init__")
+    if is_init(target) and module.startswith(folder):
+        return "the files of a folder come before its __init__"
+    siblings = module.startswith("models/") and target.startswith("models/")
+    if siblings and target != MODELS_SHARE:
+        return "files of models never import each other"
     return None
 
 
 def misplaced_modules(sources: Sources) -> list[str]:
     return [
-        f"{module}.py has no place in the layers. Add it to LAYERS, or move it."
+        f"{module}.py has no place in the layers. Add it to FOLDERS or SOLVERS, or move it."
         for module in sources
-        if layer(module) is None
+        if not is_init(module)
+        and (
+            place(module, FOLDERS, 0) is None
+            or (module.startswith("solvers/") and place(module, SOLVERS, 1) is None)
+        )
     ]
 
 
@@ -180,11 +128,11 @@ def wrong_imports(sources: Sources, package: str) -> list[str]:
     ]
 
 
-def private_cycles(sources: Sources, package: str) -> list[str]:
-    """Return the _private files of a family that import themselves by way of others."""
+def import_circles(sources: Sources, package: str) -> list[str]:
+    """Return the files that import themselves by way of others."""
     edges: dict[str, set[str]] = {}
     for module, target, _ in own_imports(sources, package):
-        if is_private(module) and is_private(target) and family_of(module):
+        if not (is_init(module) or is_init(target)):
             edges.setdefault(module, set()).add(target)
 
     def reached(start: str) -> set[str]:
@@ -201,12 +149,21 @@ def private_cycles(sources: Sources, package: str) -> list[str]:
     ]
 
 
+def underscored_modules(sources: Sources) -> list[str]:
+    return [
+        f"{module}.py must have a name without underscore in front: `__all__` says what is public."
+        for module in sources
+        if module.rpartition("/")[2].startswith("_") and not is_init(module)
+    ]
+
+
 def misplaced_libraries(sources: Sources, package: str) -> list[str]:
     return [
-        f"{module}.py:{line} must not import {library}: only {sorted(ONLY_IN[library])} may."
+        f"{module}.py:{line} must not import {library}: only {', '.join(ONLY_IN[library])} may."
         for module, tree in sources.items()
         for dotted, _, line in imported_names(tree, module, package)
-        if (library := dotted.split(".")[0]) in ONLY_IN and module not in ONLY_IN[library]
+        if (library := dotted.split(".")[0]) in ONLY_IN
+        and module.split("/")[0] not in ONLY_IN[library]
     ]
 
 
@@ -254,17 +211,23 @@ def test_every_module_has_a_place_in_the_layers(sources):
     assert_none(misplaced_modules(sources))
 
 
-def test_documentation_names_every_module():
+def test_documentation_names_every_folder_and_file_of_the_root(sources):
     text = (ROOT.parent / "docs" / "architecture.md").read_text("utf-8")
-    assert [name for name in LAYERS if f"`{name}`" not in text] == []
+    folders = {m.rpartition("/")[0] + "/" for m in sources if "/" in m}
+    files = {m for m in sources if "/" not in m and m != TOP}
+    assert [name for name in sorted(folders | files) if f"`{name}`" not in text] == []
 
 
 def test_modules_import_only_earlier_layers(sources):
     assert_none(wrong_imports(sources, "tnhop"))
 
 
-def test_private_files_of_a_family_have_no_import_cycle(sources):
-    assert_none(private_cycles(sources, "tnhop"))
+def test_no_file_imports_itself_in_a_circle(sources):
+    assert_none(import_circles(sources, "tnhop"))
+
+
+def test_no_module_has_an_underscore_in_front(sources):
+    assert_none(underscored_modules(sources))
 
 
 def test_optional_libraries_stay_where_they_belong(sources):
@@ -289,25 +252,28 @@ def test_import_loads_only_what_every_run_needs():
 # The checker itself, on packages that are right and wrong on purpose.
 
 GOOD = {
-    "__init__.py": "from fake.verbs import f\nfrom fake import rates\n",
-    "rates.py": "import numpy as np\nfrom ._checks import fail\n",
-    "_checks.py": "",
+    "__init__.py": "from fake.verbs import f\nfrom fake.physics import rates\n",
+    "physics/rates.py": "import numpy as np\nfrom ..support.checks import fail\n",
+    "support/checks.py": "",
     "models/__init__.py": "from .dicke import a\nfrom fake.models.hopfield import b\n",
-    "models/_parts.py": "from fake.rates import GlauberRate\n",
-    "models/dicke.py": "from . import _parts\nfrom ._parts import x\nfrom .. import rates\n",
-    "models/hopfield.py": "import fake.models._parts\nfrom fake.models import _parts\n",
+    "models/parts.py": "from fake.physics.rates import GlauberRate\n",
+    "models/dicke.py": "from . import parts\nfrom .parts import x\nfrom ..physics import rates\n",
+    "models/hopfield.py": "import fake.models.parts\nfrom fake.models import parts\n",
     "interop.py": "def f():\n    import qutip\n",
     "solvers/__init__.py": "",
-    "solvers/_a.py": "from fake.solvers._b import b\n",
-    "solvers/_b.py": "",
-    "solvers/exact.py": "from fake.models import a\nfrom fake.models.dicke import a\n",
-    "verbs.py": "from fake.solvers import Exact\nfrom fake.solvers.exact import Exact\n",
+    "solvers/bounds.py": "",
+    "solvers/exact/kernels.py": "from fake.solvers.bounds import b\n",
+    "solvers/exact/exact.py": "from .kernels import k\nfrom fake.models import a\n",
+    "solvers/registry.py": "from fake.solvers.exact.exact import Exact\n",
+    "verbs.py": "from fake.solvers.registry import Exact\n",
 }
 
 
 def package_with(tmp_path: Path, **changed: str) -> Path:
     """Write GOOD as the package `fake`, some files replaced; `__` in a name stands for a slash."""
-    files = GOOD | {name.replace("__", "/") + ".py": text for name, text in changed.items()}
+    files = GOOD | {
+        name.replace("___", "/_").replace("__", "/") + ".py": text for name, text in changed.items()
+    }
     for name, text in files.items():
         path = tmp_path / "fake" / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -320,7 +286,8 @@ def all_faults(root: Path) -> list[str]:
     return [
         *misplaced_modules(found),
         *wrong_imports(found, "fake"),
-        *private_cycles(found, "fake"),
+        *import_circles(found, "fake"),
+        *underscored_modules(found),
         *misplaced_libraries(found, "fake"),
         *long_files(root),
         *long_functions(found),
@@ -334,28 +301,33 @@ def test_checker_accepts_a_good_package(tmp_path):
 @pytest.mark.parametrize(
     ("changed", "sentence"),
     [
-        ({"rates": "from fake.verbs import f"}, "rates.py:1 must not import verbs: it comes later"),
-        ({"rates": "from . import verbs"}, "rates.py:1 must not import verbs"),
-        ({"rates": "def f():\n    import fake.verbs as v"}, "rates.py:2 must not import verbs"),
         (
-            {"rates": "if TYPE_CHECKING:\n    from .models.dicke import a"},
+            {"physics__rates": "from fake.verbs import f"},
+            "physics/rates.py:1 must not import verbs: it comes later",
+        ),
+        ({"physics__rates": "from .. import verbs"}, "physics/rates.py:1 must not import verbs"),
+        ({"physics__rates": "def f():\n    import fake.verbs as v"}, "rates.py:2 must not"),
+        (
+            {"physics__rates": "if TYPE_CHECKING:\n    from ..models.dicke import a"},
             "rates.py:2 must not import models/dicke",
         ),
-        ({"rates": "from fake.solvers import Exact"}, "must not import solvers/__init__"),
+        ({"physics__rates": "from fake.solvers import Exact"}, "must not import solvers/__init__"),
         ({"verbs": "import fake"}, "verbs.py:1 must not import __init__: only users"),
         ({"verbs": "from fake import evolve"}, "verbs.py:1 must not import __init__"),
-        ({"verbs": "from fake.solvers._a import a"}, "serves that family alone"),
+        ({"solvers__bounds": "from .exact import kernels"}, "must not import solvers/exact"),
+        ({"solvers__exact__kernels": "from ..registry import E"}, "must not import solvers/reg"),
         ({"models__dicke": "from .hopfield import b"}, "never import each other"),
         ({"models__dicke": "from fake.models import hopfield"}, "never import each other"),
         ({"models__dicke": "from fake.models import b"}, "come before its __init__"),
-        ({"models__dicke": "from ..solvers import exact"}, "must not import solvers/exact"),
-        ({"models___parts": "from .dicke import a"}, "_private files come first"),
-        ({"solvers___b": "from . import _a"}, "solvers/_b.py imports itself in a circle"),
-        ({"rates": "import qutip.core"}, "rates.py:1 must not import qutip"),
+        ({"models__dicke": "from ..solvers.exact import exact"}, "must not import solvers/exact"),
+        ({"models__parts": "from .dicke import a"}, "models/parts.py imports itself in a circle"),
+        ({"solvers__exact__kernels": "from . import exact"}, "kernels.py imports itself in a circ"),
+        ({"physics___rates": ""}, "physics/_rates.py must have a name without underscore"),
+        ({"physics__rates": "import qutip.core"}, "physics/rates.py:1 must not import qutip"),
         ({"helpers": ""}, "helpers.py has no place in the layers"),
-        ({"models__spin__ising": ""}, "models/spin/ising.py has no place in the layers"),
-        ({"rates": "\n" * 500}, "rates.py has 500 lines, more than 450"),
-        ({"rates": "def f():" + "\n    pass" * 70}, "rates.py:1 f has 71 lines, more than 60"),
+        ({"solvers__spin__ising": ""}, "solvers/spin/ising.py has no place in the layers"),
+        ({"physics__rates": "\n" * 500}, "rates.py has 500 lines, more than 450"),
+        ({"physics__rates": "def f():" + "\n    pass" * 70}, "rates.py:1 f has 71 lines, more"),
     ],
 )
 def test_checker_catches(tmp_path, changed, sentence):
@@ -366,4 +338,4 @@ def test_checker_catches(tmp_path, changed, sentence):
 
 def test_docstring_does_not_count_as_length(tmp_path):
     text = 'def f():\n    """Sum.\n' + "    line\n" * 80 + '    """\n    return 1\n'
-    assert_none(all_faults(package_with(tmp_path, rates=text)))
+    assert_none(all_faults(package_with(tmp_path, physics__rates=text)))

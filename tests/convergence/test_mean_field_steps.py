@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import tnhop as th
-from tnhop.representations.product import MeanFieldFlow
+from tnhop.solvers.meanfield.flow import MeanFieldFlow
 from zoo import ZOO, tilted
 
 TIMES = np.array([0.5, 2.0, 6.0])

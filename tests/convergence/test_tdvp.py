@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 import tnhop as th
-from tnhop.problem import Problem
-from tnhop.representations.mpo import site_order
-from tnhop.representations.mps import MPSState
-from tnhop.solvers._chain_run import ChainRun
-from tnhop.solvers._sweeps import Settings, Stepper
+from tnhop.physics.problem import Problem
+from tnhop.solvers.chain.network.mpo import site_order
+from tnhop.solvers.chain.network.mps import MPSState
+from tnhop.solvers.chain.run import ChainRun
+from tnhop.solvers.chain.steps.tdvp_step import Settings, Stepper
 from zoo import PATTERNS, ZOO, patterns, tilted
 
 pytestmark = pytest.mark.filterwarnings("ignore::tnhop.TruncationWarning")  # few levels on purpose

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 import tnhop as th
-from tnhop.problem import Problem
-from tnhop.representations.product import MeanFieldFlow
-from tnhop.representations.sparse import Lindbladian, pack, product_matrix, unpack
+from tnhop.physics.problem import Problem
+from tnhop.solvers.exact.dense_state import Lindbladian, pack, product_matrix, unpack
+from tnhop.solvers.meanfield.flow import MeanFieldFlow
 from zoo import MADE, UNSEEN, ZOO, generator_of, random_hermitian, tilted, with_levels
 
 # The instances keep few Fock levels: the laws hold for the truncated model too.

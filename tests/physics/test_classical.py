@@ -6,10 +6,10 @@ from scipy.linalg import expm
 from scipy.special import comb
 
 import tnhop as th
-from tnhop.problem import Problem
-from tnhop.representations.configurations import all_configurations, configuration_rates
-from tnhop.representations.symmetric import find_classes
-from tnhop.terms import pauli_terms
+from tnhop.physics.problem import Problem
+from tnhop.physics.terms import pauli_terms
+from tnhop.solvers.classical.configurations import all_configurations, configuration_rates
+from tnhop.solvers.symmetric.state import find_classes
 from zoo import BLOCH, ZOO, configurations, flipped, gaussian_couplings, patterns, tilted
 
 N, BETA = 6, 9 / 7

@@ -7,7 +7,7 @@ import pytest
 from scipy.integrate import quad
 
 import tnhop as th
-from tnhop._codec import dumps, loads
+from tnhop.support.codec import dumps, loads
 
 MODES = {"omega": (9 / 7, -6 / 11), "loss": (13 / 7, 11 / 5), "gain": (0.0, 1 / 9)}
 OWN = (3 / 7, -5 / 9)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import tnhop as th
-from tnhop.representations.product import MeanFieldFlow
+from tnhop.solvers.meanfield.flow import MeanFieldFlow
 from zoo import BLOCH, PATTERNS, patterns
 
 ACCURACY = 1e-12  # rounding only: both sides are closed expressions

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import tnhop as th
-from tnhop.representations.product import MeanFieldFlow
+from tnhop.solvers.meanfield.flow import MeanFieldFlow
 
 TILT = [-np.cos(1.2), 0.0, np.sin(1.2)]
 NORMAL = {"omega": 1.0, "Omega": 0.5, "loss": 1.0}

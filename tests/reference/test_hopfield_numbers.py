@@ -5,7 +5,7 @@ import pytest
 from scipy.optimize import brentq
 
 import tnhop as th
-from tnhop.representations.product import MeanFieldFlow
+from tnhop.solvers.meanfield.flow import MeanFieldFlow
 from zoo import configurations
 
 ONE = lambda n: np.ones((1, n), dtype=int)  # noqa: E731

@@ -15,8 +15,8 @@ import xarray as xr
 
 import tnhop as th
 from fuzzing import ON_REQUEST, is_our_sentence, limits, unsealed
-from tnhop import _codec, _whole
-from tnhop._checkpoints import Checkpoint, slots
+from tnhop.storage.checkpoints import Checkpoint, slots
+from tnhop.support import atomic_files, codec
 
 MODEL = th.open_hopfield([[1, -1, 1], [1, 1, -1]], beta=1.5, Omega=0.3)
 CAVITY = th.dicke(1, g=0.4, omega=1.0, Omega=0.5, loss=1.0, fock_dim=4)
@@ -56,9 +56,9 @@ def refused_or_loaded(path: Path) -> th.Result | None:
 
 def assert_same(loaded: th.Result, whole: th.Result) -> None:
     """Compare what the two say, to the last bit."""
-    assert _codec.dumps(loaded.model) == _codec.dumps(whole.model)
-    assert _codec.dumps(loaded.method) == _codec.dumps(whole.method)
-    assert _codec.dumps(loaded.stats) == _codec.dumps(whole.stats)
+    assert codec.dumps(loaded.model) == codec.dumps(whole.model)
+    assert codec.dumps(loaded.method) == codec.dumps(whole.method)
+    assert codec.dumps(loaded.stats) == codec.dumps(whole.stats)
     np.testing.assert_array_equal(loaded.times, whole.times)
     assert list(loaded.expect) == list(whole.expect)
     for name, values in whole.expect.items():
@@ -184,7 +184,7 @@ def foreign_files(folder: Path) -> dict[str, Path]:
     paths["picture"].write_bytes(b"\x89PNG\r\n\x1a\n" + b"\0" * 100)
     paths["folder"].mkdir()
     with h5py.File(paths["group"], "w") as file:  # the name of ours, and nothing else of it
-        file.attrs["tnhop_schema"] = _codec.SCHEMA_VERSION
+        file.attrs["tnhop_schema"] = codec.SCHEMA_VERSION
         file.create_group("final_state")
     return paths
 
@@ -246,7 +246,7 @@ def test_full_disk_leaves_the_old_result_and_nothing_else(tmp_path, monkeypatch,
     if overwrite:
         result.save(path)
     before = path.read_bytes() if overwrite else None
-    monkeypatch.setattr(_whole, "sync", full)
+    monkeypatch.setattr(atomic_files, "sync", full)
     with pytest.raises(OSError, match="No space left on device"):
         result.save(path, overwrite=overwrite)
     assert [p.name for p in tmp_path.iterdir()] == (["run.h5"] if overwrite else [])

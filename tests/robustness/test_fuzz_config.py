@@ -28,9 +28,9 @@ from fuzzing import (
     limits,
     profile,
 )
-from tnhop._jobs import change
 from tnhop.cli import main
-from tnhop.config import Plan, make_plan
+from tnhop.cli.config import Plan, make_plan
+from tnhop.cli.job import change
 
 HERE = Path(__file__).parent
 XI = [[1, 1, -1], [1, -1, 1]]

@@ -683,7 +683,7 @@ def test_failed_save_leaves_nothing_behind(tmp_path, monkeypatch):
     def fail(*arguments, **keywords):
         raise OSError("disk full")
 
-    monkeypatch.setattr("tnhop._netcdf.write", fail)
+    monkeypatch.setattr("tnhop.storage.netcdf.write", fail)
     with pytest.raises(OSError, match=r"disk full"):
         evolve().save(tmp_path / "run.h5")
     assert list(tmp_path.iterdir()) == []

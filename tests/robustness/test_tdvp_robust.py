@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import tnhop as th
-from tnhop.problem import Problem
-from tnhop.representations.mps import MPSState
+from tnhop.physics.problem import Problem
+from tnhop.solvers.chain.network.mps import MPSState
 from zoo import BLOCH, MADE, PATTERNS, patterns, tilted
 
 NETWORK = th.open_hopfield(patterns(3, 5), beta=9 / 7, Omega=3 / 7)

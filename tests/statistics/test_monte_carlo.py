@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 import tnhop as th
-from tnhop._statistics import proportion_width
-from tnhop.problem import Problem
-from tnhop.representations.configurations import FlipModel
-from tnhop.solvers import _monte_carlo
+from tnhop.physics.problem import Problem
+from tnhop.solvers.classical import sampling
+from tnhop.solvers.classical.configurations import FlipModel
+from tnhop.support.statistics import proportion_width
 from zoo import BLOCH, PATTERNS, gaussian_couplings, patterns, tilted
 
 BETA = 9 / 7
@@ -107,8 +107,7 @@ def test_tables_are_as_accurate_as_they_say_and_bounded(model):
         g, (name, rate) = compiled.group[jump.site], jump.amplitudes[0]
         h = rng.uniform(-1, 1, 200) * np.abs(jump.fields).sum()
         table = [
-            _monte_carlo._rate(x, int(name == "+"), compiled.tables[g], compiled.grids[g])
-            for x in h
+            sampling._rate(x, int(name == "+"), compiled.tables[g], compiled.grids[g]) for x in h
         ]
         np.testing.assert_allclose(table, np.abs(rate(h)) ** 2, rtol=0, atol=compiled.error + 1e-14)
         assert max(table) <= compiled.fastest
@@ -185,7 +184,7 @@ def test_seed_decides_and_is_reported():
 
 @pytest.mark.parametrize("name", ["Hebb, overlaps", "Gaussian", "zero temperature, ties"])
 def test_resumed_run_repeats_the_bits(name, monkeypatch):
-    monkeypatch.setattr(_monte_carlo, "_HEARTBEAT", 20.0)
+    monkeypatch.setattr(sampling, "_HEARTBEAT", 20.0)
     model = MODELS[name]
     problem = Problem(model, mixed(model), TIMES, ["m_z", "overlap_moments"], 5)
     method = th.KineticMonteCarlo(20)

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 import tnhop as th
-from tnhop.animation import draw_retrieval, known_shape
+from tnhop.plots.animation import draw_retrieval, known_shape
 
 IMAGES = ["#.#|.#.", "##.|#.."]
 XI = th.patterns_from_images(IMAGES)  # six pixels in two rows
@@ -85,7 +85,7 @@ def test_a_failed_animation_leaves_nothing(run, tmp_path, monkeypatch):
     def broken(*_, **__):
         raise OSError("no space left on device")
 
-    monkeypatch.setattr("tnhop.animation._GifWriter.finish", broken)
+    monkeypatch.setattr("tnhop.plots.animation._GifWriter.finish", broken)
     path = tmp_path / "retrieval.gif"
     path.write_bytes(b"mine")
     with pytest.raises(OSError, match="no space left"):

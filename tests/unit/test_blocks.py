@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from tnhop.representations._blocks import (
+from tnhop.solvers.exact.block_lindbladian import (
     BlockLindbladian,
     functional_rows,
     layout_of,

@@ -16,10 +16,11 @@ import numpy as np
 import pytest
 
 import tnhop as th
-from tnhop import _checkpoints, _driver
-from tnhop._checkpoints import Checkpoint, remove, slots
-from tnhop._codec import Aside, decode, encode
-from tnhop.problem import Problem
+from tnhop import driver
+from tnhop.physics.problem import Problem
+from tnhop.storage import checkpoints
+from tnhop.storage.checkpoints import Checkpoint, remove, slots
+from tnhop.support.codec import Aside, decode, encode
 from zoo import ZOO, tilted
 
 MODEL = ZOO["open_hopfield: Hebb"]
@@ -190,7 +191,7 @@ def test_both_slots_damaged_is_refused(path):
 
 
 def test_other_schema_is_refused(path, monkeypatch):
-    monkeypatch.setattr(_checkpoints, "CHECKPOINT_SCHEMA", 7)
+    monkeypatch.setattr(checkpoints, "CHECKPOINT_SCHEMA", 7)
     run(checkpoint=path)
     monkeypatch.undo()
     with pytest.raises(ValueError, match=r"must have schema version 3, but '.*' has version 7"):
@@ -226,7 +227,7 @@ def test_second_writer_is_refused(path):
 
 
 def test_lock_ends_with_its_process(path):
-    code = "import os, sys; from tnhop._checkpoints import Checkpoint\n"
+    code = "import os, sys; from tnhop.storage.checkpoints import Checkpoint\n"
     code += "Checkpoint(sys.argv[1]).__enter__(); os.kill(os.getpid(), 9)"
     done = subprocess.run([sys.executable, "-c", code, str(path)], check=False, timeout=60)
     assert done.returncode == -signal.SIGKILL
@@ -372,7 +373,7 @@ def test_interval_and_cost_decide_when_to_write(path, monkeypatch):
         clock.now += 1.0  # what it takes
         written.append(content["time"])
 
-    monkeypatch.setattr(_driver, "time", clock)
+    monkeypatch.setattr(driver, "time", clock)
     monkeypatch.setattr(Checkpoint, "write", write)
 
     def tick(snapshot):
@@ -388,7 +389,7 @@ def test_interval_and_cost_decide_when_to_write(path, monkeypatch):
 
 
 def test_full_disk_warns_once_and_keeps_the_old_file(path, monkeypatch):
-    usual, count = _checkpoints.sync, []
+    usual, count = checkpoints.sync, []
 
     def full(place):
         count.append(place)
@@ -396,8 +397,8 @@ def test_full_disk_warns_once_and_keeps_the_old_file(path, monkeypatch):
             raise OSError(errno.ENOSPC, "No space left on device")
         usual(place)
 
-    monkeypatch.setattr(_checkpoints, "sync", full)
-    monkeypatch.setattr(_driver, "_SHARE", 0.0)
+    monkeypatch.setattr(checkpoints, "sync", full)
+    monkeypatch.setattr(driver, "_SHARE", 0.0)
     kept = []
     with pytest.warns(th.TruncationWarning) as caught:
         result = run(
@@ -471,9 +472,9 @@ def test_method_without_a_file_form_is_refused(path):
 
 
 def test_method_without_carry_keeps_the_finished_run(path, monkeypatch):
-    from tnhop import _codec
+    from tnhop.support import codec
 
-    monkeypatch.setitem(_codec._REGISTRY, "Forgetful", Forgetful)
+    monkeypatch.setitem(codec._REGISTRY, "Forgetful", Forgetful)
     options = {"observables": "m_z", "checkpoint": path, "checkpoint_interval": 0.0}
     with pytest.warns(th.TruncationWarning, match=r"`Forgetful` does not say how to go on") as seen:
         run(Forgetful(), **options)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import tnhop as th
-from tnhop import citations
+from tnhop.answers import citations
 
 ROOT = Path(__file__).parents[2]
 REQUIRED = {

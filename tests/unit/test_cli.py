@@ -7,9 +7,9 @@ import h5py
 import numpy as np
 import pytest
 
+from tnhop.answers.result import load
 from tnhop.cli import main
-from tnhop.result import load
-from tnhop.solvers import Exact
+from tnhop.solvers.registry import Exact
 
 CONFIG = """\
 methods = ["Exact", "MeanField"]

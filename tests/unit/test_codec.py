@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import tnhop as th
-from tnhop._codec import decode, digest, dumps, encode, loads
+from tnhop.support.codec import decode, digest, dumps, encode, loads
 from zoo import ZOO
 
 scalars = st.one_of(

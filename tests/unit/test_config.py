@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tnhop.config import make_plan
-from tnhop.couplings import hebb, pattern_couplings, power_law, pseudo_inverse
+from tnhop.cli.config import make_plan
+from tnhop.cli.sections import config_schema
 from tnhop.models import ALL_MODELS, multimode_dicke, open_hopfield
-from tnhop.patterns import corrupt, orthogonal_patterns, random_patterns
-from tnhop.sections import config_schema
-from tnhop.solvers import ALL_METHODS, Exact, MeanField
+from tnhop.patterns.couplings import hebb, pattern_couplings, power_law, pseudo_inverse
+from tnhop.patterns.ensembles import corrupt, orthogonal_patterns, random_patterns
+from tnhop.solvers.registry import ALL_METHODS, Exact, MeanField
 
 HERE = Path()
 XI = [[1, 1, -1, -1], [1, -1, 1, -1]]
@@ -165,7 +165,7 @@ def test_schema_lists_the_keys_of_a_model():
 
 @pytest.mark.parametrize("name", ["dense", "dicke", "hopfield", "ising"])
 def test_templates_are_valid(name):
-    raw = tomllib.loads(files("tnhop").joinpath("templates", f"{name}.toml").read_text("utf-8"))
+    raw = tomllib.loads(files("tnhop.cli").joinpath("templates", f"{name}.toml").read_text("utf-8"))
     plan = make_plan(raw, HERE)
     assert plan.methods == (plan.methods[0], MeanField())
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 import tnhop as th
-from tnhop.operators import mode_basis
-from tnhop.solvers._coordinates import resized, wanted_levels
+from tnhop.physics.operators import mode_basis
+from tnhop.solvers.chain.fock_levels import resized, wanted_levels
 
 
 @pytest.mark.parametrize(("dim", "larger"), [(2, 3), (3, 7), (5, 5)])

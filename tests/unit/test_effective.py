@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from tnhop.representations.mpo import ModeCore
-from tnhop.solvers._arrays import placed
-from tnhop.solvers._effective import (
+from tnhop.solvers.chain.network.mpo import ModeCore
+from tnhop.solvers.chain.steps.backend import placed
+from tnhop.solvers.chain.steps.environments import (
     absorbed,
     advanced,
     as_ahead,
@@ -20,8 +20,8 @@ from tnhop.solvers._effective import (
     sketched,
     split_core,
 )
-from tnhop.solvers._sparse_core import SparseCore
-from tnhop.solvers._splits import Tally, kept_split, kept_splits, right_canonical
+from tnhop.solvers.chain.steps.mode_environments import SparseCore
+from tnhop.solvers.chain.steps.truncation import Tally, kept_split, kept_splits, right_canonical
 
 LIKE = np.zeros(1)
 
@@ -391,7 +391,7 @@ def test_splits_survive_a_decomposition_that_does_not_converge(monkeypatch):
     def fails(*_, **__):
         raise np.linalg.LinAlgError("SVD did not converge")
 
-    monkeypatch.setattr("tnhop.solvers._sweeps.do", lambda name, *a, **k: (
+    monkeypatch.setattr("tnhop.solvers.chain.steps.tdvp_step.do", lambda name, *a, **k: (
         fails() if name == "linalg.svd" else autoray.do(name, *a, **k)))  # fmt: skip
     slower = kept_split(M, None, 1e-3, 5, Tally())
     np.testing.assert_allclose(slower[0] @ slower[1], usual[0] @ usual[1], atol=1e-12)

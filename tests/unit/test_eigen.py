@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.linalg import expm
 
-from tnhop.solvers._eigen import DENSE_SIZE, slowest
+from tnhop.solvers.exact.eigenpairs import DENSE_SIZE, slowest
 
 
 def pairs_of(A, k):

@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 
 import tnhop as th
-from tnhop.solvers import _chain_bonds
-from tnhop.solvers._chain_work import schedule
-from tnhop.solvers._linear_work import applications, row_operations, spectrum
-from tnhop.solvers._speed import speed
+from tnhop.solvers.chain import predicted_bonds
+from tnhop.solvers.chain.cost import schedule
+from tnhop.solvers.exact.cost import applications, row_operations, spectrum
+from tnhop.solvers.machine_speed import speed
 
 SCRIPT = Path(__file__).parents[2] / "studies" / "benchmarks" / "estimate.py"
 
@@ -96,7 +96,7 @@ def test_modes_of_a_chain_are_not_taken_for_dense_sites():
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_nothing_large_is_built_to_estimate_hopeless_sizes(model, method, monkeypatch):
-    monkeypatch.setattr(_chain_bonds._Fluctuations, "advance", None)  # no pilot for those
+    monkeypatch.setattr(predicted_bonds._Fluctuations, "advance", None)  # no pilot for those
     tracemalloc.start()
     cost = estimate(model, method)
     peak = tracemalloc.get_traced_memory()[1]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import tnhop as th
-from tnhop import _html
+from tnhop.support import html as markup
 
 MODEL = th.open_hopfield([[1, -1, 1, 1], [1, 1, -1, 1]], beta=1.3, Omega=0.4)
 MODES = th.dicke(2, g=0.6, omega=1.1, Omega=0.5, loss=0.8, fock_dim=5)
@@ -61,7 +61,7 @@ def test_model_counts_its_terms_and_draws_its_patterns():
     assert ["beta", "1.3"] in found
     html = MODEL._repr_html_()
     assert Reader(html).tags.count("rect") == 8
-    assert html.count(_html._UP) == int((MODEL.patterns == 1).sum())
+    assert html.count(markup._UP) == int((MODEL.patterns == 1).sum())
 
 
 def test_model_with_modes_tells_their_levels():
@@ -119,7 +119,7 @@ def test_texts_are_escaped():
     odd = th.Cost(1.0, 1.0, "<script>alert('&')</script>")
     assert "<script>" not in odd._repr_html_()
     assert rows(odd)[-1][1] == odd.note
-    assert "<b>" not in _html.card("<b>") + _html.line("<b>") + _html.table([["<b>"]], ["<b>"])
+    assert "<b>" not in markup.card("<b>") + markup.line("<b>") + markup.table([["<b>"]], ["<b>"])
 
 
 def test_pages_may_be_light_or_dark(both):
@@ -131,13 +131,13 @@ def test_pages_may_be_light_or_dark(both):
 
 
 def test_long_tables_end_with_what_is_left_out():
-    found = Reader(_html.table([[k, k] for k in range(100)])).rows
-    assert len(found) == _html.MOST_ROWS + 1
-    assert found[-1] == [f"... {100 - _html.MOST_ROWS} more"]
+    found = Reader(markup.table([[k, k] for k in range(100)])).rows
+    assert len(found) == markup.MOST_ROWS + 1
+    assert found[-1] == [f"... {100 - markup.MOST_ROWS} more"]
 
 
 def test_images_have_one_square_per_entry():
-    html = _html.image(np.array([[1, -1, -1], [1, 1, -1]], dtype=np.int8), "a & b")
-    assert html.count(_html._UP) == 3
+    html = markup.image(np.array([[1, -1, -1], [1, 1, -1]], dtype=np.int8), "a & b")
+    assert html.count(markup._UP) == 3
     assert 'viewBox="0 0 3 2"' in html
     assert "a &amp; b" in html

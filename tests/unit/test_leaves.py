@@ -5,11 +5,11 @@ import pytest
 import scipy.sparse as sp
 
 import tnhop as th
-from tnhop.representations.mpo import ModeCore
-from tnhop.solvers._effective import absorbed, effective
-from tnhop.solvers._leaves import Leaf, Twig
-from tnhop.solvers._sparse_core import SparseCore
-from tnhop.solvers._sweeps import Stepper
+from tnhop.solvers.chain.network.mpo import ModeCore
+from tnhop.solvers.chain.steps.environments import absorbed, effective
+from tnhop.solvers.chain.steps.mode_basis import Leaf, Twig
+from tnhop.solvers.chain.steps.mode_environments import SparseCore
+from tnhop.solvers.chain.steps.tdvp_step import Stepper
 
 EXACT = 1e-12
 LEFT, N, RIGHT, RANK = 3, 90, 4, 5

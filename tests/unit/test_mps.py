@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import tnhop as th
-from tnhop.representations.mps import MPSState
+from tnhop.solvers.chain.network.mps import MPSState
 from zoo import ALPHA, BLOCH, embed, matrix_of, patterns
 
 EPSILON = 0.3

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from tnhop import _netcdf
+from tnhop.storage import netcdf
 
 DATA = xr.Dataset(
     {
@@ -39,13 +39,13 @@ def test_others_read_what_is_written(tmp_path, group):
     path = tmp_path / "data.h5"
     with h5py.File(path, "w", track_order=True) as file:
         inner = file if group == "/" else file.create_group(group, track_order=True)
-        _netcdf.write(inner, DATA)
+        netcdf.write(inner, DATA)
     with xr.open_dataset(path, engine="h5netcdf", group=group) as opened:
         same(opened.load(), DATA)
         assert list(opened.data_vars) == list(DATA.data_vars)
     with h5py.File(path) as file:
-        same(_netcdf.read(file[group]), DATA)
-        assert list(_netcdf.read(file[group]).data_vars) == list(DATA.data_vars)
+        same(netcdf.read(file[group]), DATA)
+        assert list(netcdf.read(file[group]).data_vars) == list(DATA.data_vars)
 
 
 def test_what_others_write_is_read(tmp_path):
@@ -53,17 +53,17 @@ def test_what_others_write_is_read(tmp_path):
     DATA.to_netcdf(path, engine="h5netcdf")
     DATA[["m"]].to_netcdf(path, engine="h5netcdf", mode="a", group="inner")
     with h5py.File(path) as file:
-        same(_netcdf.read(file), DATA)
-        same(_netcdf.read(file["inner"]), DATA[["m"]])
+        same(netcdf.read(file), DATA)
+        same(netcdf.read(file["inner"]), DATA[["m"]])
 
 
 def test_other_kinds_are_refused(tmp_path):
     with h5py.File(tmp_path / "data.h5", "w") as file, pytest.raises(TypeError, match="no form"):
-        _netcdf.write(file, xr.Dataset({"z": ((), 1j)}))
+        netcdf.write(file, xr.Dataset({"z": ((), 1j)}))
 
 
 def test_dimensions_that_nobody_knows_are_refused(tmp_path):
     with h5py.File(tmp_path / "data.h5", "w") as file:
         file["loose"] = np.zeros(3)
         with pytest.raises(ValueError, match="the dimensions of 'loose' are not known"):
-            _netcdf.read(file)
+            netcdf.read(file)

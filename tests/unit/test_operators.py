@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tnhop.operators import (
+from tnhop.physics.operators import (
     SPIN_OPERATORS,
     adjoint_name,
     bloch_components,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import tnhop as th
-from tnhop.representations._ordering import coupling_strengths, ordering_cost, site_order
+from tnhop.solvers.chain.network.ordering import coupling_strengths, ordering_cost, site_order
 from zoo import MADE, UNSEEN, gaussian_couplings, moved, patterns
 
 SCRAMBLED = [7, 2, 10, 0, 5, 11, 3, 8, 1, 9, 4, 6]  # no order that anything else prefers

@@ -7,9 +7,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from tnhop.models import independent_spins, multimode_dicke, open_hopfield
-from tnhop.plot import draw_evolution, draw_run
-from tnhop.states import pattern_state, product_state
-from tnhop.sweep_figure import draw_sweep
+from tnhop.physics.states import pattern_state, product_state
+from tnhop.plots.evolution import draw_evolution, draw_run
+from tnhop.plots.sweep import draw_sweep
 from tnhop.verbs import evolve
 
 XI = np.array([[1, 1, -1, -1], [1, -1, 1, 1]])

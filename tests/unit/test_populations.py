@@ -5,8 +5,8 @@ import pytest
 from scipy.special import comb
 
 import tnhop as th
-from tnhop.representations.populations import ClassChain, populations_close
-from tnhop.representations.symmetric import find_classes
+from tnhop.solvers.symmetric.populations import ClassChain, populations_close
+from tnhop.solvers.symmetric.state import find_classes
 from zoo import BLOCH, ZOO, patterns
 
 TIMES = [0.0, 0.5, 1.7]

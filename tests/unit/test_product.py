@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 import tnhop as th
-from tnhop.representations._averages import ProductAverage
-from tnhop.representations.product import MeanFieldFlow, Polynomial, expectation_polynomial
-from tnhop.representations.sparse import Lindbladian
+from tnhop.solvers.exact.dense_state import Lindbladian
+from tnhop.solvers.meanfield.flow import MeanFieldFlow, Polynomial, expectation_polynomial
+from tnhop.solvers.meanfield.product_averages import ProductAverage
 from zoo import BLOCH, ZOO, configurations, gaussian_couplings, tilted
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import tnhop as th
-from tnhop.convergence import more_levels
+from tnhop.sweeps.convergence import more_levels
 
 TIMES = [0.5, 1.0]
 XI = th.random_patterns(3, 5, rng=4)

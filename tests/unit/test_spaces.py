@@ -6,9 +6,9 @@ import math
 import numpy as np
 import pytest
 
-from tnhop.representations._spaces import SymmetricSpace, log_multiplicity, two_J_values
-from tnhop.representations._symmetrised import class_blocks, product_blocks
-from tnhop.states import coherent_ket
+from tnhop.physics.states import coherent_ket
+from tnhop.solvers.symmetric.product_blocks import class_blocks, product_blocks
+from tnhop.solvers.symmetric.total_spins import SymmetricSpace, log_multiplicity, two_J_values
 from zoo import ALPHA, BLOCH, embed
 
 SHAPES = [

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import tnhop as th
-from tnhop.representations.sparse import (
+from tnhop.solvers.exact.dense_state import (
     Lindbladian,
     expectation_rows,
     jump_matrix,

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 import tnhop as th
-from tnhop._tasks import run_task
 from tnhop.cli import main
+from tnhop.sweeps.task import run_task
 
 GRID = """
 [sweep]
@@ -103,7 +103,7 @@ def test_a_sweep_that_was_cut_short_draws_nothing(swept, capsys, monkeypatch):
             raise KeyboardInterrupt
         return run_task(*_)
 
-    monkeypatch.setattr("tnhop.sweeps.run_task", interrupted)
+    monkeypatch.setattr("tnhop.sweeps.sweep.run_task", interrupted)
     assert main(["sweep", str(swept), "--workers", "1"]) == 1
     assert "No figure yet: 2 points were not reached." in capsys.readouterr().err
     assert not swept.with_suffix(".png").exists()

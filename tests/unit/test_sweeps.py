@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 import tnhop as th
-from tnhop._driver import undisturbed
-from tnhop._executors import Here, Local, Round, make_pool
-from tnhop._locks import Lock
-from tnhop._tasks import Outcome, Task, run_task
+from tnhop.driver import undisturbed
+from tnhop.support.locks import Lock
+from tnhop.sweeps.executors import Here, Local, Round, make_pool
+from tnhop.sweeps.task import Outcome, Task, run_task
 
 TIMES = [0.0, 0.5, 1.0]
 GRID = {"Omega": [0.0, 0.3], "rng": [3, 5, 8]}
@@ -203,7 +203,7 @@ def test_refinement_tries_every_point_once(monkeypatch):
         model = th.independent_spins(N, Omega=Omega, decay=1.0)
         return th.Problem(model, th.product_state(model, spins=[1] * N), [2.0], "sigma_z")
 
-    monkeypatch.setattr("tnhop.sweeps.run_task", counted)
+    monkeypatch.setattr("tnhop.sweeps.sweep.run_task", counted)
     grid = {"Omega": [0.0, 2.0], "N": [1, 60]}  # too many for this method
     options = {"method": "Exact", "executor": 1, "refine": {"sigma_z": 0.3}, "levels": 2}
     with pytest.warns(th.TruncationWarning, match="points failed"):

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 import tnhop as th
-from tnhop.observables import Functional
-from tnhop.representations.symmetric import SpinClasses, SymmetricState, find_classes, partition
-from tnhop.states import coherent_ket
+from tnhop.physics.observables import Functional
+from tnhop.physics.states import coherent_ket
+from tnhop.solvers.symmetric.state import SpinClasses, SymmetricState, find_classes, partition
 from zoo import ALPHA, BLOCH, alike, patterns, permutations, random_classes, tilted
 
 # classes (labels, signs) and kept levels of the modes

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.linalg import expm
 
-from tnhop.solvers._taylor import TaylorPropagator
+from tnhop.solvers.exact.taylor import TaylorPropagator
 
 
 def accumulate(weights, x, rows):

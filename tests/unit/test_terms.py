@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tnhop as th
-from tnhop.representations.sparse import operator_matrix
+from tnhop.solvers.exact.dense_state import operator_matrix
 from zoo import matrix_of
 
 DIMS = (2, 2, 4)

@@ -7,10 +7,10 @@ import pytest
 import scipy.linalg as sl
 
 import tnhop as th
-from tnhop.operators import spin_basis
-from tnhop.representations.mpo import lindblad_mpo
-from tnhop.representations.trotter import lindblad_pieces
-from tnhop.solvers._circuit import Circuit, swap_network
+from tnhop.physics.operators import spin_basis
+from tnhop.solvers.chain.network.mpo import lindblad_mpo
+from tnhop.solvers.chain.network.trotter import lindblad_pieces
+from tnhop.solvers.chain.steps.tebd_step import Circuit, swap_network
 from zoo import ZOO, gaussian_couplings, patterns
 
 

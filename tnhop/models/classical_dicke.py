@@ -8,11 +8,11 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tnhop._checks import broadcast, fail, one_of
-from tnhop.model import Model, spins
-from tnhop.models._parts import mode_couplings, mode_rates, patterns_of, recipe
-from tnhop.rates import SpinBosonRate, SqrtRate
-from tnhop.terms import FieldJump, Jump, Operator, Term, sigma
+from tnhop.models.parts import mode_couplings, mode_rates, patterns_of, recipe
+from tnhop.physics.model import Model, spins
+from tnhop.physics.rates import SpinBosonRate, SqrtRate
+from tnhop.physics.terms import FieldJump, Jump, Operator, Term, sigma
+from tnhop.support.checks import broadcast, fail, one_of
 
 __all__ = ["classical_dicke"]
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from tnhop._checks import integer
-from tnhop.model import Model, spins
-from tnhop.models._parts import recipe, spin_fields
-from tnhop.patterns import check_patterns
-from tnhop.rates import MOST_DEGREE, DenseGlauberRate, SqrtRate
-from tnhop.terms import FieldJump
+from tnhop.models.parts import recipe, spin_fields
+from tnhop.patterns.ensembles import check_patterns
+from tnhop.physics.model import Model, spins
+from tnhop.physics.rates import MOST_DEGREE, DenseGlauberRate, SqrtRate
+from tnhop.physics.terms import FieldJump
+from tnhop.support.checks import integer
 
 __all__ = ["dense_hopfield"]
 

@@ -9,9 +9,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import ArrayLike
 
-from tnhop._checks import integer, real
-from tnhop.model import Model, modes, spins
-from tnhop.models._parts import (
+from tnhop.models.parts import (
     mode_couplings,
     mode_rates,
     patterns_of,
@@ -19,8 +17,10 @@ from tnhop.models._parts import (
     spin_fields,
     spin_jumps,
 )
-from tnhop.patterns import check_patterns
-from tnhop.terms import Jump, Operator, create, destroy, number, sigma
+from tnhop.patterns.ensembles import check_patterns
+from tnhop.physics.model import Model, modes, spins
+from tnhop.physics.terms import Jump, Operator, create, destroy, number, sigma
+from tnhop.support.checks import integer, real
 
 __all__ = ["dicke", "multimode_dicke"]
 

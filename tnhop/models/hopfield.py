@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tnhop._checks import wrong_type
-from tnhop.couplings import check_couplings, hebb, pseudo_inverse
-from tnhop.model import Model, spins
-from tnhop.models._parts import recipe, spin_fields
-from tnhop.patterns import check_patterns
-from tnhop.rates import GlauberRate, SqrtRate
-from tnhop.terms import FieldJump
+from tnhop.models.parts import recipe, spin_fields
+from tnhop.patterns.couplings import check_couplings, hebb, pseudo_inverse
+from tnhop.patterns.ensembles import check_patterns
+from tnhop.physics.model import Model, spins
+from tnhop.physics.rates import GlauberRate, SqrtRate
+from tnhop.physics.terms import FieldJump
+from tnhop.support.checks import wrong_type
 
 __all__ = ["open_hopfield"]
 

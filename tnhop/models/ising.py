@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from tnhop._checks import fail, real_array
-from tnhop.couplings import check_couplings, hebb
-from tnhop.model import Model, spins
-from tnhop.models._parts import recipe, spin_fields, spin_jumps
-from tnhop.patterns import check_patterns
-from tnhop.terms import Operator, Term
+from tnhop.models.parts import recipe, spin_fields, spin_jumps
+from tnhop.patterns.couplings import check_couplings, hebb
+from tnhop.patterns.ensembles import check_patterns
+from tnhop.physics.model import Model, spins
+from tnhop.physics.terms import Operator, Term
+from tnhop.support.checks import fail, real_array
 
 __all__ = ["hebbian_ising", "long_range_ising"]
 

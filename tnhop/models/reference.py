@@ -8,7 +8,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.linalg import expm
 
-from tnhop._checks import (
+from tnhop.models.parts import mode_rates, recipe, spin_fields, spin_jumps
+from tnhop.physics.model import Model, modes, spins
+from tnhop.physics.terms import Jump, create, destroy, number
+from tnhop.support.checks import (
     broadcast,
     complex_array,
     fail,
@@ -18,9 +21,6 @@ from tnhop._checks import (
     real,
     real_array,
 )
-from tnhop.model import Model, modes, spins
-from tnhop.models._parts import mode_rates, recipe, spin_fields, spin_jumps
-from tnhop.terms import Jump, create, destroy, number
 
 __all__ = [
     "bloch_solution",

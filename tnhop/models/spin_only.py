@@ -7,10 +7,10 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike
 
-from tnhop._checks import broadcast
-from tnhop.model import Model, spins
-from tnhop.models._parts import mode_couplings, mode_rates, patterns_of, recipe, spin_fields
-from tnhop.terms import Jump, Operator, sigma
+from tnhop.models.parts import mode_couplings, mode_rates, patterns_of, recipe, spin_fields
+from tnhop.physics.model import Model, spins
+from tnhop.physics.terms import Jump, Operator, sigma
+from tnhop.support.checks import broadcast
 
 __all__ = ["eliminated_dicke"]
 

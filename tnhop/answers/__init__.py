@@ -1,0 +1,1 @@
+"""Answers: labelled arrays with error bars, their tables, files and citations."""

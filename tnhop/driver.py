@@ -1,0 +1,355 @@
+"""What drives a solver through an evolution: snapshots, checkpoints, bars, limits, interrupts."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+from tqdm.auto import tqdm
+
+from tnhop.answers.error_budget import ErrorBudget
+from tnhop.answers.result import Result
+from tnhop.physics.problem import Method, Problem, Snapshot, TruncationWarning
+from tnhop.storage.checkpoints import Checkpoint, slots
+from tnhop.support.checks import fail
+from tnhop.support.codec import dumps, state_form, state_of
+
+_SHARE = 19.0  # time between two checkpoints, in units of what writing the last one took
+
+
+@dataclass(frozen=True)
+class _Mark:
+    """Where a run stands: outputs, statistics and carry of one instant."""
+
+    time: float
+    outputs: int
+    stats: dict[str, Any]
+    final_state: Any
+    carry: Any
+
+
+class Record:
+    """Collects snapshots into a Result, and goes on from what a checkpoint holds.
+
+    Parameters
+    ----------
+    problem : Problem
+        What is computed.
+    method : Method
+        How.
+    """
+
+    def __init__(self, problem: Problem, method: Method) -> None:
+        self.problem, self.method = problem, method
+        self.wanted = len(np.atleast_1d(problem.times))
+        self.snapshots: list[Snapshot] = []
+        self.mark = _Mark(0.0, 0, {}, None, None)
+        self.moved = False
+        self.stopped: str | None = None
+        self._resumed_at: list[float] = []
+        self._before, self._began = 0.0, time.perf_counter()
+
+    @property
+    def complete(self) -> bool:
+        """Whether there is an output for every time."""
+        return self.mark.outputs == self.wanted
+
+    @property
+    def seconds(self) -> float:
+        """Seconds since this call began."""
+        return time.perf_counter() - self._began
+
+    def add(self, snapshot: Snapshot) -> None:
+        """Keep an output; a heartbeat only updates the statistics."""
+        stats, state = self.mark.stats | snapshot.stats, self.mark.final_state
+        if snapshot.state is not None:
+            state = snapshot.state
+            stats["final_time"] = float(snapshot.time)
+        if snapshot.values:
+            # what a resume needs may be as large as the state: neither is kept for every time
+            kept = snapshot.state if self.problem.save_states else None
+            self.snapshots.append(replace(snapshot, carry=None, state=kept))
+        # at once, so that an interrupt finds outputs and carry of the same instant
+        self.mark = _Mark(float(snapshot.time), len(self.snapshots), stats, state, snapshot.carry)
+        self.moved = True
+
+    def content(self) -> dict[str, Any]:
+        """Return what a checkpoint has to hold."""
+        mark, states = self.mark, self.problem.save_states
+        kept = self.snapshots[: mark.outputs]
+        expect, errors = self._arrays(kept)
+        return self._identity() | {
+            "elapsed": self._before + self.seconds,
+            "resumed_at": self._resumed_at,
+            "time": mark.time,
+            "stats": mark.stats,
+            "final_state": state_form(mark.final_state),
+            "carry": None if self.complete else mark.carry,
+            "times": np.array([s.time for s in kept]),
+            "expect": expect,
+            "errors": errors,
+            "states": [state_form(s.state) for s in kept] if states else [],
+        }
+
+    def resume(self, content: Any, path: Any) -> Any:
+        """Take over what a checkpoint holds and return the carry to go on from."""
+        own = self._identity()
+        if not (isinstance(content, dict) and self.content().keys() <= content.keys()):
+            raise fail("checkpoint", "hold a run", f"'{path}' holds something else",
+                       "Choose another name, or remove it to start anew.")  # fmt: skip
+        for name in ("problem", "method", "save_states"):
+            if content[name] != own[name]:
+                raise fail("checkpoint", f"belong to this {name.replace('_', ' ')}",
+                           f"'{path}' is of another one ({content['about'][name]})",
+                           "Choose another name, or remove it to start anew.")  # fmt: skip
+        kept = len(content["times"])
+        states = [state_of(form) for form in content["states"]] or [None] * kept
+        self.snapshots = [
+            Snapshot(
+                float(content["times"][k]),
+                {name: values[k] for name, values in content["expect"].items()},
+                {name: {source: values[k] for source, values in sources.items()}
+                 for name, sources in content["errors"].items()},
+                state=states[k],
+            )
+            for k in range(kept)
+        ]  # fmt: skip
+        final_state = state_of(content["final_state"])
+        self.mark = _Mark(content["time"], kept, content["stats"], final_state, content["carry"])
+        self._before, self._resumed_at = content["elapsed"], content["resumed_at"]
+        if not self.complete:
+            self._resumed_at = [*self._resumed_at, self.mark.time]
+        return self.mark.carry
+
+    def _identity(self) -> dict[str, Any]:
+        problem, method = self.problem, self.method
+        about = {
+            "problem": f"{repr(problem.model)[1:-1]}, {self.wanted} times",
+            "method": repr(method),
+            "save_states": f"save_states = {problem.save_states}",
+        }
+        return {"problem": problem.digest, "method": dumps(method),
+                "save_states": problem.save_states, "about": about}  # fmt: skip
+
+    def _arrays(self, kept: list[Snapshot]) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return values, and errors by source, as arrays over time."""
+        expect, errors = {}, {}
+        for o in self.problem.observables if kept else ():
+            expect[o.name] = np.array([s.values[o.name] for s in kept])
+            errors[o.name] = {
+                source: np.array([s.errors[o.name][source] for s in kept])
+                for source in kept[-1].errors.get(o.name, {})
+            }
+        return expect, errors
+
+    def stop(self, why: str, hint: str = "") -> None:
+        """Note that the run ended before its last time, unless it is complete."""
+        if len(self.snapshots) == self.wanted:
+            return
+        if not self.snapshots:
+            raise TimeoutError(f"The run was stopped ({why}) before its first output time.{hint}")
+        self.stopped = why
+        done = f"after {len(self.snapshots)} of {self.wanted} times"
+        message = f"The run was stopped ({why}) {done}.{hint}"
+        warnings.warn(message, TruncationWarning, stacklevel=4)
+
+    def result(self) -> Result:
+        """Assemble the answer and warn about what limits it."""
+        problem, kept = self.problem, self.snapshots
+        expect, errors = self._arrays(kept)
+        warn_of_tail(self.mark.stats, stacklevel=5)
+        stats = {
+            **self.mark.stats,
+            "wall_time": self._before + self.seconds,
+            "tnhop": version("tnhop"),
+            "rng": problem.rng,
+        }
+        if self.stopped:
+            stats["stopped"] = self.stopped
+        if self._resumed_at:
+            stats["resumed_at"] = self._resumed_at
+        states = [s.state for s in kept] if problem.save_states else []
+        return Result(
+            np.array([s.time for s in kept]), expect, ErrorBudget(errors), stats, problem.model,
+            self.method, tuple(problem.observables), self.mark.final_state, states,
+        )  # fmt: skip
+
+
+class Keeper:
+    """Decides when a run writes its checkpoint; without one it does nothing.
+
+    Parameters
+    ----------
+    checkpoint : Checkpoint or None
+        Where to.
+    record : Record
+        What of.
+    interval : float
+        Seconds between two writings; more where they would take a twentieth of the time.
+    """
+
+    def __init__(self, checkpoint: Checkpoint | None, record: Record, interval: float) -> None:
+        self._checkpoint, self._record, self._interval = checkpoint, record, interval
+        self._last, self._cost = time.perf_counter(), 0.0
+        self._written: _Mark | None = None
+        self._failed = False
+
+    @property
+    def hint(self) -> str:
+        """What a stopped run is told."""
+        if self._checkpoint is None or self._written is not self._record.mark:
+            return ""
+        return f" The same call goes on from '{self._checkpoint.path}'."
+
+    def resume(self) -> Any:
+        """Return the carry to go on from; None at the start."""
+        if self._checkpoint is None:
+            return None
+        dumps(self._record.method)  # refuses a method without a file form before anything is done
+        path = self._checkpoint.path
+        content = self._checkpoint.read()
+        return self._record.resume(content, path) if slots(path) else None
+
+    def offer(self) -> None:
+        """Write if it is time."""
+        if time.perf_counter() - self._last >= max(self._interval, _SHARE * self._cost):
+            self.write()
+
+    def write(self) -> None:
+        """Write now; where it fails, warn once and let the run go on."""
+        record, mark = self._record, self._record.mark
+        if self._checkpoint is None or not record.moved or self._written is mark:
+            return
+        began = time.perf_counter()
+        try:
+            if mark.carry is None and not record.complete:
+                name = type(record.method).__name__
+                raise TypeError(f"method `{name}` does not say how to go on from there")
+            self._checkpoint.write(record.content())
+            self._written, self._failed = mark, False
+        except (OSError, MemoryError, TypeError) as error:
+            why = getattr(error, "strerror", None) or str(error)
+            if not self._failed:
+                warnings.warn(
+                    f"Checkpoint '{self._checkpoint.path}' could not be written at"
+                    f" t = {mark.time:g} ({why}). The run goes on and tries again.",
+                    TruncationWarning,
+                    stacklevel=5,
+                )
+            self._failed = True
+        self._last = time.perf_counter()
+        self._cost = self._last - began
+
+
+def drive(
+    problem: Problem,
+    method: Method,
+    *,
+    progress: bool | None,
+    max_wall_time: float | None,
+    callback: Callable[[Snapshot], None] | None,
+    checkpoint: Any,
+    interval: float,
+) -> Result:
+    """Run a method to its end, a limit or an interrupt, from the checkpoint if there is one."""
+    record = Record(problem, method)
+    place = None if checkpoint is None else Checkpoint(checkpoint)
+    with place or nullcontext():
+        keeper = Keeper(place, record, interval)
+        carry = keeper.resume()
+        if record.complete:
+            return record.result()
+        with progress_bar(problem, method, progress) as bar, termination(place is not None):
+            bar.initial = bar.n = min(record.mark.time, bar.total)
+            try:
+                for snapshot in method.evolve(problem, carry):
+                    record.add(snapshot)
+                    bar.n = min(snapshot.time, bar.total)
+                    bar.refresh(nolock=True)
+                    if callback is not None:
+                        callback(snapshot)
+                    if max_wall_time is not None and record.seconds > max_wall_time:
+                        keeper.write()
+                        record.stop(f"max_wall_time = {max_wall_time:g} s", keeper.hint)
+                        break
+                    keeper.offer()
+                else:
+                    keeper.write()
+            except KeyboardInterrupt:
+                keeper.write()
+                if not record.snapshots:
+                    raise KeyboardInterrupt(keeper.hint) from None
+                record.stop("interrupted", keeper.hint)
+    return record.result()
+
+
+@contextmanager
+def termination(wanted: bool) -> Iterator[None]:
+    """Make SIGTERM an interrupt, unless the application has a handler of its own."""
+    main = threading.current_thread() is threading.main_thread()
+    if not (wanted and main and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL):
+        yield
+        return
+
+    def interrupt(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Let no second interrupt end the closing of workers, which then would never return."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {s: signal.signal(s, signal.SIG_IGN) for s in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for s, handler in before.items():
+            signal.signal(s, handler)
+
+
+def warn_of_tail(stats: dict[str, Any], stacklevel: int = 3) -> None:
+    """Warn if the Fock space was too small."""
+    tail = stats.get("fock_tail", 0.0)
+    if tail > 1e-3:
+        message = (
+            f"A mode reached an occupation of {tail:.1e} in its highest kept level."
+            " Increase `fock_dim`."
+        )
+        warnings.warn(message, TruncationWarning, stacklevel=stacklevel)
+
+
+def progress_bar(problem: Problem, method: Method, progress: bool | None) -> Any:
+    """Return a bar over the time of the problem; None shows it on terminals and in notebooks."""
+    total = float(np.atleast_1d(problem.times)[-1])
+    layout = "{desc}: {percentage:3.0f}%|{bar}| t = {n:.3g}/{total:.3g} [{elapsed}<{remaining}]"
+    return tqdm(
+        total=total or 1.0,
+        desc=type(method).__name__,
+        bar_format=layout,
+        disable=bar_hidden(progress),
+        leave=False,
+    )
+
+
+def bar_hidden(progress: bool | None) -> bool:
+    """Return whether a bar is not wanted; None shows it on terminals and in notebooks."""
+    if progress is None:
+        return not sys.stderr.isatty() and "ipykernel" not in sys.modules
+    return not progress

@@ -1,0 +1,96 @@
+"""Parts that several models share."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from tnhop.physics.model import Recipe
+from tnhop.physics.terms import Jump, Operator, sigma
+from tnhop.support.checks import broadcast, fail, integer, non_negative, real_array
+
+_LARGEST = 1e100  # of a rate or a frequency: products of three or four stay numbers
+
+
+def moderate(array: NDArray[np.float64], name: str) -> NDArray[np.float64]:
+    """Refuse rates and frequencies whose products leave the range of numbers."""
+    largest = np.abs(array).max(initial=0.0)
+    if largest > _LARGEST:
+        raise fail(name, f"be below {_LARGEST:g}", f"contains {largest:g}")
+    return array
+
+
+def spin_fields(n_spins: int, **axes: tuple[str, ArrayLike]) -> Operator:
+    """Return Σ_k value_k σ_k for every ``name=(axis, value)``, a number or one value per spin."""
+    parts = []
+    for name, (axis, value) in axes.items():
+        values = moderate(broadcast(value, name, n_spins, "spin"), name)
+        parts += [values[k] * sigma(axis)(k) for k in range(n_spins) if values[k]]
+    return Operator.sum(parts)
+
+
+def spin_jumps(
+    n_spins: int, *, decay: ArrayLike = 0.0, pumping: ArrayLike = 0.0, dephasing: ArrayLike = 0.0
+) -> list[Jump]:
+    """Return √decay σ⁻, √pumping σ⁺ and √dephasing σᶻ on every spin; zero rates give no jump."""
+    jumps = []
+    rates = {"decay": ("-", decay), "pumping": ("+", pumping), "dephasing": ("z", dephasing)}
+    for name, (operator, value) in rates.items():
+        values = moderate(non_negative(broadcast(value, name, n_spins, "spin"), name), name)
+        jumps += [
+            Jump(math.sqrt(values[k]) * sigma(operator)(k)) for k in range(n_spins) if values[k]
+        ]
+    return jumps
+
+
+def mode_couplings(g: ArrayLike, n_spins: int | None) -> NDArray[np.float64]:
+    """Check spin–mode couplings of shape (n_modes, n_spins), catching the transposed array."""
+    if n_spins is not None:
+        n_spins = integer(n_spins, "n_spins", minimum=1)
+    couplings = real_array(g, "g", ("n_modes", "n_spins" if n_spins is None else n_spins))
+    moderate(couplings, "g")
+    if n_spins is None and couplings.shape[0] > couplings.shape[1]:
+        remedy = f"Transpose it, or confirm with `n_spins={couplings.shape[1]}`."
+        found = f"has shape {couplings.shape}, more modes than spins"
+        raise fail("g", "have shape (n_modes, n_spins)", found, remedy)
+    if 0 in couplings.shape:
+        raise fail("g", "have at least one mode and one spin", f"has shape {couplings.shape}")
+    return couplings
+
+
+def mode_rates(
+    n_modes: int, omega: ArrayLike, loss: ArrayLike, gain: ArrayLike
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Check frequencies, losses and gains of the modes; gain must stay below loss."""
+    frequency = moderate(broadcast(omega, "omega", n_modes, "mode"), "omega")
+    down = moderate(non_negative(broadcast(loss, "loss", n_modes, "mode"), "loss"), "loss")
+    up = moderate(non_negative(broadcast(gain, "gain", n_modes, "mode"), "gain"), "gain")
+    unstable = (up > 0) & (up >= down)
+    if unstable.any():
+        k = int(np.argmax(unstable))
+        found = f"mode {k} has gain {up[k]:g} and loss {down[k]:g}"
+        raise fail("gain", "be smaller than `loss`", found, "The occupation would grow for ever.")
+    return frequency, down, up
+
+
+def patterns_of(g: NDArray[np.float64]) -> NDArray[np.int8] | None:
+    """Return sign(g) if every mode couples to all spins with one strength, else None."""
+    strength = np.abs(g)
+    if not strength.all() or not np.allclose(strength, strength[:, :1], rtol=1e-12):
+        return None
+    return np.sign(g).astype(np.int8)
+
+
+def recipe(function: str, arguments: dict[str, Any]) -> Recipe:
+    """Return the provenance of a model; functions are named, arrays and numbers kept."""
+    named = ((key, getattr(value, "__name__", value)) for key, value in arguments.items())
+    return Recipe(
+        function, tuple((key, _plain(value)) for key, value in named if value is not None)
+    )
+
+
+def _plain(value: Any) -> Any:
+    return np.asarray(value) if isinstance(value, list | tuple) else value

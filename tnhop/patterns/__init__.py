@@ -1,0 +1,1 @@
+"""Patterns and couplings: ensembles, corruption, Hebb's rule, discrete retrieval."""

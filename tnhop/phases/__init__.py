@@ -1,0 +1,1 @@
+"""Phases of the mean-field flow: fixed points, bifurcations, limit cycles."""

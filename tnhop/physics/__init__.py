@@ -1,0 +1,1 @@
+"""The language of physics: operators, rates, terms, models, states, problems."""

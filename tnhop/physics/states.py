@@ -1,0 +1,412 @@
+"""Product states: the initial states of every method, and the states of mean field."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import gammainc, gammaln, xlogy
+
+from tnhop.physics.mode_functionals import wigner_function
+from tnhop.physics.model import Model
+from tnhop.physics.operators import SPIN_OPERATORS, bloch_components, kind_of, normal_order
+from tnhop.physics.state_arguments import DOORS, guarded
+from tnhop.physics.terms import Operator, Term, number, sigma
+from tnhop.support.checks import (
+    affordable,
+    complex_array,
+    fail,
+    integer,
+    integers,
+    real,
+    real_array,
+    shown,
+    signs,
+    wrong_type,
+)
+from tnhop.support.codec import register
+
+__all__ = ["ModeFunctionals", "ProductState", "StateFunctionals", "pattern_state", "product_state"]
+
+_LOCAL = {name: bloch_components(matrix) for name, matrix in SPIN_OPERATORS.items()}
+
+
+_BRIGHTEST = 1e50  # amplitude of a coherent state; its fourth power is a number
+_MOST_REDUCED = 8  # spins of a reduced state that is made of 4^n expectation values
+
+
+class StateFunctionals:
+    """What every state offers from its expectation values and its distribution of overlaps."""
+
+    def __init_subclass__(cls) -> None:
+        """Put the checks of arguments before the methods of a class of states."""
+        for name, doors in DOORS.items():
+            method = getattr(cls, name, None)
+            if method is not None and not hasattr(method, "__wrapped__"):
+                setattr(cls, name, guarded(method, doors))
+
+    n_spins: Any
+    dims: Any
+
+    def size(self) -> tuple[int, int]:
+        """Return the numbers of spins and modes."""
+        return self.n_spins, len(self.dims) - self.n_spins
+
+    def expect(self, operators: Sequence[Operator]) -> NDArray[np.complex128]:
+        """Return the expectation values of operators, shape (n_operators,)."""
+        raise NotImplementedError
+
+    def purity(self) -> NDArray[np.float64]:
+        """Return tr ρ²."""
+        raise NotImplementedError
+
+    def overlap_distribution(self, xi: NDArray[np.int8]) -> NDArray[np.float64]:
+        """Return P(m) of σᶻ measurements for every pattern, shape (n_patterns, n_spins + 1)."""
+        raise NotImplementedError
+
+    def joint_overlap_distribution(self, xi: NDArray[np.int8]) -> NDArray[np.float64]:
+        """Return P(m₁, m₂, ...) of all patterns at once, shape (n_spins + 1,) * n_patterns."""
+        raise NotImplementedError
+
+    def overlap_moments(self, xi: NDArray[np.int8], orders: Sequence[int]) -> NDArray[np.float64]:
+        """Return ⟨mⁿ⟩ of every pattern, shape (n_patterns, n_orders)."""
+        distribution = self.overlap_distribution(xi)
+        m = 2 * np.arange(distribution.shape[1]) / (distribution.shape[1] - 1) - 1
+        return distribution @ m[:, None] ** np.asarray(orders)
+
+    def binder_cumulant(self, xi: NDArray[np.int8]) -> NDArray[np.float64]:
+        """Return U = 1 - ⟨m⁴⟩ / (3 ⟨m²⟩²) of every pattern, shape (n_patterns,)."""
+        second, fourth = self.overlap_moments(xi, (2, 4)).T
+        return np.asarray(1 - fourth / (3 * second**2))
+
+    def edwards_anderson(self, spins: Sequence[int]) -> NDArray[np.float64]:
+        """Return q = Σ_k ⟨σᶻ_k⟩² / N, the order that no single pattern need show."""
+        z = self.expect([sigma("z")(site) for site in spins]).real
+        return np.asarray(np.mean(z**2))
+
+    def g2(self, modes: Sequence[int]) -> NDArray[np.float64]:
+        """Return g²(0) = ⟨a†a†aa⟩ / ⟨a†a⟩² of some modes, given as sites, shape (n_modes,).
+
+        1 for coherent light, 2 for thermal light, below 1 only for quantum light; NaN in vacuum.
+        """
+        pairs = [Operator((Term(1.0, ((site, "adag adag a a"),)),)) for site in modes]
+        n = self.expect([*(number(site) for site in modes), *pairs]).real.reshape(2, -1)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.asarray(np.where(n[0] > 0, n[1] / n[0] ** 2, np.nan))
+
+    def renyi_entropy(self) -> NDArray[np.float64]:
+        """Return the Rényi entropy of order two, -ln tr ρ², in nats."""
+        return np.asarray(-np.log(self.purity()))
+
+    def reduced_state(self, sites: Sequence[int]) -> NDArray[np.complex128]:
+        """Return the density matrix of some spins, shape (2**n, 2**n), the first most significant.
+
+        Parameters
+        ----------
+        sites : sequence of int
+            Positions of the spins; the cost is 4**n expectation values.
+        """
+        sites = integers(sites, "sites", minimum=0, maximum=self.size()[0] - 1)
+        if len(sites) > _MOST_REDUCED:
+            raise fail("sites", f"be at most {_MOST_REDUCED} spins", f"there are {len(sites)}")
+        words = list(itertools.product("Ixyz", repeat=len(sites)))
+        products = [Operator((Term(1.0, tuple(zip(sites, word, strict=True))),)) for word in words]
+        rho = np.zeros((2 ** len(sites),) * 2, dtype=complex)
+        for word, value in zip(words, self.expect(products), strict=True):
+            matrix = np.ones((1, 1), dtype=complex)
+            for name in word:
+                matrix = np.kron(matrix, SPIN_OPERATORS[name])
+            rho += value.real * matrix / 2 ** len(sites)
+        return rho
+
+
+class ModeFunctionals:
+    """What states offer that know the density matrix of every mode."""
+
+    def mode_state(self, mode: int) -> NDArray[np.complex128]:
+        """Return the density matrix of a mode in the Fock basis, shape (fock_dim, fock_dim)."""
+        raise NotImplementedError
+
+    def photon_distribution(self, mode: int) -> NDArray[np.float64]:
+        """Return the populations of the Fock states of mode 0, 1, ..., shape (fock_dim,)."""
+        return self.mode_state(mode).diagonal().real.copy()
+
+    def photon_distributions(self, levels: Sequence[int]) -> NDArray[np.float64]:
+        """Return those of all modes, filled up with zeros, shape (n_modes, largest fock_dim)."""
+        P = np.zeros((len(levels), max(levels)))
+        for mode, n in enumerate(levels):
+            own = self.photon_distribution(mode)
+            if len(own) != n:
+                raise fail("levels", "be the kept levels of the modes",
+                           f"mode {mode} has {len(own)} instead of {n}")  # fmt: skip
+            P[mode, :n] = own
+        return P
+
+    def wigner(self, mode: int, x: ArrayLike, p: ArrayLike) -> NDArray[np.float64]:
+        """Return the Wigner function of a mode, shape (n_p, n_x); ∫ W dx dp = 1.
+
+        Parameters
+        ----------
+        mode : int
+            Number of the mode: 0, 1, ...
+        x, p : array_like, shapes (n_x,) and (n_p,)
+            Quadratures x = (a + a†)/√2 and p = (a - a†)/(i√2). A superposition of two coherent
+            states shows fringes with negative values between them, a mixture does not.
+
+        Notes
+        -----
+        *Cost.* n_x n_p fock_dim² Laguerre functions.
+        """
+        quadratures = real_array(x, "x", ("n_x",)), real_array(p, "p", ("n_p",))
+        values = 80.0 * quadratures[0].size * quadratures[1].size
+        affordable(values, "x", f"{quadratures[0].size} times {quadratures[1].size} points")
+        return wigner_function(self.mode_state(mode), *quadratures)
+
+
+@register
+@dataclass(frozen=True, eq=False)
+class ProductState(StateFunctionals):
+    r"""Product of single-spin states and coherent states.
+
+    .. math::
+        \rho = \bigotimes_k \tfrac12(1 + \vec r_k \cdot \vec\sigma_k)
+               \otimes \bigotimes_\mu |\alpha_\mu\rangle\langle\alpha_\mu|
+
+    Parameters
+    ----------
+    bloch : ndarray, shape (n_spins, 3)
+        Bloch vectors r = (⟨σˣ⟩, ⟨σʸ⟩, ⟨σᶻ⟩), of length at most 1.
+    alpha : ndarray, shape (n_modes,)
+        Coherent amplitudes ⟨a⟩, complex, not divided by N.
+    """
+
+    bloch: NDArray[np.float64]
+    alpha: NDArray[np.complex128]
+
+    def __post_init__(self) -> None:
+        put = functools.partial(object.__setattr__, self)
+        put("bloch", real_array(self.bloch, "bloch", ("n_spins", 3)))
+        put("alpha", complex_array(self.alpha, "alpha", ("n_modes",)))
+        _check_range(self.alpha)
+
+    def size(self) -> tuple[int, int]:
+        """Return the numbers of spins and modes."""
+        return len(self.bloch), len(self.alpha)
+
+    def misfit(self, model: Model) -> str | None:
+        """Return what keeps the state from being one of the model, or None."""
+        have, want = (len(self.bloch), len(self.alpha)), (model.n_spins, model.n_modes)
+        length = np.linalg.norm(self.bloch, axis=1)
+        if length.size and length.max() > 1 + 1e-6:  # integrators may overstep a pure state
+            return f"|bloch[{int(np.argmax(length))}]| = {length.max():.6g} is longer than 1"
+        if have == want:
+            return None
+        return (
+            f"it has {have[0]} spins and {have[1]} modes"
+            f" while the model has {want[0]} spins and {want[1]} modes"
+        )
+
+    def _factor(self, site: int, name: str) -> complex:
+        if kind_of(name) == "spin":
+            c = _LOCAL[name]
+            return complex(c[0] + c[1:] @ self.bloch[site])
+        alpha = self.alpha[site - len(self.bloch)]
+        word = normal_order(name).items()
+        return complex(sum(c * alpha.conjugate() ** k * alpha**l for (k, l), c in word))
+
+    def expect(self, operators: Sequence[Operator]) -> NDArray[np.complex128]:
+        """Return the expectation values of operators, shape (n_operators,)."""
+        values = np.zeros(len(operators), dtype=complex)
+        for k, operator in enumerate(operators):
+            for term in operator.terms:
+                value = complex(term.coefficient)
+                for site, name in term.factors:
+                    value *= self._factor(site, name)
+                values[k] += value
+        return values
+
+    def purity(self) -> NDArray[np.float64]:
+        """Return tr ρ² = Π (1 + r²)/2."""
+        return np.asarray(np.prod((1 + np.sum(self.bloch**2, axis=1)) / 2))
+
+    def entropy(self) -> NDArray[np.float64]:
+        """Return the von Neumann entropy -tr ρ ln ρ, in nats."""
+        r = np.clip(np.linalg.norm(self.bloch, axis=1), 0.0, 1.0)
+        p = np.stack([1 + r, 1 - r]) / 2
+        return np.asarray(-np.sum(np.where(p > 0, p * np.log(np.where(p > 0, p, 1.0)), 0.0)))
+
+    def overlap_distribution(self, xi: NDArray[np.int8]) -> NDArray[np.float64]:
+        """Return P(m) of σᶻ measurements for every pattern, shape (n_patterns, n_spins + 1)."""
+        return np.array([self.joint_overlap_distribution(pattern[None]) for pattern in xi])
+
+    def joint_overlap_distribution(self, xi: NDArray[np.int8]) -> NDArray[np.float64]:
+        """Return P(m₁, m₂, ...) of all patterns at once, shape (n_spins + 1,) * n_patterns."""
+        n_patterns, n_spins = xi.shape
+        P = np.zeros((n_spins + 1,) * n_patterns)
+        P[(0,) * n_patterns] = 1.0
+        for column, z in zip(xi.T, self.bloch[:, 2], strict=True):
+            # a spin up agrees with the patterns that have +1 there, a spin down with the others;
+            # nothing wraps around, because no count has reached n_spins before the last spin
+            P = sum(
+                weight * np.roll(P, tuple(column == sign), tuple(range(n_patterns)))
+                for sign, weight in ((1, (1 + z) / 2), (-1, (1 - z) / 2))
+            )
+        return P
+
+    def photon_distributions(self, levels: Sequence[int]) -> NDArray[np.float64]:
+        """Return the Poisson distributions of the coherent states, shape (n_modes, n_levels)."""
+        n = np.arange(max(levels))
+        mean = np.abs(self.alpha[:, None]) ** 2
+        return np.asarray(np.exp(xlogy(n, mean) - mean - gammaln(n + 1)))
+
+    def to_arrays(self) -> dict[str, NDArray[Any]]:
+        """Return the arrays that define the state."""
+        return {"bloch": self.bloch, "alpha": self.alpha}
+
+    @classmethod
+    def from_arrays(cls, arrays: dict[str, NDArray[Any]]) -> ProductState:
+        """Rebuild the state from `to_arrays`."""
+        return cls(**arrays)
+
+
+def product_state(
+    model: Model,
+    *,
+    bloch: ArrayLike | None = None,
+    spins: ArrayLike | None = None,
+    alpha: ArrayLike = 0.0,
+) -> ProductState:
+    """Product state with any Bloch vectors, or with spins along z; modes in coherent states.
+
+    Parameters
+    ----------
+    model : Model
+        The system.
+    bloch : array_like, shape (n_spins, 3)
+        Bloch vectors, of length at most 1; one of shape (3,) serves all spins.
+    spins : array_like, shape (n_spins,)
+        Instead of `bloch`: a configuration of +1 and -1, such as a corrupted pattern.
+    alpha : array_like, shape (n_modes,)
+        Coherent amplitudes (complex); one number serves all modes.
+
+    Returns
+    -------
+    ProductState
+
+    Raises
+    ------
+    ValueError
+        If a Bloch vector is longer than 1, or a coherent state does not fit into `fock_dim` levels.
+
+    Examples
+    --------
+    >>> import tnhop as th
+    >>> model = th.Model(th.spins(2), th.sigma("x")(0))
+    >>> th.product_state(model, bloch=[0.6, 0.0, 0.8]).bloch.shape
+    (2, 3)
+    """
+    if not isinstance(model, Model):
+        raise wrong_type("model", "be a Model", model)
+    if (bloch is None) == (spins is None) and model.n_spins:
+        raise fail("bloch", "be given exactly if `spins` is not",
+                   "neither is given" if bloch is None else "both are given")  # fmt: skip
+    if spins is not None:
+        z = signs(spins, "spins", (model.n_spins,)).astype(float)
+        r = np.stack([0 * z, 0 * z, z], axis=1)
+    else:
+        r = real_array(np.zeros((0, 3)) if bloch is None else bloch, "bloch")
+        r = np.tile(r, (model.n_spins, 1)) if r.shape == (3,) else r
+        if r.shape != (model.n_spins, 3):
+            raise fail("bloch", f"have shape ({model.n_spins}, 3)", f"has shape {r.shape}")
+    length = np.linalg.norm(r, axis=1)
+    if length.size and length.max() > 1 + 1e-12:
+        k = int(np.argmax(length))
+        raise fail("bloch", "have vectors of length at most 1", f"|bloch[{k}]| = {length[k]:.6g}")
+    return ProductState(r, _amplitudes(model, alpha))
+
+
+def _amplitudes(model: Model, alpha: ArrayLike) -> NDArray[np.complex128]:
+    array = complex_array(alpha, "alpha")
+    if array.ndim and array.shape != (model.n_modes,):
+        raise fail("alpha", f"have shape ({model.n_modes},)", f"has shape {array.shape}")
+    _check_range(array)
+    values = np.broadcast_to(array, (model.n_modes,)).astype(complex)
+    for k, site in enumerate(model.modes):
+        tail = coherent_tail(values[k], model.sites[site].dim)
+        if tail > 1e-3:
+            found = f"alpha[{k}] = {values[k]:.3g} leaves a weight of {tail:.1e} above"
+            raise fail("alpha", f"fit into the {model.sites[site].dim} levels of mode {k}", found,
+                       "Increase `fock_dim`.")  # fmt: skip
+    return values
+
+
+def _check_range(alpha: NDArray[Any]) -> None:
+    """Refuse amplitudes whose square is no number."""
+    if np.abs(alpha).max(initial=0.0) > _BRIGHTEST:
+        found = f"it reaches {np.abs(alpha).max():.3g}"
+        raise fail("alpha", f"be at most {_BRIGHTEST:g} in size", found)
+
+
+def coherent_tail(alpha: complex, dim: int) -> float:
+    """Return the weight of a coherent state above `dim` levels: its photon number is Poissonian."""
+    return float(gammainc(dim, abs(alpha) ** 2))
+
+
+def check_dims(state: Any, dims: Any) -> tuple[int, ...]:
+    """Check the dimensions of all sites of a product state: 2 for every spin, then the modes."""
+    if not isinstance(state, ProductState):
+        raise wrong_type("state", "be a ProductState", state)
+    found, (n_spins, n_modes) = integers(dims, "dims", minimum=2), state.size()
+    if len(found) != n_spins + n_modes or set(found[:n_spins]) - {2}:
+        spec = f"begin with {n_spins} times 2 and go on with {n_modes} modes"
+        raise fail("dims", spec, f"it is {shown(found)}")
+    return tuple(found)
+
+
+def coherent_ket(alpha: complex, dim: int) -> NDArray[np.complex128]:
+    """Return the normalised truncation of a coherent state."""
+    n = np.arange(1, dim)
+    ket = np.concatenate([[1.0], np.cumprod(alpha / np.sqrt(n))]).astype(complex)
+    return ket / np.linalg.norm(ket)
+
+
+def pattern_state(
+    model: Model, *, pattern: int = 0, overlap: float = 1.0, alpha: ArrayLike = 0.0
+) -> ProductState:
+    """Product state near a stored pattern: ⟨σᶻ_k⟩ = overlap · ξ_k, modes in coherent states.
+
+    Parameters
+    ----------
+    model : Model
+        A model with patterns.
+    pattern : int
+        Index of the pattern.
+    overlap : float
+        Overlap with it, between -1 and 1; below 1 the spins are mixed, not flipped.
+    alpha : array_like, shape (n_modes,)
+        Coherent amplitudes (complex); one number serves all modes.
+
+    Returns
+    -------
+    ProductState
+
+    Examples
+    --------
+    >>> import tnhop as th
+    >>> model = th.open_hopfield([[1, -1, 1]], beta=2.0)
+    >>> th.pattern_state(model, overlap=0.5).bloch[:, 2].tolist()
+    [0.5, -0.5, 0.5]
+    """
+    if not isinstance(model, Model):
+        raise wrong_type("model", "be a Model", model)
+    if model.patterns is None:
+        raise fail("model", "have patterns", "it has none", "Use `th.product_state`.")
+    pattern = integer(pattern, "pattern", minimum=0, maximum=len(model.patterns) - 1)
+    overlap = real(overlap, "overlap", minimum=-1.0, maximum=1.0)
+    z = overlap * model.patterns[pattern]
+    return product_state(model, bloch=np.stack([0 * z, 0 * z, z], axis=1), alpha=alpha)

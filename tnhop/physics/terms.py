@@ -1,0 +1,435 @@
+"""Symbolic terms: the language in which a Model is written.
+
+Nothing here holds a matrix or knows a basis: a `Term` is a number times named local operators.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from numbers import Number
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from tnhop.physics.operators import PAULI_COMPONENTS, adjoint_name, kind_of, multiply_names
+from tnhop.physics.rates import Rate, as_amplitude
+from tnhop.support.checks import fail, integer, members, one_of, real_array, shown, wrong_type
+from tnhop.support.codec import digest, register
+
+__all__ = [
+    "FieldJump",
+    "Jump",
+    "Operator",
+    "Term",
+    "create",
+    "destroy",
+    "identity",
+    "number",
+    "sigma",
+]
+
+Factors = tuple[tuple[int, str], ...]
+
+
+@register
+@dataclass(frozen=True)
+class Term:
+    r"""A number times a product of local operators, :math:`c \prod_s A_s`.
+
+    Parameters
+    ----------
+    coefficient : complex
+        The number c.
+    factors : mapping or iterable of (int, str)
+        Site and operator name, ``{0: "z", 3: "x"}``. Factors on one site multiply in the order
+        given; sites commute and are sorted.
+
+    Examples
+    --------
+    >>> Term(2.0, {3: "x", 0: "z"})
+    Term(coefficient=2.0, factors=((0, 'z'), (3, 'x')))
+    >>> Term(1.0, [(0, "x"), (0, "y")])
+    Term(coefficient=1j, factors=((0, 'z'),))
+    """
+
+    coefficient: complex
+    factors: Factors = ()
+
+    def __post_init__(self) -> None:
+        value = _number(self.coefficient, "coefficient")
+        local: dict[int, str] = {}
+        for site, name in _pairs(self.factors):
+            integer(site, "site", minimum=0)
+            kind = kind_of(name)
+            if site in local and kind_of(local[site]) != kind:
+                found = f"'{local[site]}' and '{name}' meet on site {site}"
+                raise fail("factors", "act on one kind of site", found)
+            phase, local[site] = multiply_names(local[site], name) if site in local else (1.0, name)
+            value *= phase
+        factors = tuple(sorted((int(s), name) for s, name in local.items() if name != "I"))
+        object.__setattr__(self, "factors", factors)
+        object.__setattr__(self, "coefficient", value.real if value.imag == 0 else value)
+
+    @property
+    def sites(self) -> tuple[int, ...]:
+        """Sites on which the term acts."""
+        return tuple(site for site, _ in self.factors)
+
+    def dag(self) -> Term:
+        """Return the Hermitian conjugate."""
+        factors = tuple((site, adjoint_name(name)) for site, name in self.factors)
+        return Term(np.conj(self.coefficient).item() if np.iscomplexobj(self.coefficient)
+                    else self.coefficient, factors)  # fmt: skip
+
+    def __mul__(self, other: Term) -> Term:
+        """Return the product, this term standing left."""
+        if not isinstance(other, Term):
+            raise wrong_type("other", "be a Term", other, "Sums and multiples are Operators.")
+        return Term(self.coefficient * other.coefficient, self.factors + other.factors)
+
+
+@register
+@dataclass(frozen=True)
+class Operator:
+    """An immutable sum of terms; like terms are merged and zeros dropped.
+
+    Supports ``+``, ``-``, ``*`` (with operators and numbers) and `dag`.
+
+    Parameters
+    ----------
+    terms : iterable of Term
+        The summands.
+
+    Examples
+    --------
+    >>> sigma("x")(0) * sigma("y")(0) == 1j * sigma("z")(0)
+    True
+    >>> (sigma("z")(0) * sigma("z")(3)).sites
+    (0, 3)
+    """
+
+    # NumPy leaves products and sums with its numbers and arrays to this class
+    __array_ufunc__: ClassVar[None] = None
+
+    terms: tuple[Term, ...] = ()
+
+    def __post_init__(self) -> None:
+        total: dict[Factors, complex] = {}
+        for term in members(self.terms, "terms", "be an iterable of Term", Term):
+            total[term.factors] = total.get(term.factors, 0.0) + term.coefficient
+        merged = (Term(value, factors) for factors, value in sorted(total.items()) if value != 0)
+        object.__setattr__(self, "terms", tuple(merged))
+
+    @classmethod
+    def sum(cls, operators: Iterable[Operator]) -> Operator:
+        """Add many operators at once, in linear time."""
+        operators = members(operators, "operators", "be an iterable of Operator", Operator)
+        return cls(tuple(term for operator in operators for term in operator.terms))
+
+    @property
+    def sites(self) -> tuple[int, ...]:
+        """Sites on which the operator acts, sorted."""
+        return tuple(sorted({site for term in self.terms for site in term.sites}))
+
+    def dag(self) -> Operator:
+        """Return the Hermitian conjugate."""
+        return Operator(tuple(term.dag() for term in self.terms))
+
+    def __iter__(self) -> Iterator[Term]:
+        """Iterate over the terms."""
+        return iter(self.terms)
+
+    def __add__(self, other: Operator | complex) -> Operator:
+        """Return the sum; a number stands for that multiple of the identity."""
+        return Operator(self.terms + as_operator(other).terms)
+
+    def __mul__(self, other: Operator | complex) -> Operator:
+        """Return the product."""
+        right = as_operator(other)
+        return Operator(tuple(a * b for a in self.terms for b in right.terms))
+
+    def __rmul__(self, other: complex) -> Operator:
+        """Return a multiple."""
+        return as_operator(other) * self
+
+    def __radd__(self, other: complex) -> Operator:
+        """Return the sum with a number; ``sum(...)`` starts from 0."""
+        return as_operator(other) + self
+
+    def __neg__(self) -> Operator:
+        """Return minus the operator."""
+        return self * -1
+
+    def __sub__(self, other: Operator | complex) -> Operator:
+        """Return the difference."""
+        return self + -as_operator(other)
+
+    def __rsub__(self, other: complex) -> Operator:
+        """Return the difference from a number."""
+        return as_operator(other) - self
+
+    def __truediv__(self, other: complex) -> Operator:
+        """Return the operator divided by a number."""
+        number = _number(other, "other")
+        if not abs(number) > 1e-308:
+            raise fail("other", "be a number that divides", f"it is {other}")
+        return self * (1 / number)
+
+
+def _number(value: Any, name: str) -> complex:
+    """Accept a finite number."""
+    if isinstance(value, bool) or not isinstance(value, Number):
+        raise wrong_type(name, "be a number", value)
+    try:
+        number = complex(value)  # type: ignore[call-overload]
+    except (OverflowError, TypeError):  # beyond the range of numbers, or of another kind
+        raise fail(name, "be a finite number", f"it is {shown(value)}") from None
+    if not np.isfinite(number):
+        raise fail(name, "be finite", f"it is {value}")
+    return number
+
+
+def _pairs(factors: Any) -> list[tuple[Any, Any]]:
+    """Accept a mapping, or pairs, of sites and names."""
+    condition = "be a mapping or pairs of sites and names"
+    found = []
+    items = factors.items() if isinstance(factors, Mapping) else factors
+    for pair in members(items, "factors", condition, object):
+        if not isinstance(pair, tuple | list) or len(pair) != 2 or not isinstance(pair[1], str):
+            raise wrong_type("factors", condition, pair)
+        found.append((pair[0], pair[1]))
+    return found
+
+
+def as_operator(value: Operator | Term | complex) -> Operator:
+    """Accept an Operator, a Term or a number (a multiple of the identity)."""
+    if isinstance(value, Operator):
+        return value
+    if not isinstance(value, Term | Number):
+        raise wrong_type("other", "be an Operator, a Term or a number", value)
+    return Operator((value if isinstance(value, Term) else Term(value),))
+
+
+def pauli_terms(operator: Operator) -> dict[Factors, complex]:
+    """Expand in products of Pauli matrices and mode words, which are independent (names are not).
+
+    Returns factors → coefficient; like terms are merged, those that cancel stay as zeros.
+    """
+    total: dict[Factors, complex] = {}
+    for term in operator.terms:
+        parts: dict[Factors, complex] = {(): term.coefficient}
+        for site, name in term.factors:
+            local = PAULI_COMPONENTS.get(name, {name: 1.0})
+            parts = {
+                (*key, (site, axis)) if axis != "I" else key: a * b
+                for key, a in parts.items()
+                for axis, b in local.items()
+            }
+        for key, value in parts.items():
+            total[key] = total.get(key, 0.0) + value
+    return total
+
+
+class sigma:
+    """Pauli and ladder operators of spins, ``sigma("z")(site)``.
+
+    Parameters
+    ----------
+    name : str
+        One of ``x y z + - up down`` (``up`` = (1 + σᶻ)/2).
+
+    Examples
+    --------
+    >>> sigma("z")(0) * sigma("z")(3)
+    Operator(terms=(Term(coefficient=1.0, factors=((0, 'z'), (3, 'z'))),))
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = one_of(name, "name", ["x", "y", "z", "+", "-", "up", "down"])
+
+    def __call__(self, site: int) -> Operator:
+        """Return the operator on a site."""
+        return Operator((Term(1.0, ((site, self.name),)),))
+
+
+def identity() -> Operator:
+    """Return the identity."""
+    return Operator((Term(1.0),))
+
+
+def destroy(site: int) -> Operator:
+    """Annihilation operator a of the mode at a site.
+
+    Parameters
+    ----------
+    site : int
+        Position of the mode among the sites of the Model (spins come first).
+    """
+    return Operator((Term(1.0, ((site, "a"),)),))
+
+
+def create(site: int) -> Operator:
+    """Creation operator a† of the mode at a site.
+
+    Parameters
+    ----------
+    site : int
+        Position of the mode among the sites of the Model (spins come first).
+    """
+    return Operator((Term(1.0, ((site, "adag"),)),))
+
+
+def number(site: int) -> Operator:
+    """Number operator a†a of the mode at a site.
+
+    Parameters
+    ----------
+    site : int
+        Position of the mode among the sites of the Model (spins come first).
+    """
+    return Operator((Term(1.0, ((site, "n"),)),))
+
+
+@register
+@dataclass(frozen=True)
+class Jump:
+    r"""A jump operator L of :math:`D[L]\rho = L\rho L^\dagger - \frac12\{L^\dagger L, \rho\}`.
+
+    Parameters
+    ----------
+    operator : Operator
+        Any sum of terms, with the square root of the rate inside; collective jumps are sums.
+
+    Examples
+    --------
+    >>> Jump(0.5**0.5 * sigma("-")(0)).operator.sites
+    (0,)
+    """
+
+    operator: Operator
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.operator, Operator | Term):
+            raise wrong_type("operator", "be an Operator", self.operator)
+        operator = as_operator(self.operator)
+        if not operator.terms:
+            raise fail("operator", "have at least one term", "it is zero")
+        object.__setattr__(self, "operator", operator)
+
+    @property
+    def sites(self) -> tuple[int, ...]:
+        """Sites on which the jump acts."""
+        return self.operator.sites
+
+
+@register
+@dataclass(frozen=True, eq=False)
+class FieldJump:
+    r"""A jump on one site whose amplitude depends on the other spins.
+
+    .. math::
+        L = \sum_{\mathtt{op}} \mathtt{amplitudes}[\mathtt{op}](h)\; \mathtt{op}_k, \qquad
+        h = \sum_{j \ne k} \mathtt{fields}_j\, \sigma^z_j .
+
+    Parameters
+    ----------
+    site : int
+        The spin k that is changed.
+    amplitudes : mapping of str to Rate or callable
+        Amplitude of each local operator, a function of the field (of all fields, if several); a
+        callable is fitted once by `ChebyshevRate` on the fields that can occur.
+    fields : array_like, shape (n_sites,) or (n_fields, n_sites)
+        Weights of the σᶻ of the other sites; zero on `site` and on modes.
+    self_field : float or tuple of float
+        Weight with which the spin itself enters its field in the thermodynamic limit, per field;
+        used by mean field alone.
+
+    Raises
+    ------
+    ValueError
+        If a weight on `site` is not zero or an amplitude takes another number of fields.
+
+    Examples
+    --------
+    >>> from tnhop.rates import GlauberRate, SqrtRate
+    >>> up = FieldJump(0, {"+": SqrtRate(GlauberRate(2.0, +1))}, [0.0, 0.5, -0.5])
+    >>> up.sites
+    (0, 1, 2)
+    """
+
+    site: int
+    amplitudes: tuple[tuple[str, Rate], ...]
+    fields: NDArray[np.float64]
+    self_field: tuple[float, ...] = ()
+
+    def __init__(
+        self,
+        site: int,
+        amplitudes: Mapping[str, Any] | tuple[tuple[str, Any], ...],
+        fields: ArrayLike,
+        self_field: float | tuple[float, ...] = 0.0,
+    ) -> None:
+        site = integer(site, "site", minimum=0)
+        weights = np.atleast_2d(real_array(fields, "fields"))
+        with np.errstate(over="ignore"):
+            if not np.isfinite(np.abs(weights).sum()):
+                raise fail("fields", "have entries with a finite sum", "they overflow")
+        if weights.ndim != 2 or not weights.size or not site < weights.shape[1]:
+            spec = "have shape (n_sites,) or (n_fields, n_sites) with n_sites > site"
+            raise fail("fields", spec, f"has shape {np.shape(fields)} and site = {site}")
+        if weights[:, site].any():
+            found = f"its weight on site {site} itself is {weights[:, site].max():g}"
+            raise fail("fields", "sum over the other spins", found, "Use `self_field` for J_kk.")
+        weights.setflags(write=False)
+        own = self._own_fields(self_field, len(weights))
+        # the largest field that any method can ask for, with the self term of mean field
+        bound = float((np.abs(weights).sum(axis=1) + np.abs(own)).max())
+        pairs = []
+        for name, value in _amplitudes(amplitudes):
+            if kind_of(name) != "spin":
+                raise fail("amplitudes", "belong to spin operators", f"one belongs to '{name}'")
+            rate = as_amplitude(value, bound, f"amplitudes['{name}']", len(weights))
+            if rate.n_fields not in (0, len(weights)):
+                found = f"amplitudes['{name}'] takes {rate.n_fields} of {len(weights)} fields"
+                raise fail("amplitudes", "take one argument per field", found)
+            pairs.append((name, rate))
+        if not pairs:
+            raise fail("amplitudes", "name at least one operator", "it is empty")
+        object.__setattr__(self, "site", site)
+        object.__setattr__(self, "amplitudes", tuple(pairs))
+        object.__setattr__(self, "fields", weights)
+        object.__setattr__(self, "self_field", tuple(map(float, own)))
+
+    @staticmethod
+    def _own_fields(self_field: ArrayLike, n_fields: int) -> NDArray[np.float64]:
+        own = np.atleast_1d(real_array(self_field, "self_field"))
+        own = np.broadcast_to(own, (n_fields,)) if own.shape == (1,) else own
+        if own.shape != (n_fields,):
+            raise fail("self_field", "give one number per field", f"has shape {own.shape}")
+        return own
+
+    @property
+    def sites(self) -> tuple[int, ...]:
+        """Sites on which the jump acts: its own and those that enter the fields."""
+        others = np.flatnonzero(self.fields.any(axis=0))
+        return tuple(sorted({self.site, *map(int, others)}))
+
+    def __eq__(self, other: object) -> bool:
+        """Compare by content."""
+        return isinstance(other, FieldJump) and digest(self) == digest(other)
+
+    def __hash__(self) -> int:
+        """Hash by content."""
+        return hash((self.site, self.amplitudes, self.fields.tobytes(), self.self_field))
+
+
+def _amplitudes(amplitudes: Any) -> list[tuple[str, Any]]:
+    """Accept a mapping, or pairs, of names and amplitudes."""
+    condition = "be a mapping from names of operators to amplitudes"
+    items = amplitudes.items() if isinstance(amplitudes, Mapping) else amplitudes
+    pairs = members(items, "amplitudes", condition, tuple | list)
+    if any(len(pair) != 2 or not isinstance(pair[0], str) for pair in pairs):
+        raise wrong_type("amplitudes", condition, amplitudes)
+    return [*dict(pairs).items()]

@@ -1,0 +1,1 @@
+"""Density matrices as chains of real tensors: TDVP and TEBD."""

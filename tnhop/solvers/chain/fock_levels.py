@@ -1,0 +1,79 @@
+"""The same state in other coordinates: with more or fewer Fock levels, with other weights."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tnhop.solvers.chain.network.mps import MPSState
+from tnhop.support.arrays import Real
+
+Levels = tuple[int, ...]
+
+_FEWEST = 6
+_GROWTH = 1.3
+_ROOM = 0.75  # levels are given back if this share of them is enough
+
+
+def wanted_levels(
+    populations: Sequence[Real], levels: Levels, most: Levels, tolerance: float
+) -> Levels:
+    """Return how many levels the modes should have.
+
+    More, if the two highest ones hold more than the tolerance; fewer, if far fewer would hold less
+    than a tenth of it.
+
+    Parameters
+    ----------
+    populations : sequence of ndarray, shape (n_levels,)
+        Of every mode.
+    levels, most : tuple of int
+        Levels at present, and at most.
+    tolerance : float
+        Accepted population of the two highest levels.
+    """
+    wanted = []
+    for P, now, cap in zip(populations, levels, most, strict=True):
+        if np.abs(P[now - 2 : now]).sum() > tolerance:
+            wanted.append(min(cap, math.ceil(_GROWTH * now)))
+            continue
+        above = np.append(np.cumsum(np.abs(P[:now])[::-1])[::-1], 0.0)  # from every level on
+        needed = 2 + int(np.argmax(above < tolerance / 10))
+        fewer = min(cap, max(_FEWEST, math.ceil(_GROWTH * needed)))
+        wanted.append(fewer if fewer <= _ROOM * now else now)
+    return tuple(wanted)
+
+
+def resized(A: Real, dim: int, new: int) -> Real:
+    """Return a tensor (left, dim², right) of a mode with another number of levels."""
+    if dim == new:
+        return A
+    low, high = sorted((dim, new))
+    inside = _coordinates(low, high)
+    if new < dim:
+        return np.ascontiguousarray(A[:, inside])
+    larger = np.zeros((A.shape[0], new**2, A.shape[2]), dtype=A.dtype)
+    larger[:, inside] = A
+    return larger
+
+
+def _coordinates(dim: int, larger: int) -> NDArray[np.intp]:
+    """Where the coordinates of `mode_basis` of few levels are among those of more levels."""
+    place = np.zeros((larger, larger), dtype=np.intp)
+    place[np.triu_indices(larger, 1)] = larger + 2 * np.arange(larger * (larger - 1) // 2)
+    pairs = place[np.triu_indices(dim, 1)]
+    return np.concatenate([np.arange(dim), np.stack([pairs, pairs + 1], axis=1).ravel()])
+
+
+def reweighted(state: MPSState, epsilon: float) -> MPSState:
+    """Return the same density matrix in coordinates of another weight."""
+    scale = epsilon / state.epsilon
+    weights = np.array([1.0, scale, scale, scale])[:, None]
+    tensors = tuple(
+        A * weights if site < state.n_spins else A
+        for A, site in zip(state.tensors, state.order, strict=True)
+    )
+    return MPSState(tensors, state.order, state.dims, state.n_spins, epsilon)

@@ -1,0 +1,1 @@
+"""Chains: states, generators, gates, and the order of their sites."""

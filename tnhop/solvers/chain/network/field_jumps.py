@@ -1,0 +1,208 @@
+"""The part of an MPO that field jumps make, and its errors on test configurations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tnhop.physics.operators import SPIN_OPERATORS, LocalBasis, spin_basis
+from tnhop.solvers.chain.network.field_interpolation import TYPES, FieldTable, Nodes, nested_nodes
+from tnhop.support.arrays import Complex, Real
+
+_SAFETY = 0.45  # first guess of the tolerance of one cut of a short chain
+_SHORT, _GROWTH = 40, 0.5  # errors of many cuts add up: from so many sites on, with this power
+_ATTEMPTS = 8
+_FAR = 4.0  # more than the sum over the cuts explains
+_FINEST = 40  # fields to be compared at
+_RANDOM_TESTS = 48
+_ROUNDING = 1e-13
+_COHERENT = 0.4  # weight of coherences in the typical error, see studies/validation/calibration
+
+
+@dataclass(frozen=True, eq=False)
+class FieldChain:
+    """Interpolated field jumps: nodes from the left and from the right of every cut.
+
+    Attributes
+    ----------
+    table : FieldTable
+        The jumps.
+    left, right : list of Nodes
+        By cut 0 ... n_sites: the sites before it, and those behind it.
+    max_error, typical_error, rate_error, smallest_rate : float
+        As in `LindbladMPO`.
+    """
+
+    table: FieldTable
+    left: list[Nodes]
+    right: list[Nodes]
+    max_error: float
+    typical_error: float
+    rate_error: float
+    smallest_rate: float
+
+    def local(self, n: int) -> Iterator[tuple[Complex, Complex]]:
+        """Yield weights between left and right nodes, and the superoperators that they multiply."""
+        if n in self.table.sites:
+            left, right = self.left[n], self.right[n + 1]
+            fields = _Sums(left, right)
+            for f, S, _ in self.table.functions(n, fields.ket, fields.bra):
+                yield left.mirrored @ f @ right.mirrored.T, S
+
+
+class _Sums:
+    """Fields of all pairs of a left and a right node, mirror images included."""
+
+    def __init__(self, left: Nodes, right: Nodes) -> None:
+        a, b = np.concatenate([left.ket, left.bra]), np.concatenate([right.ket, right.bra])
+        c, d = np.concatenate([left.bra, left.ket]), np.concatenate([right.bra, right.ket])
+        self._pairs = (a, b), (c, d)
+
+    def ket(self, row: int) -> Real:
+        (a, b), _ = self._pairs
+        return np.asarray(a[:, None, row] + b[None, :, row])
+
+    def bra(self, row: int) -> Real:
+        _, (c, d) = self._pairs
+        return np.asarray(c[:, None, row] + d[None, :, row])
+
+
+def field_chain(
+    table: FieldTable, tolerance: float, rate_tolerance: float, safety: float = _SAFETY
+) -> FieldChain:
+    """Interpolate field jumps so that all test configurations meet the tolerances.
+
+    The tolerance of one cut is lowered until the errors measured on whole configurations are small
+    enough, because several cuts add up. Errors far above it arise between the fields of the other
+    side at which the pivots compare: then these are made denser.
+    """
+    tests = test_configurations(table)
+    safety *= min(1.0, (_SHORT / table.weights.shape[1]) ** _GROWTH)
+    asked, asked_rate = safety * tolerance, safety * rate_tolerance
+    mirror = table.mirror()
+    best, lowest = None, np.inf
+    for _ in range(_ATTEMPTS):
+        left = nested_nodes(table, asked, asked_rate)
+        if mirror is None:
+            right = nested_nodes(table.reversed(), asked, asked_rate)[::-1]
+        else:
+            right = [
+                replace(nodes, ket=nodes.ket[:, mirror], bra=nodes.bra[:, mirror])
+                for nodes in reversed(left)
+            ]
+        chain = _measured(table, left, right, tests)
+        excess = chain.max_error / tolerance
+        excess_rate = chain.rate_error / rate_tolerance
+        if chain.smallest_rate < -_ROUNDING:
+            excess_rate = max(excess_rate, 2.0)
+        score = max(excess, excess_rate)
+        if score < lowest:
+            best, lowest = chain, score
+        if excess <= 1 and excess_rate <= 1:
+            return chain
+        if score > _FAR and table.grid < _FINEST:
+            table = table.finer()
+            continue
+        asked *= min(1.0, 0.8 / excess)
+        asked_rate *= min(1.0, 0.8 / excess_rate)
+    assert best is not None
+    return best
+
+
+def test_configurations(table: FieldTable) -> NDArray[np.intp]:
+    """Return configurations of ket and bra as local types, shape (n_tests, n_sites).
+
+    Aligned with the extreme fields, their cats and domain walls, and random ones around them.
+    """
+    rng = np.random.default_rng(1)
+    n_sites = table.weights.shape[1]
+    axes = np.array([*table.axes, rng.choice([-1, 1], n_sites)])
+    half = np.where(np.arange(n_sites) < n_sites // 2, 1, -1)
+    aligned = np.concatenate([axes, -axes, axes * half, -axes * half])
+    noise = np.where(
+        rng.random((_RANDOM_TESTS, n_sites)) < np.linspace(0, 0.5, _RANDOM_TESTS)[:, None], -1, 1
+    )
+    kets = np.concatenate([aligned, axes[rng.integers(0, len(axes), _RANDOM_TESTS)] * noise])
+    few = np.where(rng.random(kets.shape) < 2 / n_sites, -1, 1)
+    pairs = [
+        (kets, kets),
+        (kets, -kets),
+        (kets, kets * few),
+        (kets, kets[rng.permutation(len(kets))]),
+    ]
+    ket, bra = (np.concatenate([pair[k] for pair in pairs]) for k in (0, 1))
+    kind = np.zeros((3, 3), dtype=np.intp)
+    kind[TYPES[:, 0], TYPES[:, 1]] = np.arange(4)  # -1 counts from the end
+    return np.asarray(kind[ket, bra])
+
+
+def _measured(
+    table: FieldTable, left: list[Nodes], right: list[Nodes], tests: NDArray[np.intp]
+) -> FieldChain:
+    n_sites = tests.shape[1]
+    one = np.ones((len(tests), 1), dtype=complex)
+    behind = [one]
+    for n in reversed(range(1, n_sites)):
+        behind.append(right[n].weights(behind[-1], tests[:, n]))
+    ket = TYPES[tests][:, :, 0] @ table.weights.T
+    bra = TYPES[tests][:, :, 1] @ table.weights.T
+    population = (TYPES[tests][:, :, 0] == TYPES[tests][:, :, 1]).all(axis=1)
+    chain = FieldChain(table, left, right, 0.0, 0.0, 0.0, np.inf)
+    largest, relative, smallest = 0.0, 0.0, np.inf
+    squares = list[tuple[float, float]]()  # of populations, of all
+    before = one
+    for n in range(n_sites):
+        if n:
+            before = left[n].weights(before, tests[:, n - 1])
+        after = behind[n_sites - 1 - n]
+        if n not in table.sites:
+            continue
+        exact = table.functions(n, lambda row: ket[:, row], lambda row: bra[:, row])
+        for (weights, _), (f, _, is_rate) in zip(chain.local(n), exact, strict=True):
+            found = np.einsum("kn,nm,km->k", before, weights, after, optimize=True)
+            largest = max(largest, float(np.abs(found - f).max()))
+            square = np.abs(found - f) ** 2
+            squares.append((float(np.mean(square[population])), float(np.mean(square))))
+            if is_rate:
+                rate, true = found[population].real, f[population].real
+                smallest = min(smallest, float(rate.min()))
+                some = true > 1e-14
+                relative = max(relative, float(np.abs(rate[some] / true[some] - 1).max(initial=0)))
+    own, every = np.sqrt(np.mean(squares, axis=0))
+    typical = float(max(own, _COHERENT * every))
+    return FieldChain(table, left, right, largest, typical, relative, smallest)
+
+
+def field_cores(
+    chain: FieldChain, bases: Sequence[LocalBasis]
+) -> Iterator[tuple[Real, Real, Real]]:
+    """Yield by position: before → before, before → after, after → after; Eq. (59).
+
+    Each of shape (n_left, n, n, n_right); state 0 of either side is the identity. A mode enters no
+    field: of shape (n_left, 1, 1, n_right), times the identity.
+    """
+    for n, basis in enumerate(bases):
+        if not chain.table.spins[n]:
+            left, right = chain.left[n].size, chain.right[n].size
+            none = np.zeros((left, 1, 1, right))
+            yield np.eye(left)[:, None, None], none, np.eye(right)[:, None, None]
+            continue
+        types = _type_superoperators(basis)
+        forward = np.einsum("ltr,tab->labr", chain.left[n + 1].transfer, types)
+        backward = np.einsum("rtl,tab->labr", chain.right[n].transfer, types)
+        flips = np.zeros((chain.left[n].size, 4, 4, chain.right[n + 1].size))
+        weight = np.einsum("aij,aji->a", basis.duals, spin_basis().matrices).real  # 1, ε, ε, ε
+        for weights, S in chain.local(n):
+            flips += np.einsum("lr,ab->labr", weights, S * weight[:, None] / weight).real
+        yield forward, flips, backward
+
+
+def _type_superoperators(basis: LocalBasis) -> Real:
+    """P↑, P↓, E and R of Eq. (58) on the coordinates of a spin."""
+    up, down = SPIN_OPERATORS["up"], SPIN_OPERATORS["down"]
+    mixed, other = basis.superoperator(up, down), basis.superoperator(down, up)
+    same = [basis.superoperator(up, up), basis.superoperator(down, down)]
+    return np.array([*same, mixed + other, 1j * (mixed - other)]).real

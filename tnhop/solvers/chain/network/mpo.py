@@ -1,0 +1,376 @@
+"""Lindbladians as matrix-product operators in a real Hermitian basis.
+
+Two parts share the bonds: terms and ordinary jumps with their exact bond (`_strings`), and
+field jumps, whose functions of the fields are interpolated (`_skeleton`).
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+from tnhop.physics.model import Model
+from tnhop.physics.operators import LocalBasis
+from tnhop.physics.problem import TruncationWarning
+from tnhop.solvers.chain.network.field_interpolation import FieldTable, field_table, rank_estimate
+from tnhop.solvers.chain.network.field_jumps import field_chain, field_cores
+from tnhop.solvers.chain.network.ordering import ordering_cost, site_order
+from tnhop.solvers.chain.network.term_strings import (
+    LocalFamily,
+    minimal_chain,
+    real_strings,
+    site_bases,
+)
+from tnhop.support.arrays import Real
+from tnhop.support.checks import fail, integer, real, wrong_type
+
+__all__ = [
+    "LindbladMPO",
+    "ModeCore",
+    "lindblad_mpo",
+    "ordering_cost",
+    "predicted_bond",
+    "site_order",
+]
+
+
+_CUTS = 2.5  # about how often the error of one cut the errors of whole configurations are
+
+# decompositions of matrices of some hundred rows: more threads only wait for each other
+_one_thread = threadpool_limits.wrap(limits=1, user_api="blas")
+
+
+@dataclass(frozen=True, eq=False)
+class ModeCore:
+    """A core W = Σ_k weights[:, k, :] M_k of a site with many coordinates.
+
+    Attributes
+    ----------
+    weights : ndarray, shape (n_left, n_matrices, n_right)
+        Weights of the superoperators between the states of the two bonds.
+    matrices : tuple of csr_array, shape (n, n)
+        Sparse superoperators, from incoming to outgoing coordinates.
+    """
+
+    weights: Real
+    matrices: tuple[sp.csr_array, ...]
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """Shape of the dense core: left bond, outgoing, incoming coordinate, right bond."""
+        n_left, _, n_right = self.weights.shape
+        return (n_left, *self.matrices[0].shape, n_right)
+
+    def __getitem__(self, states: Any) -> ModeCore:
+        """Select states of the outer bonds, as of an array."""
+        return ModeCore(self.weights[states], self.matrices)
+
+    def mirrored(self) -> ModeCore:
+        """Return the core of the chain read from its other end."""
+        return ModeCore(self.weights.transpose(2, 1, 0), self.matrices)
+
+    def to_matrix(self) -> sp.csr_array:
+        """Return the core as a matrix from (right, incoming) to (left, outgoing)."""
+        pairs = zip(self.weights.transpose(1, 0, 2), self.matrices, strict=True)
+        blocks = [sp.kron(w, M, format="csr") for w, M in pairs if w.any()]
+        return sp.csr_array(sum(blocks[1:], blocks[0]))
+
+    def to_dense(self) -> Real:
+        """Return the dense core, shape (n_left, n, n, n_right)."""
+        n_left, n, _, n_right = self.shape
+        dense = self.to_matrix().toarray().reshape(n_left, n, n_right, n)
+        return np.ascontiguousarray(dense.transpose(0, 1, 3, 2))
+
+
+@dataclass(frozen=True, eq=False)
+class LindbladMPO:
+    """A generator on real coordinates of density matrices, as a chain of cores.
+
+    Attributes
+    ----------
+    factors : tuple of ndarray, shape (n_left, n, n, n_right), or ModeCore
+        By position; axes: left bond, outgoing coordinate, incoming coordinate, right bond.
+        Those of modes are sparse.
+    bases : tuple of LocalBasis
+        Coordinates by position.
+    order : ndarray, shape (n_sites,)
+        Site of the Model at every position.
+    max_error : float
+        Largest error of a rate (a product of two amplitudes) found on test configurations.
+    typical_error : float
+        Root mean square of those errors without coherences.
+    rate_error : float
+        Largest relative error of a population rate found there.
+    smallest_rate : float
+        Smallest population rate found there; inf without field jumps.
+    """
+
+    factors: tuple[Real | ModeCore, ...] = field(repr=False)
+    bases: tuple[LocalBasis, ...] = field(repr=False)
+    order: NDArray[np.intp] = field(repr=False)
+    max_error: float = 0.0
+    typical_error: float = 0.0
+    rate_error: float = 0.0
+    smallest_rate: float = np.inf
+
+    @cached_property
+    def cores(self) -> tuple[Real, ...]:
+        """Dense cores by position, shape (n_left, n, n, n_right)."""
+        return tuple(W.to_dense() if isinstance(W, ModeCore) else W for W in self.factors)
+
+    @property
+    def bond_dims(self) -> tuple[int, ...]:
+        """Bond dimensions of the cuts."""
+        return tuple(core.shape[3] for core in self.factors[:-1])
+
+    @property
+    def filling(self) -> float:
+        """Share of non-zero entries of the cores."""
+        return sum(np.count_nonzero(W) for W in self.cores) / sum(W.size for W in self.cores)
+
+    def trace_defect(self) -> float:
+        """Return the norm of ⟨⟨1|L relative to the mean row of L: how badly it keeps the trace.
+
+        In the norm of the coordinates; zero up to rounding by construction.
+        """
+        units = [basis.trace / np.linalg.norm(basis.trace) for basis in self.bases]
+        pairs = zip(self.cores, units, strict=True)
+        row = _chain_norm([np.tensordot(W, t, (1, 0)) for W, t in pairs])
+        # one root of the dimension per site: no float holds 4^N
+        scaled = [W.reshape(len(W), -1, W.shape[3]) / W.shape[1] ** 0.5 for W in self.cores]
+        return row / _chain_norm(scaled)
+
+    def to_matrix(self) -> Real:
+        """Return the generator as a matrix on all coordinates, for few sites."""
+        result = np.ones((1, 1, 1))
+        for W in self.cores:
+            result = np.einsum("abm,mcdn->acbdn", result, W, optimize=True)
+            a, c, b, d, n = result.shape
+            result = result.reshape(a * c, b * d, n)
+        return np.asarray(result[:, :, 0])
+
+    def to_quimb(self) -> Any:
+        """Return a quimb MatrixProductOperator: upper legs outgoing, lower ones incoming."""
+        import quimb.tensor as qtn
+
+        arrays = [np.transpose(W, (0, 3, 1, 2)) for W in self.cores]
+        if len(arrays) == 1:
+            return qtn.MatrixProductOperator([arrays[0][0, 0]], shape="lrud")
+        arrays[0], arrays[-1] = arrays[0][0], arrays[-1][:, 0]
+        return qtn.MatrixProductOperator(arrays, shape="lrud")
+
+
+def _chain_norm(tensors: Sequence[Real]) -> float:
+    """Norm of a chain of tensors (left, n, right), without squaring it."""
+    R = np.ones((1, 1))
+    for A in tensors:
+        R = np.asarray(np.linalg.qr(np.tensordot(R, A, (1, 0)).reshape(-1, A.shape[2]), mode="r"))
+    return float(np.linalg.norm(R))
+
+
+@_one_thread
+def lindblad_mpo(
+    model: Model,
+    *,
+    epsilon: float = 1.0,
+    ordering: Any = "auto",
+    tolerance: float = 1e-5,
+    rate_tolerance: float = 1e-3,
+    max_bond: int = 1000,
+) -> LindbladMPO:
+    r"""Return the Lindbladian of a Model as a matrix-product operator on real coordinates.
+
+    Hamiltonian and ordinary jumps are exact, with the bond of Eq. (56): 2r + 2 for Ising couplings
+    of rank r. Field jumps are interpolated in the fields, Eqs. (57)-(59) of
+    docs/physics.md; the trace is conserved exactly.
+
+    Parameters
+    ----------
+    model : Model
+        The system.
+    epsilon : float
+        Weight of the non-identity coordinates of spins.
+    ordering : str or array_like, shape (n_sites,)
+        ``"auto"``, ``"natural"`` or the site at every position.
+    tolerance : float
+        Accepted error of a product of amplitudes, in the maximum norm, on whole configurations.
+    rate_tolerance : float
+        Accepted relative error of the rates between populations, which must not be negative.
+    max_bond : int
+        Refuse generators whose predicted bond is larger.
+
+    Returns
+    -------
+    LindbladMPO
+
+    Raises
+    ------
+    ValueError
+        If the predicted bond is larger than `max_bond`.
+
+    Warns
+    -----
+    TruncationWarning
+        If the tolerances are not met.
+
+    Notes
+    -----
+    **Cost**: For field jumps about N D³ operations for the bond D (N = 40, D = 80: 1 s).
+
+    Examples
+    --------
+    >>> import tnhop as th
+    >>> model = th.hebbian_ising(th.random_patterns(n_patterns=2, n_spins=8, rng=1), Omega=0.5)
+    >>> max(lindblad_mpo(model).bond_dims)
+    4
+    """
+    if not isinstance(model, Model):
+        raise wrong_type("model", "be a Model", model)
+    order = site_order(model, ordering)
+    bases = tuple(site_bases(model, order, real(epsilon, "epsilon", above=0.0, maximum=1.0)))
+    _check_tolerances(tolerance, rate_tolerance)
+    integer(max_bond, "max_bond", minimum=1)
+    strings, families = real_strings(model, bases, order)
+    chain_of_terms = minimal_chain(strings, families)
+    kinds = [model.sites[k].kind for k in order]
+    table = field_table(model, order)
+    if table is None or max_bond < 2 + 2 * 4 ** (model.n_sites // 2):  # what no MPO exceeds
+        _refuse_large(_largest_bond(chain_of_terms, table, tolerance, rate_tolerance), max_bond)
+    if table is None:
+        plain = zip(chain_of_terms, families, kinds, strict=True)
+        return LindbladMPO(_ended([_factor(*site) for site in plain]), bases, order)
+    chain = field_chain(table, tolerance, rate_tolerance)
+    missed = chain.max_error > tolerance or chain.rate_error > rate_tolerance
+    if missed or chain.smallest_rate < -1e-13:
+        warnings.warn(
+            f"The generator errs by {chain.max_error:.1e} (`tolerance` = {tolerance:g}), its"
+            f" population rates by {chain.rate_error:.1e} (`rate_tolerance` = {rate_tolerance:g})"
+            f" of their value; the smallest is {chain.smallest_rate:.1e}."
+            " Use smaller tolerances, or larger ones if this is enough.",
+            TruncationWarning,
+            stacklevel=2,
+        )
+    sites = zip(chain_of_terms, families, kinds, field_cores(chain, bases), strict=True)
+    factors = _ended([_joined(weights, *rest) for weights, *rest in sites])
+    errors = chain.max_error, chain.typical_error, chain.rate_error, chain.smallest_rate
+    return LindbladMPO(factors, bases, order, *errors)
+
+
+@_one_thread
+def predicted_bond(
+    model: Model,
+    *,
+    ordering: Any = "auto",
+    tolerance: float = 1e-5,
+    rate_tolerance: float = 1e-3,
+    enough: int | None = None,
+) -> int:
+    """Return about the largest bond that `lindblad_mpo` will need, without building it.
+
+    Parameters
+    ----------
+    model : Model
+        The system.
+    ordering, tolerance, rate_tolerance
+        As in `lindblad_mpo`.
+    enough : int, optional
+        Bond beyond which nobody wants to know: what is then returned may be too small, but is
+        larger than this.
+    """
+    if not isinstance(model, Model):
+        raise wrong_type("model", "be a Model", model)
+    _check_tolerances(tolerance, rate_tolerance)
+    if enough is not None:
+        integer(enough, "enough", minimum=1)
+    order = site_order(model, ordering)
+    terms = minimal_chain(*real_strings(model, site_bases(model, order, 1.0), order))
+    return _largest_bond(terms, field_table(model, order), tolerance, rate_tolerance, enough)
+
+
+def _check_tolerances(tolerance: float, rate_tolerance: float) -> None:
+    real(tolerance, "tolerance", above=0.0, maximum=0.1)
+    real(rate_tolerance, "rate_tolerance", above=0.0)
+
+
+def _largest_bond(
+    terms: Sequence[Real], table: FieldTable | None, tolerance: float, rate_tolerance: float,
+    enough: int | None = None,
+) -> int:  # fmt: skip
+    """Largest bond of terms and field jumps together, the latter estimated at up to five cuts."""
+    bonds = [core.shape[2] for core in terms[:-1]]
+    largest = max(bonds, default=1)
+    if table is None or not bonds:
+        return largest
+    n_sites, asked = len(terms), (tolerance / _CUTS, rate_tolerance / _CUTS)
+    cuts = [min(max(1, k * n_sites // 8), n_sites - 1) for k in (4, 3, 5, 2, 6)]
+    back = table.reversed()
+    for cut in dict.fromkeys(cuts):
+        found = bonds[cut - 1] - 2 + rank_estimate(table, cut, *asked)
+        if enough is None or found <= enough:
+            found += rank_estimate(back, n_sites - cut, *asked)
+        largest = max(largest, found)
+        if enough is not None and largest > enough:
+            break
+    return largest
+
+
+def _refuse_large(bond: int, most: int) -> None:
+    if bond > most:
+        raise fail(
+            "max_bond",
+            "allow for the generator of the model",
+            f"it is {most} while about {bond} are needed",
+            "Raise `tolerance` or the temperature, or use fewer patterns;"
+            " `Exact` and `Symmetric` do not need an MPO.",
+        )
+
+
+def _factor(weights: Real, family: LocalFamily, kind: str) -> Real | ModeCore:
+    """Return the core of weights (n_left, n_matrices, n_right), a sparse one for modes."""
+    if kind == "mode":
+        return ModeCore(weights, tuple(family.matrices))
+    matrices = np.array([M.toarray() for M in family.matrices])
+    return np.einsum("lkr,kab->labr", weights, matrices)
+
+
+def _joined(
+    weights: Real, family: LocalFamily, kind: str, fields: tuple[Real, Real, Real]
+) -> Real | ModeCore:
+    """Put terms and field jumps of a site into one core.
+
+    The states of a cut are: left nodes (the first is "before"), middles of terms, right nodes (the
+    first is "after").
+    """
+    forward, flips, backward = fields
+    terms, left, right = _factor(weights, family, kind), len(forward), forward.shape[3]
+    if isinstance(terms, ModeCore):  # of the superoperators, number 0 is the identity
+        middle, identity = weights[:, :, None], np.eye(len(family.matrices))[0, :, None]
+    else:
+        middle, identity = terms, np.eye(terms.shape[1])
+    a, b = len(weights) - 2, weights.shape[2] - 2
+    shape = left + a + len(backward), *middle.shape[1:3], right + b + backward.shape[3]
+    core = np.zeros(shape)
+    through = 1.0 if forward.shape[1:3] == middle.shape[1:3] else identity[..., None]
+    core[:left, :, :, :right] = forward * through
+    core[:left, :, :, right + b :] = flips * through
+    core[left + a :, :, :, right + b :] = backward * through
+    rows, columns = [0, *range(left, left + a + 1)], [0, *range(right, right + b + 1)]
+    middle = middle.copy()
+    middle[0, :, :, 0] -= identity
+    middle[-1, :, :, -1] -= identity
+    core[np.ix_(rows, range(shape[1]), range(shape[2]), columns)] += middle
+    return ModeCore(core[:, :, 0], terms.matrices) if isinstance(terms, ModeCore) else core
+
+
+def _ended(cores: Sequence[Real | ModeCore]) -> tuple[Real | ModeCore, ...]:
+    """Start the chain "before" everything and end it "after"."""
+    *others, last = cores[0][:1], *cores[1:]
+    return (*others, last[..., -1:])  # behind the last site there is nothing but these two

@@ -1,0 +1,216 @@
+"""Stationary states by long evolution: how far they have relaxed, and what that leaves open."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tnhop.answers.error_budget import ErrorBudget
+from tnhop.answers.steady_state import SteadyState
+from tnhop.physics.model import Model
+from tnhop.physics.problem import Problem, evaluate
+from tnhop.physics.states import ProductState
+from tnhop.solvers.chain.network.mpo import LindbladMPO
+from tnhop.solvers.chain.network.mps import MPSState
+from tnhop.solvers.chain.run import FELT, ChainRun
+from tnhop.solvers.chain.steps.environments import sketched
+from tnhop.solvers.chain.steps.sweep_generator import seen_core
+from tnhop.solvers.chain.steps.tdvp_step import random_signs
+from tnhop.support.arrays import Real
+
+_LONGEST = 400.0  # time after which a state counts as what it is
+_LEAST = 5.0
+_LONG_STEP = 1.6  # a stationary state is a fixed point of steps of any length
+_GROWTH = 1.15
+_WINDOW = 0.3  # last part of the time, over which rates are measured
+_SIGNS = 400  # random vectors behind a norm
+_AT_ONCE = 50  # of them: they hold all coordinates of a mode at once
+_ROUNDING = 1e-7  # of differences of chains
+_SETTLED = 0.5  # stop once the change is smaller than this share of what truncation drops
+
+
+@dataclass(frozen=True, eq=False)
+class Relaxed:
+    """A state after a long time.
+
+    Attributes
+    ----------
+    state : MPSState
+        The state.
+    time : float
+        How long it has relaxed.
+    change : float
+        Norm of its derivative, in the weighted norm.
+    rate : float
+        Rate at which that norm falls; 0 if it does not.
+    values, errors : dict
+        Observables, and their half-widths by source.
+    stats : dict
+        Effort.
+    """
+
+    state: MPSState
+    time: float
+    change: float
+    rate: float
+    values: dict[str, Any]
+    errors: dict[str, dict[str, Any]]
+    stats: dict[str, Any]
+
+
+def relax(method: Any, problem: Problem, start: Any) -> Relaxed:
+    """Evolve until nothing changes any more that truncation would not change as much."""
+    method = dataclasses.replace(method, companion=False)  # bars are those of the last losses
+    run = ChainRun(method, dataclasses.replace(problem, state=start), None)
+    times, changes, dropped = [0.0], [math.inf], [0.0]
+    budgets = [{o.name: run.errors(o) for o in problem.observables}]
+    values = [{o.name: evaluate(run.state(), o) for o in problem.observables}]
+    dt = method.dt
+    while times[-1] < _LONGEST:
+        before = run.state()
+        run.method = dataclasses.replace(method, dt=dt)
+        run.advance(_LONGEST)
+        now = run.progress
+        times.append(now.time)
+        state = run.state()
+        distance = _distance(list(before.tensors), list(state.tensors))
+        changes.append(distance / (times[-1] - times[-2]))
+        dropped.append(now.lost + now.projected)
+        values.append({o.name: evaluate(state, o) for o in problem.observables})
+        budgets.append({o.name: run.errors(o) for o in problem.observables})
+        early = _early(times)
+        per_time = (dropped[-1] - dropped[early]) / (times[-1] - times[early])
+        if times[-1] > _LEAST and max(changes[early:]) < max(_SETTLED * per_time, _ROUNDING):
+            break
+        dt = min(dt * _GROWTH, max(_LONG_STEP, method.dt))
+    return _relaxed(run, problem, times, changes, values, budgets)
+
+
+def _early(times: list[float]) -> int:
+    """Where the last part of the time begins."""
+    return min(int(np.searchsorted(times, (1 - _WINDOW) * times[-1])), len(times) - 2)
+
+
+def _relaxed(
+    run: ChainRun, problem: Problem, times: list[float], changes: list[float],
+    values: list[dict[str, Any]], budgets: list[dict[str, Any]],
+) -> Relaxed:  # fmt: skip
+    early = _early(times)
+    span = times[-1] - times[early]
+    # the slowest decay seen: just before the change is as small as what truncation does
+    falling = np.maximum(changes, _ROUNDING)
+    floor = 3 * float(np.median(falling[early:]))
+    end = int(np.argmax(falling <= floor))
+    begin = max(1, int(np.searchsorted(times, 0.5 * times[end])))
+    rate = 0.0
+    if end > begin:
+        rate = max(0.0, math.log(falling[begin] / falling[end]) / (times[end] - times[begin]))
+    memory = min(1 / rate if rate > 0 else math.inf, times[-1])
+    errors: dict[str, dict[str, Any]] = {}
+    for o in problem.observables:
+        late, old = budgets[-1][o.name], budgets[early][o.name]
+        # what is lost is forgotten again: the losses of one relaxation time count
+        sources = {
+            name: (late[name] - old[name]) * memory / span if name != "fock_tail" else late[name]
+            for name in late
+        }
+        moved = np.abs(values[-1][o.name] - values[early][o.name])
+        felt = FELT * run.sizes.get(o.name, {}).get("norm", np.nan) * changes[-1]
+        bound = run.sizes.get(o.name, {}).get("bound", np.full(o.shape, np.nan))
+        errors[o.name] = {
+            **sources,
+            "relaxation": (moved / span + felt) * memory,
+            "trace": bound * run.progress.trace_defect,  # what is lost of it stays lost
+        }
+    return Relaxed(run.state(), times[-1], changes[-1], rate, values[-1], errors, run.stats())
+
+
+def _distance(first: list[Real], second: list[Real]) -> float:
+    """Norm of the difference of two chains."""
+    square = _overlap(first, first) - 2 * _overlap(first, second) + _overlap(second, second)
+    return math.sqrt(max(square, 0.0))
+
+
+def _overlap(first: list[Real], second: list[Real]) -> float:
+    E = np.ones((1, 1))
+    for A, B in zip(first, second, strict=True):
+        E = np.tensordot(A, np.tensordot(E, B, (1, 0)), ((0, 1), (0, 1)))
+    return float(E[0, 0])
+
+
+def residual(mpo: LindbladMPO, state: MPSState, weighted: bool) -> float:
+    """Return ‖Lρ‖/‖ρ‖, in the norm of the coordinates or in that of matrices.
+
+    From random signs along the chain, whose products with Lρ have the mean square ‖Lρ‖².
+    """
+    rng, like = np.random.default_rng(0), np.zeros(1)
+    cores = [seen_core(W, like) for W in mpo.factors]
+    squares = []
+    for _ in range(_SIGNS // _AT_ONCE):
+        sketch = np.ones((_AT_ONCE, 1, 1))
+        for core, A, basis in zip(cores, state.tensors, mpo.bases, strict=True):
+            G = random_signs(rng, _AT_ONCE, basis.size)
+            if not weighted:
+                G = G * np.linalg.norm(basis.matrices, axis=(1, 2))
+            sketch = sketched(sketch, G, core, A)
+        squares.append(np.mean(sketch**2))
+    size = math.sqrt(np.mean(squares))
+    return size / float(np.linalg.norm(state.schmidt_values(0, weighted=weighted)))
+
+
+def steady_state(method: Any, problem: Problem, mpo: LindbladMPO) -> SteadyState:
+    """Relax from the given state and from another one; what both reach is the stationary state.
+
+    Metastable states pass every test of the residual: only the second start reveals them.
+    """
+    model = problem.model
+    first, second, name = problem.state or _polarised(model), mixed(model), "maximally mixed"
+    if isinstance(first, ProductState) and not first.bloch.any():  # two equal starts tell nothing
+        second, name = _polarised(model), "polarised"
+    found, other = (relax(method, problem, start) for start in (first, second))
+    apart = _apart(problem, found, other)
+    age = f"stationary to t = {found.time:.3g}"
+    if apart is None:
+        label = f"{age}, the same from the {name} state"
+    else:
+        label = f"metastable or one of several: {age}, but the {name} state ends {apart}"
+    stats = {
+        **found.stats,
+        "relaxation_time": found.time,
+        "relaxation_rate": found.rate,
+        "change": found.change,
+    }
+    return SteadyState(
+        found.state, found.values, residual(mpo, found.state, False), math.nan,
+        1 if apart is None else 0, apart is None, model, method, tuple(problem.observables), stats,
+        ErrorBudget(found.errors), residual(mpo, found.state, True), label,
+    )  # fmt: skip
+
+
+def _polarised(model: Model) -> ProductState:
+    up = np.tile([0.0, 0.0, 1.0], (model.n_spins, 1))
+    return ProductState(up, np.zeros(model.n_modes, dtype=complex))
+
+
+def mixed(model: Model) -> ProductState:
+    """Return the state of maximally mixed spins and empty modes."""
+    return ProductState(np.zeros((model.n_spins, 3)), np.zeros(model.n_modes, dtype=complex))
+
+
+def _apart(problem: Problem, found: Relaxed, other: Relaxed) -> str | None:
+    """Say in which observable two states differ by more than their bars, or None."""
+    first, second = ErrorBudget(found.errors), ErrorBudget(other.errors)
+    worst, text = 1.0, None
+    for o in problem.observables:
+        if np.isnan(first[o.name]).any():
+            continue
+        distance = np.abs(found.values[o.name] - other.values[o.name])
+        bars = first[o.name] + second[o.name] + 1e-9
+        if (distance / bars).max() > worst:
+            worst = float((distance / bars).max())
+            text = f"{distance.max():.2g} away in `{o.name}` (bars {bars.max():.1g})"
+    return text

@@ -1,0 +1,1 @@
+"""Time steps of chains: environments, truncation, Krylov spaces."""

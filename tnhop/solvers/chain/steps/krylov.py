@@ -1,0 +1,78 @@
+"""exp(t A) v by Arnoldi's method, for non-symmetric A given as a function."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import scipy.linalg as sl
+from autoray import do, to_numpy
+
+from tnhop.physics.problem import ConvergenceError
+from tnhop.solvers.chain.steps.backend import placed, with_row
+from tnhop.support.arrays import Array
+
+_MOST_VECTORS = 48
+_CANCELLED = 0.5**0.5
+_DEEPEST = 12  # halvings of the step before giving up
+
+
+def exponential(
+    apply: Callable[[Array], Array], v: Array, t: float, tolerance: float, depth: int = 0
+) -> tuple[Array, int, float]:
+    """Return exp(t A) v, the number of applications and the estimated error.
+
+    Parameters
+    ----------
+    apply : callable
+        v -> A v, arrays of one shape.
+    v : array
+        Start.
+    t : float
+        Time; negative for the backward steps of TDVP.
+    tolerance : float
+        Accepted error, relative to ‖v‖.
+
+    Raises
+    ------
+    ConvergenceError
+        If the step must be halved too often.
+    """
+    size = float(do("linalg.norm", v.reshape(-1)))
+    if size == 0.0 or t == 0.0:
+        return v, 0, 0.0
+    rows = v.reshape(1, -1) / size
+    n = rows.shape[1]
+    H = np.zeros((_MOST_VECTORS + 1, _MOST_VECTORS))
+    most = min(_MOST_VECTORS, n)
+    rough = 1.0  # |t|ᵐ Π h / m!, the error for a small norm; below it for a large one
+    for m in range(1, most + 1):
+        V = rows[:m]
+        w = apply(V[-1].reshape(v.shape)).reshape(-1)
+        rest = float(do("linalg.norm", w))
+        for _ in range(2):  # once more where much has cancelled and orthogonality is lost
+            whole, along = rest, V @ w
+            w = w - along @ V
+            H[:m, m - 1] += to_numpy(along)
+            rest = float(do("linalg.norm", w))
+            if rest > _CANCELLED * whole:
+                break
+        H[m, m - 1] = rest
+        rough *= abs(t) * rest / m
+        # the error estimate costs a small exponential: look at it when it may be small enough
+        if rough < 100 * tolerance or m == most or rest < 1e-13 * np.abs(H[:m, m - 1]).max():
+            small = sl.expm(t * H[:m, :m])[:, 0]
+            error = abs(t) * rest * abs(small[-1])
+            if error <= tolerance or m == n:
+                y = placed(small, V)
+                return (size * (y @ V)).reshape(v.shape), m, error * size
+        if m < most:
+            rows = with_row(rows, m, w / rest)
+    if depth == _DEEPEST:
+        raise ConvergenceError(
+            f"A Krylov space of {most} vectors does not reach {tolerance:g} after {depth} halvings"
+            " of the step. Use a smaller `dt`."
+        )
+    half, n1, e1 = exponential(apply, v, t / 2, tolerance / 2, depth + 1)
+    full, n2, e2 = exponential(apply, half, t / 2, tolerance / 2, depth + 1)
+    return full, most + n1 + n2, e1 + e2

@@ -1,0 +1,141 @@
+"""Which parity of the local basis elements generator and chain conserve, if any.
+
+Found in their numbers: parities of bond states follow from where a core or a tensor is not zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+import numpy as np
+from autoray import do
+from numpy.typing import NDArray
+
+from tnhop.solvers.chain.steps.environments import mirrored
+from tnhop.solvers.chain.steps.parity_sectors import Frame, Leg, Sectors, of_bond, with_site
+from tnhop.solvers.chain.steps.truncation import Tally, kept_splits, norm, trace_string
+from tnhop.support.arrays import Array
+
+Charges = tuple[int, ...]
+
+_ROUNDING = 100  # units of rounding up to which a state counts as even
+
+
+@dataclass(frozen=True, eq=False)
+class Grading:
+    """A parity that a generator conserves.
+
+    Attributes
+    ----------
+    charges : tuple of int
+        Parities of the local basis elements, the same for all sites.
+    bonds : tuple of ndarray of int
+        Parities of the states of the generator's bonds, the two ends included.
+    """
+
+    charges: Charges
+    bonds: tuple[NDArray[np.intp], ...]
+
+
+def gradings(cores: Sequence[Any], traces: Sequence[NDArray[np.float64]]) -> list[Grading]:
+    """Return the parities that a generator conserves, those that give even blocks first.
+
+    Only sites of four coordinates, 1, σᶻ, σˣ, σʸ, are looked at; the trace must be even.
+    """
+    if not all(isinstance(W, np.ndarray) and W.shape[1] == 4 for W in cores):
+        return []
+    found = []
+    for odd in sorted(product((0, 1), repeat=3), key=lambda q: (abs(sum(q) - 1.5), q[0])):
+        charges = (0, *odd)
+        even_trace = not any(t[np.array(charges) == 1].any() for t in traces)
+        bonds = _bond_charges(cores, charges) if any(odd) and even_trace else None
+        if bonds is not None:
+            found.append(Grading(charges, bonds))
+    return found
+
+
+def _bond_charges(
+    cores: Sequence[NDArray[np.float64]], charges: Charges
+) -> tuple[NDArray[np.intp], ...] | None:
+    """Propagate the parities of bond states from the left; None if some state has both."""
+    q, bonds = np.array(charges), [np.zeros(1, dtype=np.intp)]
+    for W in cores:
+        odd = (bonds[-1][:, None, None] + q[:, None] + q) % 2 == 1
+        filled = W != 0.0
+        bond = filled[odd].any(axis=0)
+        if np.any(bond & filled[~odd].any(axis=0)):
+            return None
+        bonds.append(bond.astype(np.intp))
+    return None if bonds[-1].any() else tuple(bonds)
+
+
+def sorted_core(
+    W: NDArray[np.float64], left: NDArray[np.intp], right: NDArray[np.intp]
+) -> tuple[NDArray[np.float64], tuple[Leg, Leg]]:
+    """Return a core with the even states of its bonds first, and their numbers."""
+    places = (np.argsort(charges, kind="stable") for charges in (left, right))
+    rows, columns = places
+    legs = tuple((int(np.sum(c == 0)), int(np.sum(c == 1))) for c in (left, right))
+    return W[rows][..., columns], (legs[0], legs[1])
+
+
+def known_legs(chain: Sequence[Array], charges: Charges) -> list[Leg] | None:
+    """Return the even and odd states of all bonds from left to right, the two ends included.
+
+    None if a state of a bond has no parity, or if they are not sorted.
+    """
+    legs: list[Leg] = [(1, 0)]
+    for A in reversed(chain):
+        M = do("to_numpy", A) != 0.0
+        (even, odd) = with_site(legs[-1], charges, behind=True).indices
+        flat = M.reshape(len(M), -1)
+        is_even, is_odd = flat[:, even].any(axis=1), flat[:, odd].any(axis=1)
+        n_even = len(M) - int(is_odd.sum())
+        if np.any(is_even & is_odd) or is_odd[:n_even].any():
+            return None
+        legs.append((n_even, len(M) - n_even))
+    return None if legs[-1] != (1, 0) else legs[::-1]
+
+
+def graded_chain(
+    chain: Sequence[Array], traces: Sequence[Array], charges: Charges
+) -> list[Array] | None:
+    """Return a right-canonical chain with sorted bonds; None if the state is not even.
+
+    Nothing but rounding is truncated. A chain that has this form already is returned as it is.
+    """
+    if known_legs(chain, charges):
+        return list(chain)
+    there = _swept(chain, traces, charges)
+    if there is None:
+        return None
+    back = _swept(mirrored(there), traces[::-1], charges)
+    return None if back is None else mirrored(back)
+
+
+def _swept(chain: Sequence[Array], traces: Sequence[Array], charges: Charges) -> list[Array] | None:
+    """Make the tensors isometries with sorted bonds, from left to right."""
+    result, leg, center = [], (1, 0), chain[0]
+    for n, trace in enumerate(traces):
+        left, size, right = center.shape
+        rows = with_site(leg, charges)
+        M = center.reshape(left * size, right)
+        blocks = [M[index] for index in rows.indices]
+        if n == len(chain) - 1:
+            eps = float(np.finfo(do("to_numpy", M[:1]).dtype).eps)
+            if norm(blocks[1]) > _ROUNDING * eps * norm(M):
+                return None
+            frame = Frame(rows, of_bond((1, 0)), center.shape)
+            result.append(frame.joined((blocks[0], blocks[1][:, :0])))
+            break
+        frame = Frame(rows, Sectors((slice(None), slice(None)), (right, right)), center.shape)
+        string = frame.first(trace_string(trace, left))
+        parts = kept_splits(blocks, string, 0.0, left * size, Tally())
+        result.append(frame.joined([U for U, _ in parts]))
+        leg = (parts[0][0].shape[1], parts[1][0].shape[1])
+        C = do("concatenate", [C for _, C in parts], axis=0)
+        center = do("tensordot", C, chain[n + 1], ((1,), (0,)))
+    return result

@@ -1,0 +1,405 @@
+"""One step of TEBD on a chain: gates of two sites along a swap network, and channels.
+
+The state is kept as between the steps of TDVP: tensor 0 carries it, all others are isometries, and
+the first vector of every bond is the trace functional of the sites behind it.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import scipy.linalg as sl
+from autoray import do
+
+from tnhop.solvers.chain.network.trotter import Pieces
+from tnhop.solvers.chain.steps.backend import placed
+from tnhop.solvers.chain.steps.environments import (
+    Core,
+    absorbed,
+    advanced,
+    as_ahead,
+    effective,
+    mirrored,
+    sketched,
+    split_core,
+)
+from tnhop.solvers.chain.steps.truncation import (
+    Tally,
+    kept_split,
+    one,
+    right_canonical,
+    trace_string,
+)
+from tnhop.support.arrays import Array
+
+Pair = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Meeting:
+    """What happens at positions n and n + 1.
+
+    Attributes
+    ----------
+    n : int
+        The left one of the two positions.
+    pair : (int, int) or None
+        The two sites, by their position at the start, that interact here.
+    swap : bool
+        Whether the two change places (after interacting).
+    turned : bool
+        Whether the site of `pair` that comes first stands right.
+    """
+
+    n: int
+    pair: Pair | None
+    swap: bool
+    turned: bool = False
+
+
+def swap_network(pairs: Iterable[Pair], n_sites: int) -> list[Meeting]:
+    """Let all pairs meet once: site after site walks to the last partner that it has left.
+
+    The walker stands at an end of what is left, where it meets most partners on its way: all pairs
+    of a chain need as many meetings as there are pairs, a star one walk, neighbours no swap.
+    """
+    left: dict[int, set[int]] = {site: set() for site in range(n_sites)}
+    for i, j in pairs:
+        left[i].add(j)
+        left[j].add(i)
+    order, meetings, here = list(range(n_sites)), list[Meeting](), 0
+    while any(left.values()):
+        busy = [n for n, site in enumerate(order) if left[site]]
+        walks = [
+            (n, step, _walk(order, left, n, step)) for n, step in ((busy[0], 1), (busy[-1], -1))
+        ]
+        n, step, walk = min(walks, key=lambda w: (len(w[2]) / sum(w[2]), abs(w[0] - here)))
+        for k, interacts in enumerate(walk):
+            at = min(n, n + step)
+            first, second = order[at : at + 2]
+            left[first].discard(second)
+            left[second].discard(first)
+            swap = k < len(walk) - 1 or _lengthened(order, left, at) < 0
+            pair = (min(first, second), max(first, second)) if interacts else None
+            meetings.append(Meeting(at, pair, swap, first > second))
+            if swap:
+                order[at : at + 2] = second, first
+            n += step
+        here = n
+    return meetings
+
+
+def _lengthened(order: list[int], left: dict[int, set[int]], at: int) -> int:
+    """By how much the distances of all pairs grow if the sites at a position and the next swap."""
+    place = {site: n for n, site in enumerate(order)}
+    first, second = order[at : at + 2]
+    grown = sum(1 if place[other] <= at else -1 for other in left[first])
+    return grown + sum(1 if place[other] > at else -1 for other in left[second])
+
+
+def _walk(order: list[int], left: dict[int, set[int]], n: int, step: int) -> list[bool]:
+    """Whether a walker interacts with each site that it meets, up to its last partner."""
+    others = order[n + 1 :] if step > 0 else order[:n][::-1]
+    met = [other in left[order[n]] for other in others]
+    return met[: len(met) - met[::-1].index(True)]
+
+
+@dataclass(frozen=True, eq=False)
+class Gate:
+    """What happens at positions n and n + 1.
+
+    Attributes
+    ----------
+    n : int
+        The left one of the two positions.
+    matrix : array or None
+        exp(t G) of the two sites in the order in which they interact, left ⊗ right.
+    swap : bool
+        Whether they change places: after interacting, or before it on the way back.
+    back : bool
+        Whether this is the way back.
+    """
+
+    n: int
+    matrix: Array | None
+    swap: bool
+    back: bool
+
+    def apply(self, theta: Array) -> Array:
+        """Act on two sites, shape (left coordinates, right coordinates, ...)."""
+        if self.swap and self.back:
+            theta = do("transpose", theta, (1, 0, 2, 3))
+        if self.matrix is not None:
+            shape = theta.shape
+            theta = (self.matrix @ theta.reshape(shape[0] * shape[1], -1)).reshape(shape)
+        if self.swap and not self.back:
+            theta = do("transpose", theta, (1, 0, 2, 3))
+        return theta
+
+
+@dataclass(frozen=True, eq=False)
+class Gates:
+    """The exponentials of all pieces for half a step.
+
+    Attributes
+    ----------
+    channels : list of (list of Core, list of Core)
+        Cores of each from the left and from the right.
+    singles : dict of int to array, shape (n', n)
+        Gates of single positions.
+    forth, back : list of Gate
+        Gates of pairs, in the order of time, in the first and in the second half of a step.
+    typical_error, largest_error : float
+        Of the channels, per unit of time.
+    largest_bond : int
+        Of the channels.
+    """
+
+    channels: list[tuple[list[Core], list[Core]]]
+    singles: dict[int, Array]
+    forth: list[Gate]
+    back: list[Gate]
+    typical_error: float
+    largest_error: float
+    largest_bond: int
+
+
+def half_step(
+    pieces: Pieces, t: float, tolerance: float, rate_tolerance: float, like: Array
+) -> Gates:
+    """Return the exponentials of all pieces for the time t."""
+    channels = [pieces.channel(n, t, tolerance, rate_tolerance) for n in pieces.channels]
+    both = []
+    for channel in channels:
+        there = [split_core(W, like) for W in channel.cores]
+        turned = [np.transpose(W, (3, 1, 2, 0)) for W in reversed(channel.cores)]
+        both.append((there, [split_core(W, like) for W in turned]))
+    singles = {n: placed(sl.expm(t * G), like) for n, G in pieces.singles.items()}
+    sizes = [basis.size for basis in pieces.bases]
+    known: dict[Any, Array] = {}
+
+    def exponential(pair: Pair, turned: bool) -> Array:
+        """Return the gate of a pair; equal ones, as of equal couplings to a mode, are shared."""
+        G = pieces.pairs[pair]
+        key = G.tobytes(), turned
+        if key not in known:
+            a, b = (sizes[n] for n in pair)
+            E = sl.expm(t * G).reshape(a, b, a, b)
+            E = E.transpose(1, 0, 3, 2) if turned else E
+            known[key] = placed(E.reshape(a * b, a * b), like)
+        return known[key]
+
+    forth, back = list[Gate](), list[Gate]()
+    for meeting in swap_network(pieces.pairs, len(pieces.bases)):
+        matrix = None if meeting.pair is None else exponential(meeting.pair, meeting.turned)
+        forth.append(Gate(meeting.n, matrix, meeting.swap, False))
+        back.append(Gate(meeting.n, matrix, meeting.swap, True))
+    typical = max((channel.typical_error for channel in channels), default=0.0)
+    largest = max((channel.max_error for channel in channels), default=0.0)
+    bond = max((d for channel in channels for d in channel.bond_dims), default=1)
+    return Gates(both, singles, forth, back[::-1], typical, largest, bond)
+
+
+class Circuit:
+    """Steps of TEBD, second order: half a step, and half a step in the opposite order.
+
+    Parameters
+    ----------
+    gates : callable
+        Time → gates of half a step of that length.
+    traces : list of array, shape (n,)
+        Normalised trace functionals by position.
+    chain : list of array
+        State between steps.
+    max_bond, growth : int
+        Largest bond; by how much a channel may enlarge a bond.
+    """
+
+    def __init__(
+        self,
+        gates: Callable[[float], Gates],
+        traces: list[Array],
+        chain: list[Array],
+        max_bond: int,
+        growth: int,
+    ) -> None:
+        self._gates, self._traces, self.chain = gates, traces, chain
+        self._max_bond, self._growth = max_bond, growth
+
+    def open(self) -> None:
+        """Gates need no preparation."""
+
+    def copy(self) -> Circuit:
+        """Return a circuit that can go its own way; arrays are shared, none is ever changed."""
+        other = copy.copy(self)
+        other.chain = list(self.chain)
+        return other
+
+    def step(self, dt: float, cutoff: float, seed: tuple[int, int]) -> Tally:
+        """Advance by dt."""
+        # rounded: steps that differ by rounding alone share their gates
+        gates = self._gates(float(f"{dt / 2:.12g}"))
+        rng, tally = np.random.default_rng(seed), Tally()
+        truncations = 2 * (len(gates.channels) + bool(gates.forth))
+        cutoff = cutoff / max(truncations, 1) ** 0.5
+        run = _Run(self.chain, self._traces, cutoff, self._max_bond, self._growth, tally, rng)
+        for cores in gates.channels:
+            run.channel(*cores)
+        run.singles(gates.singles)
+        run.gates([*gates.forth, *gates.back])
+        run.singles(gates.singles)
+        for cores in reversed(gates.channels):
+            run.channel(*cores)
+        self.chain = run.chain
+        return tally
+
+    def apply_channel(self, cores: tuple[list[Core], list[Core]], cutoff: float) -> Tally:
+        """Apply one channel, given from the left and from the right."""
+        tally, rng = Tally(), np.random.default_rng(0)
+        run = _Run(self.chain, self._traces, cutoff, self._max_bond, self._growth, tally, rng)
+        run.channel(*cores)
+        self.chain = run.chain
+        return tally
+
+
+class _Run:
+    """A chain under gates and channels."""
+
+    def __init__(
+        self,
+        chain: list[Array],
+        traces: list[Array],
+        cutoff: float,
+        max_bond: int,
+        growth: int,
+        tally: Tally,
+        rng: np.random.Generator,
+    ) -> None:
+        self.chain, self.traces = list(chain), list(traces)
+        self._cutoff, self._max_bond, self._growth = cutoff, max_bond, growth
+        self._tally, self._rng, self._center = tally, rng, 0
+
+    def singles(self, matrices: dict[int, Array]) -> None:
+        """Apply gates of single positions; the centre must be tensor 0."""
+        if not matrices:
+            return
+        for n, E in matrices.items():
+            self.chain[n] = do("tensordot", self.chain[n], E, ((1,), (1,)))
+            self.chain[n] = do("transpose", self.chain[n], (0, 2, 1))
+        self.chain = right_canonical(self.chain, self.traces)
+
+    def gates(self, gates: Sequence[Gate]) -> None:
+        """Apply gates of neighbours; the centre ends where it began, on tensor 0."""
+        for gate, then in zip(gates, [*(g.n for g in gates[1:]), -1], strict=False):
+            n = gate.n
+            self._move(n if self._center < n else min(self._center, n + 1))
+            (l, a), (b, r) = self.chain[n].shape[:2], self.chain[n + 1].shape[1:]
+            theta = do("tensordot", self.chain[n], self.chain[n + 1], ((2,), (0,)))
+            theta = gate.apply(do("transpose", theta, (1, 2, 0, 3)))
+            if gate.swap:
+                self.traces[n : n + 2] = self.traces[n : n + 2][::-1]
+                a, b = b, a
+            if then > n:
+                M = do("transpose", theta, (2, 0, 1, 3)).reshape(l * a, b * r)
+                U, C = self._split(M, self.traces[n], l, self._tally)
+                pair = U.reshape(l, a, -1), C.reshape(-1, b, r)
+            else:
+                M = do("transpose", theta, (3, 1, 2, 0)).reshape(r * b, l * a)
+                U, C = self._split(M, self.traces[n + 1], r, self._tally)
+                pair = (
+                    do("transpose", C.reshape(-1, l, a), (1, 2, 0)),
+                    do("transpose", U.reshape(r, b, -1), (2, 1, 0)),
+                )
+            self.chain[n], self.chain[n + 1] = pair
+            self._center = n + (then > n)
+        self._move(0)
+
+    def _split(self, M: Array, trace: Array, left: int, tally: Tally) -> tuple[Array, Array]:
+        return kept_split(M, trace_string(trace, left), self._cutoff, self._max_bond, tally)
+
+    def _move(self, n: int) -> None:
+        """Move the centre; nothing is truncated."""
+        while self._center != n:
+            here, step = self._center, 1 if n > self._center else -1
+            A = self.chain[here] if step > 0 else mirrored([self.chain[here]])[0]
+            M = A.reshape(-1, A.shape[2])
+            string = trace_string(self.traces[here], A.shape[0])
+            U, C = kept_split(M, string, 0.0, len(M), Tally())
+            isometry = U.reshape(*A.shape[:2], -1)
+            B = self.chain[here + step] if step > 0 else mirrored([self.chain[here + step]])[0]
+            B = do("tensordot", C, B, ((1,), (0,)))
+            pair = [isometry, B] if step > 0 else mirrored([B, isometry])
+            self.chain[here], self.chain[here + step] = pair
+            self._center += step
+
+    def channel(self, cores: list[Core], back: list[Core]) -> None:
+        """Apply a channel and truncate; the centre is tensor 0 before and after.
+
+        Where the truncation keeps all that was offered, more is offered.
+        """
+        old, most = self.chain, _most_bonds(self.chain, self._max_bond)
+        while True:
+            offered = [
+                min(A.shape[2] + self._growth, bond) for A, bond in zip(old[:-1], most, strict=True)
+            ]
+            tally = Tally()
+            self.chain = self._truncated(self._product(old, cores, back, offered), tally)
+            kept = [A.shape[2] for A in self.chain[:-1]]
+            limited = [k >= w < m for k, w, m in zip(kept, offered, most, strict=True)]
+            if not any(limited):
+                self._tally.add(tally)
+                return
+            self._growth *= 2
+
+    def _product(
+        self, old: list[Array], cores: list[Core], back: list[Core], offered: list[int]
+    ) -> list[Array]:
+        """Return channel times state with given bonds, the centre on the last tensor.
+
+        The range of the product, of bond D χ, is found from random vectors (successive randomised
+        compression, Camaño, Epperly and Tropp 2025), so that the product is never formed.
+        """
+        last, rows = len(old) - 1, max(offered, default=1)
+        sketches = [one(old[0], rows, 1, 1)]
+        for core, A in zip(back[:-1], mirrored(old)[:-1], strict=True):
+            G = placed(self._rng.normal(size=(rows, A.shape[1])) / A.shape[1] ** 0.5, A)
+            sketches.append(sketched(sketches[-1], G, core, A))
+        env, chain = one(old[0], 1, 1, 1), list(old)
+        for n, core in enumerate(cores):
+            left = absorbed(env, core)
+            if n == last:
+                chain[n] = effective(left, one(old[0], 1, 1, 1))(old[n])
+                break
+            bra = env.shape[0]
+            Y = effective(left, as_ahead(sketches[last - n][: offered[n]]))(old[n])
+            size = Y.shape[1]
+            string = trace_string(self.traces[n], bra)
+            Y = do("concatenate", (string[:, None], Y.reshape(bra * size, -1)), axis=1)
+            Q, R = do("linalg.qr", Y)
+            chain[n] = (Q * do("sign", R[0, 0])).reshape(bra, size, -1)
+            env = advanced(left, chain[n], old[n])
+        return chain
+
+    def _truncated(self, chain: list[Array], tally: Tally) -> list[Array]:
+        """Truncate from the right end, where the centre is, to the left one."""
+        chain, traces = mirrored(chain), self.traces[::-1]
+        for n in range(len(chain) - 1):
+            left, size, _ = chain[n].shape
+            U, C = self._split(chain[n].reshape(left * size, -1), traces[n], left, tally)
+            chain[n] = U.reshape(left, size, -1)
+            chain[n + 1] = do("tensordot", C, chain[n + 1], ((1,), (0,)))
+        return mirrored(chain)
+
+
+def _most_bonds(chain: list[Array], max_bond: int) -> list[int]:
+    """Bonds that no state of the sites exceeds, up to a limit."""
+    sizes = [A.shape[1] for A in chain]
+    left, right = [1], [1]
+    for ahead, behind in zip(sizes[:-1], sizes[:0:-1], strict=True):
+        left.append(min(left[-1] * ahead, max_bond))
+        right.append(min(right[-1] * behind, max_bond))
+    return [min(a, b) for a, b in zip(left[1:], right[:0:-1], strict=True)]

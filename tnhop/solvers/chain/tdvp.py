@@ -1,0 +1,292 @@
+"""TDVP: density matrices as matrix-product states, evolved in the tangent space of few bonds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any, ClassVar
+
+import numpy as np
+
+from tnhop.answers.steady_state import SteadyState
+from tnhop.physics.model import Model
+from tnhop.physics.problem import Cost, Problem
+from tnhop.physics.terms import FieldJump, Jump
+from tnhop.solvers.chain.cost import (
+    Bonds,
+    Step,
+    chain_memory,
+    generator_profile,
+    generator_time,
+    run_time,
+    schedule,
+    sweeps_time,
+)
+from tnhop.solvers.chain.engine import Plan
+from tnhop.solvers.chain.fock_levels import Levels
+from tnhop.solvers.chain.network.mpo import LindbladMPO, lindblad_mpo, predicted_bond, site_order
+from tnhop.solvers.chain.network.mps import MPSState
+from tnhop.solvers.chain.run import ChainMethod
+from tnhop.solvers.chain.steady_state import mixed, steady_state
+from tnhop.solvers.chain.steps.sweep_generator import Generator
+from tnhop.solvers.chain.steps.tdvp_step import Settings, Stepper
+from tnhop.support.checks import integer, real, wrong_type
+from tnhop.support.codec import register
+
+__all__ = ["TDVP"]
+
+_START_LEVELS = 4  # the first step is cut into 1/16, 1/16, 1/8, 1/4, 1/2
+_TYPICAL_GENERATOR = 100
+_ONE_FIELD, _MORE_FIELDS = 10, 20  # bond of a generator: a + b r^1.5 for r independent fields
+_TWO_SITE = 6.0  # two-site steps, in units of one-site ones of the same bond
+_COMPANION = 0.7  # its bond
+_LARGEST_GENERATOR = 600  # bond beyond which a step takes minutes
+
+
+@register
+@dataclass(frozen=True)
+class TDVP(ChainMethod):
+    r"""Matrix-product density matrices, evolved by the time-dependent variational principle.
+
+    The density matrix is a real vector of coordinates in Hermitian local bases; its generator is a
+    matrix-product operator. Every non-identity factor of a spin is weighted with ε, Eq. (60) of
+    docs/physics.md, so that truncation and projection respect traces and few-body expectation
+    values. Steps are symmetric sweeps, of second order in `dt`. A mode with sites on both sides is
+    held in the few operators that the state needs, Eq. (73) (one-site steps, NumPy arrays).
+
+    Parameters
+    ----------
+    max_bond : int
+        Largest bond dimension.
+    cutoff : float
+        Singular values up to cutoff · dt are dropped after a step of length dt, in the weighted
+        norm, where a pure product state has a norm near 1.
+    dt : float
+        Longest time step; shorter ones are taken where output times ask for them.
+    epsilon : float, optional
+        Weight ε of the non-identity factors of spins; by default min(0.3, 2.5/√n_spins), with
+        modes min(0.5, 2.5/√n_spins). Results
+        depend on it only through the truncation. A larger one, with the same `cutoff`, keeps more:
+        for more than three digits 0.4 is cheaper than a smaller `cutoff`.
+    mpo_tolerance : float
+        Accepted error of products of amplitudes in the generator, in the maximum norm.
+    rate_tolerance : float
+        Accepted relative error of population rates in the generator, which are never negative;
+        lower it where rare flips decide, as in lifetimes of memories.
+    sites : int
+        1: one-site steps, bonds grow by directions in which Lρ points (much cheaper). 2: two-site
+        steps.
+    expansion : int
+        Directions by which a bond may grow in a step of the one-site scheme.
+    ordering : str or sequence of int
+        ``"auto"`` puts interchangeable and strongly coupled spins side by side; ``"natural"``; or
+        the site at every position of the chain.
+    krylov_tolerance : float
+        Relative error of local exponentials, summed over the sites (of at least 20).
+    fock_tolerance : float
+        Population of the two highest Fock levels above which a mode gets more levels, up to the
+        `fock_dim` of the model; 0 keeps all of them from the beginning.
+    companion : bool, optional
+        Whether `evolve` runs another chain with 0.7 of the bond and four times the cutoff beside,
+        for about half as much time again. What its observables differ by is then the error of
+        truncation and projection. By default beside modes, where the norm of what was dropped
+        overestimates hundreds of times, and where a term of the Hamiltonian or an ordinary jump
+        acts on several sites: it turns correlations, which weigh little in what was dropped, into
+        expectation values of single spins.
+    backend : str
+        Library of the arrays: ``"numpy"``, ``"torch"``, ``"cupy"``, ``"jax"``.
+    device : str, optional
+        Where torch puts them, such as ``"cuda"``.
+    precision : str
+        ``"float64"`` or ``"float32"``.
+
+    Notes
+    -----
+    **Error**: Truncation and projection: 0.3 times the norm of the observable times what was
+    dropped, summed over steps: singular values, and what Lρ has at every bond beyond the tangent
+    space and the directions by which it grows; with a `companion`, 1.75 times the largest
+    difference from it so far, of a component or the rms of all. Time step: some steps are repeated
+    as two half steps, and thrice the differences of the observables added up. MPO: the typical
+    error of a rate times t, all sites erring alike. Fock tail and fitted rates: as in `Exact`.
+    These are estimates and not bounds, calibrated on random problems with exact answers
+    (docs/accuracy.md): about 97 % of the errors are smaller, beside modes 95 %. Functionals have no
+    bar. The trace is never rescaled:
+    ``stats["trace_defect"]``; a negative ``stats["smallest_eigenvalue"]`` of a reduced state tells
+    that the state is not positive.
+
+    **Cost**: Per step and site about 200 D χ³ + 50 D² χ² operations for bonds χ of the state and D
+    of the generator (N = 40, χ = 30, D = 60: 0.4 s per step). About half of it where generator and
+    start conserve a parity of the local operators, which is looked for: with field jumps in a
+    transverse field the number of factors σˣ, if no spin starts with a component along x.
+
+    **Use when** patterns are arbitrary or there are more spins than `Exact` and `Symmetric` hold.
+    **Do not use when** temperatures are low and patterns many: the generator's bond grows with
+    both, and it is refused with the number.
+
+    See Also
+    --------
+    evolve
+
+    Examples
+    --------
+    >>> TDVP(max_bond=48, dt=0.2).cutoff
+    1e-05
+    """
+
+    controlled: ClassVar[bool] = True
+
+    max_bond: int = 128
+    cutoff: float = 1e-5
+    dt: float = 0.4
+    epsilon: float | None = None
+    mpo_tolerance: float = 3e-4
+    rate_tolerance: float = 0.1
+    sites: int = 1
+    expansion: int = 4
+    ordering: str | tuple[int, ...] = "auto"
+    krylov_tolerance: float = 2e-7
+    fock_tolerance: float = 1e-7
+    companion: bool | None = None
+    backend: str = "numpy"
+    device: str | None = None
+    precision: str = "float64"
+
+    def __post_init__(self) -> None:
+        self.check_chain()
+        real(self.krylov_tolerance, "krylov_tolerance", above=0.0, maximum=1e-2)
+        real(self.fock_tolerance, "fock_tolerance", minimum=0.0, maximum=1e-2)
+        if not isinstance(self.companion, bool | None):
+            raise wrong_type("companion", "be True, False or None", self.companion)
+        integer(self.sites, "sites", minimum=1, maximum=2)
+        integer(self.expansion, "expansion", minimum=0)
+
+    def supports(self, problem: Problem, verb: str = "evolve") -> str | None:
+        """Return None, or why the problem is out of reach."""
+        if verb not in ("evolve", "steady_state"):
+            return f"Method `TDVP` does not offer `{verb}`. Use `Exact` or `Symmetric`."
+        if verb == "steady_state" and problem.state is None:
+            problem = replace(problem, state=mixed(problem.model))
+        if reason := self.misfit(problem):
+            return reason
+        bond = self._bond(problem.model)
+        if bond > _LARGEST_GENERATOR:
+            return (
+                f"Method `TDVP` would need a generator of bond {bond} or more for this temperature"
+                f" and number of patterns (at most {_LARGEST_GENERATOR})."
+                " Raise `mpo_tolerance` or `rate_tolerance`, or use `MeanField`."
+            )
+        return None
+
+    def _bond(self, model: Model) -> int:
+        """Bond of the generator; for few sites, where it is harmless, no more than a bound."""
+        bound = 2 + 2 * 4 ** (model.n_sites // 2)
+        if bound <= _LARGEST_GENERATOR and not model.n_modes:
+            return min(bound, _TYPICAL_GENERATOR)
+        return _predicted(model, self.ordering, self.mpo_tolerance, self.rate_tolerance)
+
+    def _likely_bond(self, model: Model) -> int:
+        """Bond of the generator; for few sites guessed from the rank of the fields at a cut."""
+        n, jumps = model.n_spins, [jump for jump in model.jumps if isinstance(jump, FieldJump)]
+        bound = 2 + 2 * 4 ** (model.n_sites // 2)
+        if bound > _LARGEST_GENERATOR or model.n_modes or not jumps:
+            return _predicted(model, self.ordering, self.mpo_tolerance, self.rate_tolerance)
+        across = [jump.fields[:, n // 2 : n] for jump in jumps if jump.site < n // 2]
+        rank = int(np.linalg.matrix_rank(np.concatenate(across))) if across else 1
+        return min(bound, round(_ONE_FIELD + _MORE_FIELDS * max(rank, 1) ** 1.5))
+
+    def estimate(self, problem: Problem, verb: str = "evolve") -> Cost:  # noqa: ARG002
+        """Predict memory and time without a run.
+
+        Bonds follow from Gaussian fluctuations about mean field, which takes less than a second;
+        for large chains and for starts that are no product states, 30 is assumed.
+        """
+        model, times = problem.model, np.atleast_1d(problem.times)
+        D = self._likely_bond(model)
+        end = float(np.max(times, initial=0.0))
+        bonds = Bonds(model, problem.state, self.weight(model), self.ordering, end)
+        levels = dict(zip(model.modes, bonds.levels(self.fock_tolerance), strict=True))
+        sizes = [levels.get(k, 2) ** 2 for k in bonds.order]
+        profile = generator_profile(D, model.n_sites)
+        reached = np.ones(len(profile))
+
+        def step_time(step: Step, grown: int) -> float:
+            nonlocal reached
+            most = min(self.max_bond, 1 + self.expansion * (1 + grown) if self.sites == 1 else 1e9)
+            found = bonds.at(step.end, self.cutoff * self.dt, self.expansion, most)
+            reached = np.maximum(reached, found)
+            each = sweeps_time(found, profile, sizes) * (_TWO_SITE if self.sites == 2 else 1.0)
+            if self._has_companion(model):
+                fewer = np.maximum(1.0, _COMPANION * found)
+                each += sweeps_time(fewer, profile, sizes) / step.repeats
+            return each
+
+        steps = schedule(times, self.dt, _START_LEVELS, probed=True)
+        time = generator_time(D, model.n_sites) + run_time(steps, step_time, len(times))
+        memory = chain_memory(reached, profile, sizes)
+        note = f"generator bond {D}, state bond {bonds.basis} {reached.max():.0f}"
+        return Cost(memory, time, note)
+
+    def _has_companion(self, model: Model) -> bool:
+        """Whether what was dropped may come back: beside modes, and where sites are entangled."""
+        if self.companion is not None:
+            return self.companion
+        several = [term.sites for term in model.hamiltonian]
+        several += [jump.sites for jump in model.jumps if isinstance(jump, Jump)]
+        return model.n_modes > 0 or any(len(sites) > 1 for sites in several)
+
+    def generator(self, model: Model, ordering: Any) -> LindbladMPO:
+        """Return the generator of a run."""
+        return lindblad_mpo(
+            model, epsilon=self.weight(model), ordering=site_order(model, ordering),
+            tolerance=self.mpo_tolerance, rate_tolerance=self.rate_tolerance,
+        )  # fmt: skip
+
+    def steady_state(self, problem: Problem) -> SteadyState:
+        """Return what the initial state reaches after a long time, compared with another start.
+
+        The state is called converged if the maximally mixed state ends in the same one, within the
+        error bars. All spins up is the start if none is given.
+        """
+        return steady_state(self, problem, self.generator(problem.model, self.ordering))
+
+    def plan(self, problem: Problem) -> Plan:
+        """Return the generator and the engine of a run."""
+        state = problem.state
+        ordering = state.order if isinstance(state, MPSState) else self.ordering
+        return self._plan(problem.model, ordering)
+
+    def _plan(self, model: Model, ordering: Any) -> Plan:
+        epsilon, like = self.weight(model), self.like()
+        mpo = self.generator(model, ordering)
+        generator = Generator(mpo.factors, [basis.trace for basis in mpo.bases], like)
+        exponentials = self.krylov_tolerance / max(model.n_sites, 20)
+        settings = Settings(
+            self.max_bond, exponentials, self.expansion, self.sites,
+            keep_states=model.n_modes > 0,  # or the losses of truncation heat the modes
+        )  # fmt: skip
+        fewer = replace(settings, max_bond=int(_COMPANION * self.max_bond))
+        facts = {
+            "generator_bond": max(mpo.bond_dims, default=1),
+            "generator_error": mpo.max_error,
+        }
+
+        def companion(chain: list[Any]) -> Stepper:
+            return Stepper(generator, fewer, chain)
+
+        def at_levels(levels: Levels) -> Plan:
+            return self._plan(model.with_levels(levels), mpo.order)
+
+        return Plan(
+            epsilon, mpo.order, mpo.bases, like, lambda chain: Stepper(generator, settings, chain),
+            _START_LEVELS, lambda: mpo.typical_error, lambda: facts,
+            at_levels=at_levels if model.n_modes and self.fock_tolerance else None,
+            companion=companion if self._has_companion(model) else None,
+        )  # fmt: skip
+
+
+@lru_cache(maxsize=64)
+def _predicted(model: Model, ordering: Any, tolerance: float, rate_tolerance: float) -> int:
+    return predicted_bond(
+        model, ordering=ordering, tolerance=tolerance, rate_tolerance=rate_tolerance,
+        enough=_LARGEST_GENERATOR,
+    )  # fmt: skip

@@ -1,0 +1,195 @@
+"""TEBD: density matrices as matrix-product states, evolved by gates and channels."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, ClassVar
+
+import numpy as np
+
+from tnhop.physics.model import Model
+from tnhop.physics.problem import Cost, Problem
+from tnhop.physics.terms import FieldJump
+from tnhop.solvers.chain.cost import Bonds, Step, run_time, schedule
+from tnhop.solvers.chain.engine import Plan
+from tnhop.solvers.chain.network.mps import MPSState
+from tnhop.solvers.chain.network.trotter import beyond_pairs, lindblad_pieces, site_order
+from tnhop.solvers.chain.run import ChainMethod
+from tnhop.solvers.chain.steps.backend import placed
+from tnhop.solvers.chain.steps.tebd_step import Circuit, Gates, half_step, swap_network
+from tnhop.solvers.machine_speed import speed
+from tnhop.support.checks import fail
+from tnhop.support.codec import register
+
+__all__ = ["TEBD"]
+
+_GROWTH = 8  # vectors by which a channel may enlarge a bond, at first
+_KEPT_GATES = 6  # lengths of steps whose gates are kept
+_TYPICAL_CHANNEL = 20  # bond of a channel behind estimates
+# seconds: to make a channel on a site, to apply it there, a gate of two sites; per operation
+_CHANNEL, _VISIT, _MEETING, _PRODUCT, _GATE = 0.03, 8.5e-4, 8e-4, 2e-9, 2e-10
+_LOADED = 6e6  # bytes
+_STIFF = 0.5  # change of a mode in a step beyond which extrapolation is refused
+
+
+@register
+@dataclass(frozen=True)
+class TEBD(ChainMethod):
+    r"""Matrix-product density matrices, evolved by time-evolving block decimation.
+
+    The generator is cut into pieces, Eq. (63) of docs/physics.md: pairs of sites, whose gates are
+    applied along a network of swaps, and the field jumps of single spins, whose exponentials are
+    matrix-product operators, diagonal in all other spins. A step applies all pieces for dt/2 and
+    then once more in the opposite order: second order in `dt`. State, weights and kept traces are
+    those of `TDVP`; nothing else is, so that the two check each other.
+
+    Parameters
+    ----------
+    max_bond : int
+        Largest bond dimension.
+    cutoff : float
+        Singular values up to cutoff · dt are dropped in a step of length dt, all truncations of the
+        step together, in the weighted norm.
+    dt : float
+        Longest time step; shorter ones are taken where output times ask for them, at the cost of
+        their own gates.
+    epsilon : float, optional
+        Weight ε of the non-identity factors of spins; by default min(0.3, 2.5/√n_spins), with
+        modes min(0.5, 2.5/√n_spins).
+    mpo_tolerance, rate_tolerance : float
+        As in `TDVP`, for the change by a channel per unit of time.
+    order : int
+        2, or 4: results of steps dt and 2 dt are combined (Richardson). Only without field jumps,
+        and where dt resolves the modes.
+    ordering, backend, device, precision
+        As in `TDVP`.
+
+    Notes
+    -----
+    **Error**: As for `TDVP`, without projection and Krylov spaces. Time step: a second chain takes
+    steps of 2 dt, and 1.5 times a third of the difference is the error of order 2, and taken for
+    that of order 4, which is far too much for small `dt`.
+
+    **Cost**: Per step, and half as much for the second chain: 2 n_spins channels on n_sites sites
+    of 100 D χ³ operations each; for pairs one singular value decomposition of order 4 χ per pair
+    and swap. Before the first step, and for every other length of a step: all channels, 10 ms per
+    spin and site.
+
+    **Use when** every spin has its own fields, as with extensive numbers of patterns or general
+    couplings, where the generator's bond is too large for `TDVP`; or to check `TDVP`.
+    **Do not use when** `TDVP` can do it and cost matters.
+
+    See Also
+    --------
+    evolve
+
+    Examples
+    --------
+    >>> TEBD(dt=0.05).order
+    2
+    """
+
+    controlled: ClassVar[bool] = True
+
+    max_bond: int = 128
+    cutoff: float = 1e-4
+    dt: float = 0.1
+    epsilon: float | None = None
+    mpo_tolerance: float = 3e-3
+    rate_tolerance: float = 0.1
+    order: int = 2
+    ordering: str | tuple[int, ...] = "auto"
+    backend: str = "numpy"
+    device: str | None = None
+    precision: str = "float64"
+
+    def __post_init__(self) -> None:
+        self.check_chain()
+        if self.order not in (2, 4):
+            raise fail("order", "be 2 or 4", f"it is {self.order!r}")
+
+    def supports(self, problem: Problem, verb: str = "evolve") -> str | None:
+        """Return None, or why the problem is out of reach."""
+        if verb != "evolve":
+            return f"Method `TEBD` does not offer `{verb}`. Use `evolve` to a late time."
+        if reason := self.misfit(problem):
+            return reason
+        if reason := beyond_pairs(problem.model):
+            return f"Method `TEBD` cannot be used: {reason}. Use `TDVP`."
+        return self._no_extrapolation(problem.model) if self.order == 4 else None
+
+    def _no_extrapolation(self, model: Model) -> str | None:
+        if any(isinstance(jump, FieldJump) for jump in model.jumps):
+            return "Method `TEBD` has no fourth order for field jumps. Use `order=2`."
+        pieces = lindblad_pieces(model, ordering="natural")
+        largest = max((float(np.linalg.norm(G, 2)) for (_, j), G in pieces.pairs.items()
+                       if j >= model.n_spins), default=0.0)  # fmt: skip
+        if largest * self.dt <= _STIFF:
+            return None
+        return (
+            f"Method `TEBD` has a fourth order only where dt resolves the modes, but a gate changes"
+            f" them by {largest * self.dt:.2g} (at most {_STIFF}). Use `order=2` or a smaller `dt`."
+        )
+
+    def estimate(self, problem: Problem, verb: str = "evolve") -> Cost:  # noqa: ARG002
+        """Predict memory and time without a run; bonds as in `TDVP`."""
+        model, times = problem.model, np.atleast_1d(problem.times)
+        n = model.n_sites
+        channels = len({jump.site for jump in model.jumps if isinstance(jump, FieldJump)})
+        meetings = len({term.sites for term in model.hamiltonian if len(term.sites) == 2})
+        end = float(np.max(times, initial=0.0))
+        bonds = Bonds(model, problem.state, self.weight(model), self.ordering, end)
+        largest, reached = max(model.dims) ** 2, np.ones(n + 1)
+        threshold = self.cutoff * self.dt / math.sqrt(2 * max(channels + (meetings > 0), 1))
+
+        def step_time(step: Step, _: int) -> float:
+            nonlocal reached
+            chi = bonds.at(step.end, threshold, 0.0, self.max_bond)
+            reached = np.maximum(reached, chi)
+            called = 2 * channels * n * _VISIT + 2 * meetings * _MEETING
+            dense = 2 * channels * _PRODUCT * _TYPICAL_CHANNEL * float((chi[1:] ** 3).sum())
+            x = float(chi.max())
+            dense += 2 * meetings * _GATE * largest * x * (4 * x) ** 2
+            # two halves, and a whole step on the other chain
+            return 3 * (called * speed().calls + dense * speed().dense)
+
+        steps = schedule(times, 2 * self.dt, 0, probed=False)
+        lengths = {f"{step.length:.9g}" for step in steps[0]}
+        made = 2 * min(len(lengths), max(len(steps[0]), 1)) * channels * n
+        time = made * _CHANNEL * speed().calls + run_time(steps, step_time, len(times))
+        stored = min(2 * len(lengths), _KEPT_GATES) * channels * n * 16 * _TYPICAL_CHANNEL**2
+        memory = 8 * (stored + 8 * largest * float((reached[1:] ** 2).sum())) + _LOADED
+        note = f"{channels} channels, state bond {bonds.basis} {reached.max():.0f}"
+        return Cost(memory, time, note)
+
+    def plan(self, problem: Problem) -> Plan:
+        """Return the pieces and the engine of a run."""
+        model, epsilon, like = problem.model, self.weight(problem.model), self.like()
+        ordering = problem.state.order if isinstance(problem.state, MPSState) else self.ordering
+        order = site_order(model, ordering)
+        pieces = lindblad_pieces(model, epsilon=epsilon, ordering=order)
+        traces = [placed(b.trace / np.linalg.norm(b.trace), like) for b in pieces.bases]
+        meetings = len(swap_network(pieces.pairs, model.n_sites))
+        made: list[tuple[float, float, int]] = []  # of all gates so far
+
+        @lru_cache(maxsize=_KEPT_GATES)
+        def gates(t: float) -> Gates:
+            half = half_step(pieces, t, self.mpo_tolerance, self.rate_tolerance, like)
+            made.append((half.typical_error, half.largest_error, half.largest_bond))
+            return half
+
+        def facts() -> dict[str, Any]:
+            return {
+                "channel_bond": max((bond for _, _, bond in made), default=1),
+                "channel_error": max((largest for _, largest, _ in made), default=0.0),
+                "meetings": meetings,
+            }
+
+        return Plan(
+            epsilon, order, pieces.bases, like,
+            lambda chain: Circuit(gates, traces, chain, self.max_bond, _GROWTH), 0,
+            lambda: max((typical for typical, _, _ in made), default=0.0), facts, True,
+            self.order == 4,
+        )  # fmt: skip

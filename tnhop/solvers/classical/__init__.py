@@ -1,0 +1,1 @@
+"""Master equations and kinetic Monte Carlo of configurations."""

@@ -1,0 +1,423 @@
+"""ClassicalMaster and KineticMonteCarlo: populations alone, where they close."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+import numpy as np
+import scipy.sparse as sp
+
+from tnhop.answers.steady_state import Spectrum, SteadyState
+from tnhop.physics.model import Model
+from tnhop.physics.problem import Cost, Problem, Snapshot, missing_functionals, pretty_bytes
+from tnhop.physics.states import ProductState
+from tnhop.physics.terms import pauli_terms
+from tnhop.solvers.classical.configurations import (
+    ConfigurationDistribution,
+    ConfigurationSamples,
+    DiagonalOperators,
+    RateMatrix,
+    all_configurations,
+    configuration_rates,
+    flip_obstacle,
+    rate_bound,
+)
+from tnhop.solvers.classical.sampling import _GROUPS, SampledEvolution
+from tnhop.solvers.exact.cost import LOADED, START_UP
+from tnhop.solvers.exact.evolution import Evolution, LinearPart, machine_memory
+from tnhop.solvers.exact.stationary import (
+    require_convergence,
+    slow_pairs,
+    stationary,
+    steady_result,
+    zero_tolerance,
+)
+from tnhop.solvers.machine_speed import speed
+from tnhop.solvers.refinement import ByTolerance
+from tnhop.solvers.symmetric.cost import populations_time
+from tnhop.solvers.symmetric.populations import ClassChain, PopulationState, populations_close
+from tnhop.solvers.symmetric.reduced_problem import chain_evolution, chosen_classes
+from tnhop.solvers.symmetric.state import SpinClasses, find_classes
+from tnhop.support.checks import fail, integer, real
+from tnhop.support.codec import register
+
+__all__ = ["ClassicalMaster", "KineticMonteCarlo"]
+
+
+_MOST_SPINS = 16
+# seconds: to load the compiled loops, for a sample, for an attempt to flip a spin
+_LOADING, _PER_SAMPLE, _ATTEMPT = 1.1, 3e-5, 4.5e-8
+_GROUP, _COMPARE, _PACK = 1.5e-4, 3e-8, 1e-9  # a purity: per group, comparison and number
+_CODE = 2.2e7  # bytes of those loops
+_OF_POPULATIONS = {"overlap_distribution", "joint_overlap_distribution", "overlap_moments",
+                   "binder_cumulant", "edwards_anderson"}  # fmt: skip
+_SAMPLED = _OF_POPULATIONS | {"purity"}
+
+
+@register
+@dataclass(frozen=True)
+class ClassicalMaster(ByTolerance):
+    r"""Master equation of the populations, for models in which coherences do not drive them.
+
+    .. math::
+        \dot p(s) = \sum_k \left[w_k(s^{(k)})\, p(s^{(k)}) - w_k(s)\, p(s)\right]
+
+    with s⁽ᵏ⁾ the configuration s with spin k flipped: open networks without transverse field, Eq.
+    (7) of docs/physics.md, and any other flips of single spins. Interchangeable spins are counted
+    instead of told apart, Eq. (51).
+
+    Parameters
+    ----------
+    tolerance : float
+        Accepted error of the populations (2-norm), summed over the evolution.
+    max_memory : float, optional
+        Refuse computations that need more, in bytes; by default half the memory of the machine.
+
+    Notes
+    -----
+    **Error**: None of its own: populations are exact, whatever the coherences of the start. Time
+    step and rates: as `Exact`, with the number of configurations in place of D.
+
+    **Cost**: Memory and time per application are those of (N + 1) 2^N non-zeros (N = 16: 20 MB,
+    3 ms), or of 2 G ∏(N_g + 1) for G classes of N_g spins (one pattern, N = 1000: nothing).
+
+    **Use when** Omega = 0 and N ≤ 16, or patterns are few: it is the oracle of `KineticMonteCarlo`.
+    **Do not use when** observables of σˣ, σʸ or the purity of a state with coherences are wanted.
+
+    See Also
+    --------
+    KineticMonteCarlo, Symmetric, evolve, steady_state, liouvillian_spectrum
+
+    Examples
+    --------
+    >>> ClassicalMaster(tolerance=1e-8)
+    ClassicalMaster(tolerance=1e-08, max_memory=None)
+    """
+
+    controlled: ClassVar[bool] = True
+
+    tolerance: float = 1e-10
+    max_memory: float | None = None
+
+    def __post_init__(self) -> None:
+        real(self.tolerance, "tolerance", minimum=1e-13, maximum=1e-2)
+        if self.max_memory is not None:
+            real(self.max_memory, "max_memory", above=0.0)
+
+    def supports(self, problem: Problem, verb: str = "evolve") -> str | None:
+        """Return None, or why the problem is out of reach."""
+        if verb not in ("evolve", "steady_state", "liouvillian_spectrum"):
+            return f"Method `ClassicalMaster` does not offer `{verb}`. Use `Exact` or `Symmetric`."
+        known = (ProductState, ConfigurationDistribution, PopulationState, type(None))
+        if not isinstance(problem.state, known):
+            return f"Method `ClassicalMaster` cannot start from a {type(problem.state).__name__}."
+        obstacle = _quantum_obstacle(problem, "ClassicalMaster")
+        if obstacle:
+            return obstacle
+        n = problem.model.n_spins
+        if not _in_classes(problem, verb) and n > _MOST_SPINS:
+            return (
+                f"Method `ClassicalMaster` would tell all 2^{n} configurations apart, but takes"
+                f" {_MOST_SPINS} spins at most. Use `KineticMonteCarlo`, or fewer patterns."
+            )
+        need = self._need(problem, verb)
+        limit = self.max_memory or machine_memory() / 2
+        if need > limit:
+            return (
+                f"Method `ClassicalMaster` needs {pretty_bytes(need)} for"
+                f" {_size(problem, verb):.3g} populations, but {pretty_bytes(limit)} are allowed"
+                " (`max_memory`). Use `KineticMonteCarlo`, or fewer spins."
+            )
+        return missing_functionals(problem.observables or (), ConfigurationDistribution)
+
+    def estimate(self, problem: Problem, verb: str = "evolve") -> Cost:
+        """Predict memory and time without allocating."""
+        size = _size(problem, verb)
+        if _in_classes(problem, verb):
+            sizes = _classes(problem).sizes
+            moves, functionals = 2.0 * len(sizes), len(sizes) + 1.0
+        else:
+            moves = float(problem.model.n_spins)
+            functionals = float(sum(len(o.operators) for o in problem.observables or ()))
+        time = populations_time(problem, size, moves, functionals, self.tolerance)
+        if verb != "evolve":
+            time = 60 * 150 * (2e-9 * size * (moves + 1) * speed().sweep + 1e-5 * speed().calls)
+        memory = self._need(problem, verb) + LOADED
+        return Cost(memory, START_UP * speed().calls + time, f"{size:.3g} populations")
+
+    def _need(self, problem: Problem, verb: str) -> float:
+        """Bytes of vectors, functionals and the rate matrix."""
+        size = _size(problem, verb)
+        in_classes = _in_classes(problem, verb)
+        moves = 2 * len(_classes(problem).sizes) if in_classes else problem.model.n_spins
+        functionals = sum(len(o.operators) for o in problem.observables or ())
+        vectors = 10.0 if verb == "evolve" else 100.0
+        return 8 * size * (vectors + 6 * functionals) + 40 * size * (moves + 1) + 3e7
+
+    def evolve(self, problem: Problem, carry: Any = None) -> Iterator[Snapshot]:
+        """Yield a snapshot at every output time and a heartbeat after every step."""
+        if _in_classes(problem, "evolve"):
+            run = chain_evolution(replace(problem, state=_diagonal(problem.state)), self.tolerance)
+        else:
+            run = self._configurations(problem)
+        yield from run.snapshots(carry)
+
+    def _configurations(self, problem: Problem) -> Evolution:
+        """Compile the evolution of all configurations."""
+        start = _distribution(problem.state)
+        L = configuration_rates(problem.model)
+        operators = [op for o in problem.observables for op in o.operators]
+        values = DiagonalOperators(operators)(start.configurations)
+        rows = np.stack([values.real, values.imag], axis=1).reshape(-1, L.size)
+        none, x = sp.csr_array((0, L.size)), start.probabilities
+        part = LinearPart(L, sp.csr_array(rows), none, (), x, np.zeros(0))
+        return Evolution(problem, [part], self.tolerance, lambda moments: moments[0],
+                         lambda x: ConfigurationDistribution(x[0]))  # fmt: skip
+
+    def steady_state(self, problem: Problem) -> SteadyState:
+        """Return the stationary populations; if several exist, those that the start reaches."""
+        classes = _classes(problem) if _in_classes(problem, "steady_state") else None
+        start, eigensolver = None, "propagator"
+        if classes is None:
+            L = configuration_rates(problem.model)
+            start = None if problem.state is None else _distribution(problem.state).probabilities
+        else:
+            L = RateMatrix(ClassChain(problem.model, classes).R)
+            if problem.state is not None:
+                start = _counted(problem.state, classes).populations
+            # numbers of configurations make the chain far from normal, which the inverse stands
+            # better; its factors are sparse enough in one or two dimensions, or for small chains
+            sparse = len(classes.sizes) <= 2 or L.size <= 10_000
+            eigensolver = "shift-invert" if sparse else "propagator"
+        found = stationary(L, np.ones(L.size), start, (), eigensolver)  # type: ignore[arg-type]
+        state: Any = ConfigurationDistribution(found.x)
+        if classes is not None:
+            state = PopulationState(found.x, classes.labels, classes.signs)
+        stats = {"dimension": str(L.size), "undamped": found.undamped}
+        return steady_result(problem, self, state, found, float(found.x.min()), stats)
+
+    def liouvillian_spectrum(self, model: Model, k: int) -> Spectrum:
+        """Return the k eigenvalues of the rate matrix with the largest real parts.
+
+        The full generator has more: those of coherences, and beyond 16 spins also those of
+        populations that change when spins of a class are exchanged.
+        """
+        problem = Problem(model, None, [0.0])
+        if _in_classes(problem, "liouvillian_spectrum"):
+            L = RateMatrix(ClassChain(model, find_classes(model)).R)
+        else:
+            L = configuration_rates(model)
+        if k > L.size:
+            raise fail("k", f"be at most {L.size}", f"it is {k}")
+        pairs = slow_pairs(L, k)  # type: ignore[arg-type]
+        require_convergence(pairs, k)
+        multiplicity = int(np.sum(np.abs(pairs.values) < zero_tolerance(L)))  # type: ignore[arg-type]
+        return Spectrum(pairs.values, pairs.residuals, multiplicity, model, self)
+
+
+@register
+@dataclass(frozen=True)
+class KineticMonteCarlo:
+    r"""Stochastic spin flips in continuous time, for models in which populations close.
+
+    Every sample starts from a configuration drawn from the product state and follows the master
+    equation of `ClassicalMaster` without a time step: attempts come at the rate N w_max, and one of
+    spin k is accepted with probability w_k/w_max. Sample i has the random stream (rng, i), so that
+    results do not depend on the number of threads (``NUMBA_NUM_THREADS``).
+
+    Parameters
+    ----------
+    n_samples : int
+        Number of independent samples.
+    max_memory : float, optional
+        Refuse computations that need more, in bytes; by default half the memory of the machine.
+
+    Notes
+    -----
+    **Error**: Sampling: 1.96 standard errors, falling as 1/√n_samples. Proportions, such as σᶻ of
+    one spin or a distribution of overlaps, have Wilson's interval, so that what was never seen is
+    not certain; functionals leave out groups of samples in turn. Rates: ‖O‖ t times the measured
+    error of the tabulated rates (1e-10 each).
+
+    **Cost**: About 30 ns per attempt, of which there are n_samples N w_max t. Couplings of low rank
+    r (after the self term is added to their diagonal) cost r operations per attempt and flip,
+    others N per flip. Memory n_samples N bytes, eight times that for couplings of full rank, and
+    16 N² bytes for the couplings.
+
+    **Use when** N is beyond `ClassicalMaster`: to N of some 10⁴, any load of patterns. **Do not use
+    when** events are rarer than 1/n_samples, or N ≤ 16.
+
+    See Also
+    --------
+    ClassicalMaster, evolve
+
+    Examples
+    --------
+    >>> KineticMonteCarlo(n_samples=400)
+    KineticMonteCarlo(n_samples=400, max_memory=None)
+    """
+
+    controlled: ClassVar[bool] = True
+
+    n_samples: int = 1000
+    max_memory: float | None = None
+
+    def __post_init__(self) -> None:
+        integer(self.n_samples, "n_samples", minimum=2)
+        if self.max_memory is not None:
+            real(self.max_memory, "max_memory", above=0.0)
+
+    def coarser(self) -> KineticMonteCarlo:
+        """Return a cheaper one: a quarter of the samples."""
+        return replace(self, n_samples=max(self.n_samples // 4, 2))
+
+    def refined(
+        self,
+        excess: Mapping[str, float],
+        stats: Mapping[str, Any],  # noqa: ARG002
+    ) -> KineticMonteCarlo:
+        """Return one with smaller errors: those of sampling fall as 1/√n_samples."""
+        factor = excess.get("sampling", 1.0)
+        factor = 1.1 * factor if factor > 1 else 1.0
+        return replace(self, n_samples=math.ceil(self.n_samples * min(factor, 100.0) ** 2))
+
+    def supports(self, problem: Problem, verb: str = "evolve") -> str | None:
+        """Return None, or why the problem is out of reach."""
+        name = "Method `KineticMonteCarlo`"
+        if verb != "evolve":
+            return f"{name} does not offer `{verb}`. Use `evolve` to a late time."
+        state = problem.state
+        if not isinstance(state, ProductState | ConfigurationSamples):
+            return (
+                f"{name} draws its samples from a product state, but the state is a"
+                f" {type(state).__name__}. Use `th.product_state`."
+            )
+        if isinstance(state, ConfigurationSamples) and len(state.spins) != self.n_samples:
+            return (
+                f"{name} goes on from every sample of the state once, but there are"
+                f" {len(state.spins)} of them and `n_samples` is {self.n_samples}."
+                f" Use `n_samples={len(state.spins)}`."
+            )
+        obstacle = _quantum_obstacle(problem, "KineticMonteCarlo")
+        if obstacle:
+            return obstacle
+        obstacle = flip_obstacle(problem.model)
+        if obstacle:
+            return f"{name} needs one field per spin, but {obstacle}. Use `ClassicalMaster`."
+        for o in problem.observables or ():
+            if o.functional is not None and o.functional.name not in _SAMPLED:
+                return f"{name} has no estimator of `{o.name}` from samples. Use `ClassicalMaster`."
+        need, limit = self._need(problem), self.max_memory or machine_memory() / 2
+        if need > limit:
+            return (
+                f"{name} needs {pretty_bytes(need)} for {self.n_samples} samples, but"
+                f" {pretty_bytes(limit)} are allowed (`max_memory`). Use fewer samples."
+            )
+        return None
+
+    def estimate(self, problem: Problem, verb: str = "evolve") -> Cost:  # noqa: ARG002
+        """Predict memory and time, for this number of samples."""
+        n, end = problem.model.n_spins, float(np.max(problem.times, initial=0.0))
+        attempts = self.n_samples * n * rate_bound(problem.model) * end
+        interpreted = _LOADING + _PER_SAMPLE * self.n_samples + self._looks(problem)
+        time = _ATTEMPT * attempts * speed().sweep + interpreted * speed().calls
+        return Cost(self._need(problem) + _CODE, time, f"{self.n_samples} samples")
+
+    def _need(self, problem: Problem) -> float:
+        """Bytes of samples and couplings."""
+        n = problem.model.n_spins
+        return 3e7 + 24.0 * n**2 + 20.0 * self.n_samples * n
+
+    def _looks(self, problem: Problem) -> float:
+        """Seconds behind the observables at all output times."""
+        n, samples = problem.model.n_spins, self.n_samples
+        values = sum(len(o.operators) for o in problem.observables or ())
+        total = 1e-4 * values + 1e-8 * samples * (n + values)
+        for o in problem.observables or ():
+            if o.functional is not None and o.functional.name == "purity":
+                groups = min(samples, _GROUPS) + 1
+                compared = samples * math.log2(samples)
+                total += groups * (_GROUP + _COMPARE * compared + _PACK * samples * n)
+        return total * len(np.atleast_1d(problem.times))
+
+    def evolve(self, problem: Problem, carry: Any = None) -> Iterator[Snapshot]:
+        """Yield a snapshot at every output time and heartbeats in between."""
+        yield from SampledEvolution(problem, self.n_samples).snapshots(carry)
+
+
+def _quantum_obstacle(problem: Problem, name: str) -> str | None:
+    """Return why populations alone are not enough."""
+    if not populations_close(problem.model):
+        return (
+            f"Method `{name}` follows populations alone, but in this model coherences drive them:"
+            " the Hamiltonian or a jump does more than flip single spins. Use `Exact`."
+        )
+    state = problem.state
+    if not isinstance(state, ProductState) or not state.bloch[:, :2].any():
+        return None
+    for o in problem.observables or ():
+        quantum = o.functional is not None and o.functional.name not in _OF_POPULATIONS
+        keys = (key for operator in o.operators for key in pauli_terms(operator))
+        if quantum or any(axis != "z" for key in keys for _, axis in key):
+            return (
+                f"Method `{name}` follows populations alone, but the start has σˣ or σʸ components,"
+                f" on which observable `{o.name}` depends. Choose `observables` of σᶻ, or `Exact`."
+            )
+    return None
+
+
+def _classes(problem: Problem) -> SpinClasses:
+    """Return the classes of spins whose populations are interchangeable."""
+    return chosen_classes(replace(problem, state=_diagonal(problem.state)))
+
+
+def _in_classes(problem: Problem, verb: str) -> bool:
+    """Return whether counting the up spins of every class is better than telling spins apart."""
+    model, state = problem.model, problem.state
+    if isinstance(state, ConfigurationDistribution):
+        return False
+    if isinstance(state, PopulationState) and not state.classes.is_finer_than(find_classes(model)):
+        return False
+    if verb == "liouvillian_spectrum" and model.n_spins <= _MOST_SPINS:
+        return False
+    sizes = _classes(problem).sizes
+    # chains of classes are assembled more slowly
+    return model.n_spins > len(sizes) and math.prod(n + 1 for n in sizes) < 2**model.n_spins / 8
+
+
+def _size(problem: Problem, verb: str) -> float:
+    """Return the number of populations."""
+    if _in_classes(problem, verb):
+        return float(math.prod(n + 1 for n in _classes(problem).sizes))
+    return 2.0**problem.model.n_spins
+
+
+def _diagonal(state: Any) -> Any:
+    """Return a state without its coherences, which do not enter populations."""
+    if not isinstance(state, ProductState):
+        return state
+    return replace(state, bloch=state.bloch * [0, 0, 1])
+
+
+def _counted(state: Any, classes: SpinClasses) -> PopulationState:
+    """Return the probabilities of the numbers of up spins."""
+    if isinstance(state, ProductState):
+        return PopulationState.from_product(state, classes)
+    assert isinstance(state, PopulationState)
+    return state
+
+
+def _distribution(state: Any) -> ConfigurationDistribution:
+    """Return the probabilities of all configurations."""
+    if isinstance(state, ProductState):
+        return ConfigurationDistribution.from_product(state)
+    if isinstance(state, PopulationState):  # equal ones for all configurations of the same counts
+        up = all_configurations(len(state.labels)) * state.signs == 1
+        counts = [up[:, state.labels == g].sum(axis=1) for g in range(len(state.classes.sizes))]
+        place = np.ravel_multi_index(tuple(counts), state.class_distribution.shape)
+        return ConfigurationDistribution((state.populations / np.bincount(place))[place])
+    assert isinstance(state, ConfigurationDistribution)
+    return state

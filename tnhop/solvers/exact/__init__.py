@@ -1,0 +1,1 @@
+"""Density matrices in full: generator, evolution, eigenpairs, stationary states."""

@@ -1,0 +1,180 @@
+"""Propagation by shifted Taylor series, Eq. (35) of docs/physics.md.
+
+The generator is shifted by the centre of its spectrum, which turns the series into the
+uniformisation of a master equation: its terms are bounded and nothing cancels. Expectation values
+at every time inside a step come from the moments of the same terms, so that output times cost
+nothing and no state is stored for them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numba
+import numpy as np
+
+from tnhop.support.arrays import Real
+
+Apply = Callable[[Real, Real], Real]
+Accumulate = Callable[[Real, Real, Real], None]
+
+_MAX_DEGREE = 90
+_GOOD_DEGREE = 55
+_EPS = np.finfo(float).eps
+_PROBES = np.arange(1, 9) / 8
+
+
+@numba.njit(cache=True, fastmath={"contract", "reassoc"})
+def _next_term(v: Real, w: Real, total: Real, centre: float, factor: float) -> float:
+    """Turn w into factor · (v - centre w), add it to the total, return its norm: one pass."""
+    square = 0.0
+    for k in range(len(w)):
+        w[k] = factor * (v[k] - centre * w[k])
+        total[k] += w[k]
+        square += w[k] * w[k]
+    return float(np.sqrt(square))
+
+
+@dataclass(frozen=True, eq=False)
+class TaylorStep:
+    """What one step yields.
+
+    Attributes
+    ----------
+    start, end : float
+        Interval covered.
+    x : ndarray, shape (n,)
+        State at `end`.
+    moments : ndarray, shape (n_outputs, n_rows)
+        Functionals at the output times in (start, end].
+    probes : ndarray, shape (n_probes, n_rows)
+        Functionals at evenly spaced times inside the step, for monitoring.
+    states : ndarray, shape (n_outputs, n) or None
+        States at those times, if asked for.
+    error : float
+        Bound on the 2-norm error made in this step: truncated tail and rounding.
+    degree, n_applications : int
+        Degree of the series; generator applications, failed attempts included.
+    length : float
+        Suggested length of the next step.
+    """
+
+    start: float
+    end: float
+    x: Real
+    moments: Real
+    probes: Real
+    states: Real | None
+    error: float
+    degree: int
+    n_applications: int
+    length: float
+
+
+@dataclass(frozen=True)
+class TaylorPropagator:
+    """Steps e^{tL} x through the output times.
+
+    Parameters
+    ----------
+    apply : callable
+        ``apply(x, out)`` writes L x into `out`.
+    centre : float
+        Shift, the mean of the diagonal of L.
+    rows : sparse array, shape (n_rows, n)
+        Functionals to evaluate.
+    tolerance : float
+        Accepted error of the state (2-norm), summed over the whole evolution.
+    accumulate : callable
+        ``accumulate(weights, x, rows)`` adds ``weights[q] * x`` to ``rows[q]``.
+    max_states : int
+        Largest number of states kept per step; 0 keeps none.
+    first_length : float
+        Length of the first step.
+    """
+
+    apply: Apply
+    centre: float
+    rows: Any
+    tolerance: float
+    accumulate: Accumulate
+    max_states: int = 0
+    first_length: float = 1.0
+
+    def steps(
+        self, x: Real, times: Real, start: float = 0.0, length: float | None = None
+    ) -> Iterator[TaylorStep]:
+        """Yield the steps from `start` to the last of `times`."""
+        now, end = start, float(times[-1])
+        per_time = self.tolerance / max(end, 1e-300)  # the same for a resumed run
+        pending = times[times > now * (1 + 1e-12)]  # as between two steps
+        length = length or self.first_length
+        while len(pending):
+            tau = min(length, end - now)
+            if self.max_states and pending[0] <= now + tau * (1 + 1e-12):
+                tau = min(tau, pending[: self.max_states][-1] - now)
+            inside = pending[pending <= now + tau * (1 + 1e-12)]
+            tau = end - now if abs(now + tau - end) <= 1e-12 * end else tau
+            step = self._step(x, now, tau, inside, per_time)
+            pending = pending[pending > step.end * (1 + 1e-12)]
+            now, x, length = step.end, step.x, step.length
+            yield step
+
+    def _step(self, x: Real, now: float, tau: float, outputs: Real, per_time: float) -> TaylorStep:
+        applied = 0
+        while True:
+            inside = outputs[outputs <= now + tau * (1 + 1e-12)]
+            attempt = self._series(x, tau, (inside - now) / tau, per_time * tau)
+            applied += attempt.n_applications
+            if attempt.degree <= _MAX_DEGREE:
+                break
+            tau /= 2
+        total, moments, states, error, degree, length = attempt.parts
+        n = len(inside)
+        return TaylorStep(
+            now, now + tau, total, moments[:n], moments[n:], states, error, degree, applied, length
+        )
+
+    def _series(self, x: Real, tau: float, fractions: Real, tolerance: float) -> _Series:
+        """Sum the series over one step of length tau, outputs at the given fractions of it."""
+        damping = np.exp(self.centre * tau)
+        n = len(fractions)
+        keep = self.max_states > 0 and n > 0
+        fractions = np.concatenate([fractions, _PROBES])
+        at = np.exp(self.centre * tau * fractions)
+        states = np.multiply.outer(at[:n], x) if keep else None
+        total, w, v = x.copy(), x.copy(), np.empty_like(x)
+        moments = np.multiply.outer(at, self.rows @ x)
+        size = peak = float(np.linalg.norm(x))
+        degree = 0
+        while True:
+            degree += 1
+            if degree > _MAX_DEGREE:
+                return _Series(degree, degree - 1, None)
+            self.apply(w, v)
+            previous, size = size, _next_term(v, w, total, self.centre, tau / degree)
+            weights = at * fractions**degree
+            moments += np.multiply.outer(weights, self.rows @ w)
+            if states is not None:
+                self.accumulate(weights[:n], w, states)
+            peak = max(peak, size)
+            # the terms fall at least geometrically here, so the tail is below twice the last
+            small = damping * (previous + size) < 0.25 * tolerance and size < 0.7 * previous
+            if small or size == 0:
+                break
+        rounding = 4 * _EPS * max(damping * peak, 1.0) * np.sqrt(degree)
+        error = 2 * damping * size + rounding
+        total *= damping
+        growth = np.log(max(damping * peak, 1.0) + 1e-12)
+        room = np.log(max(0.1 * tolerance / _EPS, 2.0))
+        length = tau * min(2.0, _GOOD_DEGREE / degree, room / max(growth, 1e-3))
+        return _Series(degree, degree, (total, moments, states, error, degree, length))
+
+
+@dataclass(frozen=True, eq=False)
+class _Series:
+    degree: int
+    n_applications: int
+    parts: Any

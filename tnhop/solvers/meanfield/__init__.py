@@ -1,0 +1,1 @@
+"""Product states: the mean-field flow."""

@@ -1,0 +1,1 @@
+"""Density matrices of interchangeable spins."""

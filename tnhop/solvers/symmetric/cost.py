@@ -1,0 +1,92 @@
+"""What evolutions of interchangeable spins will cost: behind the estimates of `Symmetric`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from tnhop.physics.problem import Problem
+from tnhop.solvers.exact.cost import (
+    application_time,
+    applications,
+    class_operations,
+    dimension,
+    spectrum,
+    states_per_step,
+)
+from tnhop.solvers.machine_speed import speed
+from tnhop.solvers.symmetric.reduced_problem import chosen_classes, joined_parts
+from tnhop.solvers.symmetric.state import Part, partition
+
+_PER_OPERATION = 9e-10  # seconds per multiplication: stretches of consecutive numbers are short
+_ARNOLDI = 60 * 150.0  # applications behind stationary states and spectra
+_BLOCKS, _BLOCK_ENTRIES = 7e-5, 1.5e-8  # seconds to build a start, per N² and N⁴ of a class
+_COMPILE, _PER_ENTRY = 0.02, 3e-6  # seconds per kind of jump of a class, per entry of a matrix
+_CHAIN_ENTRY, _CHAIN_FUNCTIONAL = 2.5e-9, 1.5e-9  # seconds per move and population
+
+
+def blocks_time(problem: Problem, verb: str, tolerance: float) -> float:
+    """Return the seconds of an evolution of blocks, part after part."""
+    model, classes = problem.model, chosen_classes(problem)
+    parts = partition(model, classes, joined_parts(problem.state))
+    end = float(np.max(problem.times, initial=0.0))
+    total = _start_time(classes.sizes) if problem.state is not None else 0.0
+    for part in parts:
+        work = class_operations(model, part.sizes, part.fock_dims)
+        rows = float(math.prod(map(dimension, part.sizes)) * math.prod(part.fock_dims))
+        count = applications(spectrum(model).share(_share(part, problem)), end, tolerance)
+        states = states_per_step(problem, count)
+        each = application_time(float(part.size), rows, work, _PER_OPERATION, states)
+        count = count if verb == "evolve" else _ARNOLDI
+        built = 4 * _COMPILE * speed().calls * (len(part.sizes) + len(part.fock_dims))
+        total += built + _PER_ENTRY * rows * work * speed().calls + count * each
+    return total
+
+
+def _start_time(sizes: Sequence[int]) -> float:
+    """Return the seconds behind the blocks of a product state."""
+    return sum(
+        _BLOCKS * n**2 * speed().calls + _BLOCK_ENTRIES * float(n) ** 4 * speed().sweep
+        for n in sizes
+    )
+
+
+def _share(part: Part, problem: Problem) -> float:
+    """Return which share of the generator acts on a part."""
+    sites = sum(part.sizes) + len(part.fock_dims)
+    return sites / problem.model.n_sites
+
+
+def chain_time(problem: Problem, tolerance: float) -> float:
+    """Return the seconds of an evolution of the populations of classes."""
+    sizes = chosen_classes(problem).sizes
+    size = float(math.prod(n + 1 for n in sizes))
+    return populations_time(problem, size, 2.0 * len(sizes), len(sizes) + 1.0, tolerance)
+
+
+def populations_time(
+    problem: Problem, size: float, moves: float, functionals: float, tolerance: float
+) -> float:
+    """Return the seconds of an evolution of populations.
+
+    Parameters
+    ----------
+    problem : Problem
+        What to compute.
+    size : float
+        Number of populations.
+    moves : float
+        Flips out of each.
+    functionals : float
+        Functionals that every term of the series is looked at with.
+    tolerance : float
+        Accepted error.
+    """
+    end = float(np.max(problem.times, initial=0.0))
+    count = applications(spectrum(problem.model), end, tolerance)
+    each = application_time(size, 0.0, 0.0, 0.0, states_per_step(problem, count))
+    each += size * speed().sweep * (_CHAIN_ENTRY * (moves + 1) + _CHAIN_FUNCTIONAL * functionals)
+    assembled = 1e-7 * size * (moves + 1) + 4e-3 * len(problem.model.jumps)
+    return assembled * speed().calls + count * each

@@ -1,0 +1,232 @@
+"""Symmetric: exact dynamics of interchangeable spins, at sizes far beyond 4^N."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from tnhop.answers.steady_state import Spectrum, SteadyState
+from tnhop.physics.model import Model
+from tnhop.physics.problem import Cost, Problem, Snapshot, missing_functionals, pretty_bytes
+from tnhop.physics.states import ProductState
+from tnhop.physics.terms import Operator
+from tnhop.solvers.exact.cost import LOADED, START_UP
+from tnhop.solvers.exact.evolution import (
+    STATES_MEMORY,
+    machine_memory,
+    operator_bound,
+)
+from tnhop.solvers.exact.stationary import (
+    Stationary,
+    require_convergence,
+    slow_pairs,
+    steady_result,
+    zero_tolerance,
+)
+from tnhop.solvers.machine_speed import speed
+from tnhop.solvers.refinement import ByTolerance
+from tnhop.solvers.symmetric.cost import blocks_time, chain_time
+from tnhop.solvers.symmetric.populations import PopulationState
+from tnhop.solvers.symmetric.reduced_problem import (
+    Setting,
+    chain_evolution,
+    chosen_classes,
+    is_classical,
+    state_size,
+)
+from tnhop.solvers.symmetric.state import (
+    ClassState,
+    SpinClasses,
+    SymmetricState,
+    find_classes,
+    is_averaged,
+    jump_obstacle,
+)
+from tnhop.support.checks import fail, one_of, real
+from tnhop.support.codec import register
+
+__all__ = ["Symmetric"]
+
+
+_STATES = (ProductState, SymmetricState, PopulationState, type(None))
+
+
+@register
+@dataclass(frozen=True)
+class Symmetric(ByTolerance):
+    r"""Exact solution in the space of states that permutations inside classes leave unchanged.
+
+    Spins are put into classes of interchangeable ones, found from the terms of the Model; a class
+    of N spins needs :math:`\binom{N+3}{3}` numbers instead of 4^N. The blocks of total spin J are
+    propagated matrix-free, Eqs. (44)-(49) of docs/physics.md, with the time steps of `Exact`.
+
+    Parameters
+    ----------
+    tolerance : float
+        Accepted error of the state (Frobenius norm of the blocks), summed over the evolution.
+    max_memory : float, optional
+        Refuse computations that need more, in bytes; by default half the memory of the machine.
+    eigensolver : str
+        How `steady_state` and `liouvillian_spectrum` search, in every sector of the reflections.
+        ``"propagator"``: Arnoldi iteration on e^{Lτ}, matrix-free; finds the slowest decay whatever
+        its frequency. ``"shift-invert"``: a sparse LU decomposition and the eigenvalues nearest to
+        zero, among which a slow but fast rotating one may be missing.
+
+    Notes
+    -----
+    **Error**: None of its own: the reduction is exact. Time step: at most ‖O‖ √n times the measured
+    truncation and rounding of the series, n the summed dimension of the blocks, Eq. (36). Fock
+    space and rates: as `Exact`.
+
+    **Cost**: Memory about 8 vectors of :math:`\prod_g \binom{N_g+3}{3} \prod_\mu d_\mu^2` reals
+    (one pattern, N = 100: 1.4 MB each). Time proportional to that size, to t and to the norm of the
+    generator: N⁴ for one pattern. Parts that no term connects are evolved one by one: two patterns
+    cost as much as one. A generator that is real after a turn about z (an open Hopfield network)
+    costs half, and half again from a start without σˣ. Spins that start in different states cost
+    classes of their own, unless all observables are symmetric: then the start is averaged over
+    permutations, which those observables do not feel.
+
+    **Use when** patterns are few: p = 1 to N ≈ 200, p = 2 the same, p = 3 to N ≈ 20; one mode and
+    N ≈ 40. It is the oracle of tensor networks at large N. **Do not use when** couplings are
+    random.
+
+    See Also
+    --------
+    Exact, evolve, steady_state, liouvillian_spectrum
+
+    Examples
+    --------
+    >>> Symmetric(tolerance=1e-8)
+    Symmetric(tolerance=1e-08, max_memory=None, eigensolver='propagator')
+    """
+
+    controlled: ClassVar[bool] = True
+
+    tolerance: float = 1e-10
+    max_memory: float | None = None
+    eigensolver: str = "propagator"
+
+    def __post_init__(self) -> None:
+        real(self.tolerance, "tolerance", minimum=1e-13, maximum=1e-2)
+        one_of(self.eigensolver, "eigensolver", ["propagator", "shift-invert"])
+        if self.max_memory is not None:
+            real(self.max_memory, "max_memory", above=0.0)
+
+    def supports(self, problem: Problem, verb: str = "evolve") -> str | None:
+        """Return None, or why the problem is out of reach."""
+        if not isinstance(problem.state, _STATES):
+            return f"Method `Symmetric` cannot start from a {type(problem.state).__name__}."
+        model, classes = problem.model, chosen_classes(problem)
+        obstacle = jump_obstacle(model, find_classes(model))
+        if obstacle:
+            return (
+                f"Method `Symmetric` cannot use the permutation symmetry: {obstacle}. Use `Exact`."
+            )
+        known = isinstance(problem.state, ClassState)
+        if known and not classes.is_finer_than(find_classes(model)):
+            return (
+                f"Method `Symmetric` cannot continue a state with classes of {classes.sizes} spins:"
+                " some of these spins are not interchangeable in the model. Use `th.product_state`."
+            )
+        need = self._need(problem, verb)
+        limit = self.max_memory or machine_memory() / 2
+        if need > limit:
+            return self._refusal(problem, classes, need, limit)
+        return missing_functionals(problem.observables or (), SymmetricState)
+
+    def _refusal(self, problem: Problem, classes: SpinClasses, need: float, limit: float) -> str:
+        free = find_classes(problem.model)
+        why = f": {free.obstacle}" if free.obstacle else ""
+        remedy = "`Exact` for few spins, `MeanField`, or fewer spins or Fock levels"
+        if len(free.sizes) < len(classes.sizes):
+            why += f"{' and' if why else ':'} spins of one class start in different states"
+            remedy = f"observables that are symmetric in the spins of a class, or {remedy}"
+        many = len(classes.sizes) > 6
+        sizes = f"{len(classes.sizes)} classes" if many else f"classes of {classes.sizes} spins"
+        return (
+            f"Method `Symmetric` finds {sizes}{why}. It would propagate"
+            f" {state_size(problem):.3g} numbers and needs {pretty_bytes(need)}, but"
+            f" {pretty_bytes(limit)} are allowed (`max_memory`). Use {remedy}."
+        )
+
+    def estimate(self, problem: Problem, verb: str = "evolve") -> Cost:
+        """Predict memory and time without allocating."""
+        size, n_classes = state_size(problem, verb), len(chosen_classes(problem).sizes)
+        if verb == "evolve" and is_classical(problem):
+            time = chain_time(problem, self.tolerance)
+        else:
+            time = blocks_time(problem, verb, self.tolerance)
+        note = f"{size:.3g} numbers in {n_classes} classes"
+        return Cost(self._need(problem, verb) + LOADED, START_UP * speed().calls + time, note)
+
+    def _need(self, problem: Problem, verb: str) -> float:
+        """Bytes of vectors, and of states at output times where functionals need them."""
+        size = state_size(problem, verb)
+        # measured: the LU factors of N = 64 and 96 take 6 kB per number
+        vectors = 100.0 if self.eigensolver == "propagator" else 800.0
+        vectors = 8.0 if verb == "evolve" else vectors
+        kept = sum(o.functional is not None for o in problem.observables or ())
+        extra = min(STATES_MEMORY, 8 * size * len(np.atleast_1d(problem.times))) if kept else 0.0
+        return 8 * size * vectors + extra + 3e7
+
+    def evolve(self, problem: Problem, carry: Any = None) -> Iterator[Snapshot]:
+        """Yield a snapshot at every output time and a heartbeat after every step."""
+        compiled = chain_evolution(problem, self.tolerance) if is_classical(problem) else None
+        run = compiled or Setting(problem).evolution(self.tolerance)
+        yield from run.snapshots(carry)
+
+    def steady_state(self, problem: Problem) -> SteadyState:
+        """Return the stationary state; if several exist, the one that the initial state reaches."""
+        setting = Setting(problem)
+        parts = [setting.stationary(k, self.eigensolver) for k in range(len(setting.parts))]
+        state = setting.state([found.x for found in parts])
+        gaps = [found.gap for found in parts if not math.isnan(found.gap)]
+        x = np.concatenate([found.x for found in parts])
+        whole = Stationary(
+            x, math.sqrt(sum(found.residual**2 for found in parts)), min(gaps, default=math.nan),
+            math.prod(found.multiplicity for found in parts),
+            sum(found.undamped for found in parts), all(found.converged for found in parts),
+        )  # fmt: skip
+        stats = {"dimension": f"{state_size(problem):.0f}", "undamped": whole.undamped}
+        if problem.model.n_modes:
+            tops = [state.photon_distribution(m)[-1] for m in range(problem.model.n_modes)]
+            stats["fock_tail"] = float(max(tops))
+        lowest = float(state.class_distribution.min())
+        return steady_result(problem, self, state, whole, lowest, stats)
+
+    def correlation(self, problem: Problem, first: Operator, second: Operator) -> Any:
+        """Return ⟨second(t) first(0)⟩ at the times of the problem and the time-step error."""
+        setting = Setting(problem)
+        if not is_averaged(first, setting.classes, problem.model.modes):
+            raise fail("first", "be symmetric in the spins of every class", "it is not",
+                       "Sum it over a class, or use `Exact`.")  # fmt: skip
+        values, error = setting.correlation(first, second, self.tolerance)
+        return values, error * operator_bound(second, problem.model)
+
+    def liouvillian_spectrum(self, model: Model, k: int) -> Spectrum:
+        """Return the k eigenvalues with the largest real parts, among symmetric states.
+
+        The full generator has more eigenvalues: those of modes that permutations change.
+        """
+        setting = Setting(Problem(model, None, [0.0]))
+        values, residuals = np.zeros(1, dtype=complex), np.zeros(1)
+        for part in range(len(setting.parts)):
+            found = [
+                slow_pairs(L, min(k, L.size), L.reflections, self.eigensolver)
+                for L in setting.sectors(part)
+            ]
+            for pairs in found:
+                require_convergence(pairs, k)
+            own = np.concatenate([pairs.values for pairs in found])
+            error = np.concatenate([pairs.residuals for pairs in found])
+            # independent parts: rates add up, and so do the residuals of product vectors
+            values = np.add.outer(values, own).ravel()
+            residuals = np.add.outer(residuals, error).ravel()
+            order = np.lexsort((-values.imag, -values.real.round(10)))[:k]
+            values, residuals = values[order], residuals[order]
+        zero = max(zero_tolerance(L) for L in setting.generators)
+        return Spectrum(values, residuals, int(np.sum(np.abs(values) < zero)), model, self)

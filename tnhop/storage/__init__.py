@@ -1,0 +1,1 @@
+"""Files: netCDF, answers, checkpoints, folders of answers."""

@@ -1,0 +1,219 @@
+"""Result files: one self-describing HDF5 file each, written all or nothing.
+
+What is damaged later is noticed, before HDF5, which may never return from it, sees any of it: the
+last bytes of a file, which HDF5 ignores, are a checksum of all others. Large arrays have checksums
+besides, which any reader of netCDF looks at.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from difflib import get_close_matches
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import h5py
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from tnhop.physics.model import Model
+from tnhop.physics.observables import Observable, real_parts
+from tnhop.physics.problem import Method
+from tnhop.storage import netcdf
+from tnhop.support.atomic_files import file_name, new_file, whole_file
+from tnhop.support.checks import fail, shown
+from tnhop.support.codec import SCHEMA_VERSION, decode, dumps, encode, loads, state_class
+
+_SEAL = b"\nsha256 "  # and 64 letters: how a file ends
+_LENGTH = len(_SEAL) + 64
+_PROMISE = f"SHA-256 of all bytes but the last {_LENGTH}, which hold it"
+
+
+@dataclass(frozen=True, eq=False)
+class Content:
+    """What a file holds; `kind` is the class of the answer."""
+
+    kind: str
+    data: xr.Dataset
+    model: Any
+    method: Any
+    observables: Any
+    stats: dict[str, Any]
+    state: Any
+
+
+def write(path: Any, data: xr.Dataset, *, overwrite: Any, state: Any, **described: Any) -> Path:
+    """Write a labelled dataset, what it describes and its final state."""
+    target = new_file(path, overwrite)
+    with whole_file(target) as partial:
+        _write(partial, data, state, described)
+        with partial.open("r+b") as raw:
+            seal = _seal(raw, partial.stat().st_size)
+            raw.write(seal)  # where the reading has ended
+    return target
+
+
+def _write(path: Path, data: xr.Dataset, state: Any, described: dict[str, Any]) -> None:
+    data = data.copy()
+    data.attrs |= {
+        "tnhop_schema": SCHEMA_VERSION,
+        "tnhop_version": version("tnhop"),
+        "answer": described["kind"],
+        "checksum": _PROMISE,
+        "description": repr(described["model"])[1:-1],
+        "method": json.dumps(encode(described["method"])),
+        "stats": json.dumps(encode(described["stats"])),
+    }
+    # variables, because an HDF5 attribute holds at most 64 kB
+    data["model"] = ((), dumps(described["model"]))
+    data["observables"] = ((), dumps(described["observables"]))
+    with h5py.File(path, "w", track_order=True) as file:
+        netcdf.write(file, data)
+        if state is not None:
+            netcdf.write(file.create_group("final_state", track_order=True), _arrays_of(state))
+
+
+def _arrays_of(state: Any) -> xr.Dataset:
+    """Return the arrays of a state, each with dimensions of its own."""
+    arrays = {}
+    for name, array in state.to_arrays().items():
+        for key, part in real_parts(name, np.asarray(array)):
+            arrays[key] = ([f"{key}_{axis}" for axis in range(part.ndim)], part)
+    return xr.Dataset(arrays, attrs={"type": type(state).__name__})
+
+
+def _seal(file: BinaryIO, length: int) -> bytes:
+    """Return the seal of so many bytes of a file."""
+    found = hashlib.sha256()
+    while length > 0 and (block := file.read(min(length, 2**20))):
+        found.update(block)
+        length -= len(block)
+    return _SEAL + found.hexdigest().encode()
+
+
+def _is_sealed(source: Path) -> bool:
+    """Return whether a file ends with a seal; it must be the right one."""
+    with source.open("rb") as file:
+        length = max(file.seek(0, os.SEEK_END) - _LENGTH, 0)
+        file.seek(length)
+        found = file.read()
+        if not found.startswith(_SEAL):
+            return False
+        file.seek(0)
+        if found != _seal(file, length):
+            raise ValueError("its checksum is wrong")
+    return True
+
+
+@contextmanager
+def _opened(source: Path) -> Iterator[h5py.File]:
+    """Open a file that is what was written; those of earlier versions cannot say whether."""
+    sealed = _is_sealed(source)
+    with h5py.File(source) as file:
+        if not sealed and "checksum" in file.attrs:
+            raise ValueError("its checksum is missing")
+        yield file
+
+
+def variables(source: Path, chosen: Callable[[list[str]], Iterable[str]]) -> xr.Dataset:
+    """Return the variables of chosen names and all attributes; any error means damage."""
+    with _opened(source) as file:
+        return netcdf.read(file, chosen)
+
+
+def is_whole(path: Path) -> bool:
+    """Return whether a file is there and was written to its end by this schema version."""
+    try:
+        with _opened(path) as file:
+            return _is_ours(file) and "model" in file and "observables" in file
+    except Exception:  # HDF5 says in many ways that a file is damaged
+        return False
+
+
+def _is_ours(file: h5py.File) -> bool:
+    found = np.ravel(file.attrs.get("tnhop_schema", -1))  # netCDF stores numbers as arrays
+    return found.shape == (1,) and found.dtype.kind in "iu" and found[0] == SCHEMA_VERSION
+
+
+def read(path: Any) -> Content:
+    """Read a file, refusing what is not one of ours with a sentence."""
+    source = file_name(path)
+    if not source.is_file():
+        raise FileNotFoundError(f"There is no file '{source}'.{_like(source)}")
+    with intact(source):
+        _is_sealed(source)  # before HDF5 sees it
+    try:
+        with h5py.File(source) as file:
+            schema, ours = file.attrs.get("tnhop_schema"), _is_ours(file)
+    except Exception as error:
+        found = f"'{source}' is not one ({shown(error)})"
+        raise fail("path", "be a readable tnhop file", found) from error
+    if schema is None:
+        raise fail("path", "be a tnhop result", f"'{source}' has no schema version")
+    if not ours:
+        found = f"'{source}' has version {' '.join(map(str, np.ravel(schema))) or 'none'}"
+        raise fail("path", f"have schema version {SCHEMA_VERSION}", found)
+    with intact(source), _opened(source) as file:
+        data = netcdf.read(file)
+        state = _state_of(netcdf.read(file["final_state"])) if "final_state" in file else None
+        kind = str(data.attrs.get("answer", "Result"))
+        return Content(kind, data, **_described(file), state=state)
+
+
+def _like(source: Path) -> str:
+    """Name the file that may have been meant: a run of several methods writes one for each."""
+    beside = sorted(path.name for path in source.parent.glob(f"*{source.suffix or '.h5'}"))
+    near = get_close_matches(source.name, beside, n=1, cutoff=0.5)
+    return f" Did you mean '{source.with_name(near[0])}'?" if near else ""
+
+
+def _described(file: h5py.File) -> dict[str, Any]:
+    """Return model, method, observables and statistics; each is of its kind."""
+    model, observables = (loads(file[name][()].decode()) for name in ("model", "observables"))
+    method, stats = (decode(json.loads(file.attrs[name])) for name in ("method", "stats"))
+    kinds = {
+        "model": isinstance(model, Model),
+        "method": isinstance(method, Method),
+        "statistics": isinstance(stats, dict),
+        "observables": isinstance(observables, tuple)
+        and all(isinstance(o, Observable) for o in observables),
+    }
+    for name, right in kinds.items():
+        if not right:
+            raise ValueError(f"it has no {name}")
+    return {"model": model, "method": method, "observables": observables, "stats": stats}
+
+
+@contextmanager
+def intact(source: Any) -> Iterator[None]:
+    """Say that a file is damaged, whatever goes wrong while it becomes an answer.
+
+    HDF5 and its readers say so in many ways, and so does what is built from their numbers.
+    """
+    try:
+        yield
+    except Exception as error:
+        if str(error).startswith("The file holds"):
+            raise
+        why = " ".join(str(error).split())[:200].rstrip(".")
+        found = f"'{source}' is damaged ({why or type(error).__name__})"
+        raise fail("path", "be a complete tnhop file", found) from error
+
+
+def _state_of(data: xr.Dataset) -> Any:
+    """Return the state whose arrays these are."""
+    arrays: dict[str, NDArray[Any]] = {}
+    for key, array in data.data_vars.items():
+        name = str(key)
+        if name.endswith("_re"):
+            arrays[name[:-3]] = array.values + 1j * data[f"{name[:-3]}_im"].values
+        elif not name.endswith("_im"):
+            arrays[name] = array.values
+    return state_class(data.attrs["type"]).from_arrays(arrays)

@@ -1,0 +1,266 @@
+"""The folder of a sweep: one file per answer, and which point of which grid it answers.
+
+``DIGEST.h5`` is an answer, whole from the moment it is there; ``DIGEST.ckpt`` one on its way, and
+``DIGEST.failed`` the sentence of one that failed. ``sweep-NAME.json`` lists the points of a sweep
+with their digests. The names follow from the contents, so that any number of processes may write
+into one folder.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tnhop.support.atomic_files import whole_file
+from tnhop.support.checks import fail, shown
+from tnhop.support.codec import decode, digest
+from tnhop.support.locks import Lock
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+_DESCRIPTIONS = {"model", "observables", "xi"}
+_TITLE, _SCHEMA = "tnhop sweep", 1
+Label = int | float | str | bool
+Point = tuple[Label, ...]
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """The points of a sweep.
+
+    Parameters
+    ----------
+    names : tuple of str
+        Names of the axes.
+    verb, method : str
+        What was asked for at every point, and how.
+    points : tuple of tuple
+        One label per axis.
+    digests : tuple of str
+        The answer of every point.
+    """
+
+    names: tuple[str, ...]
+    verb: str
+    method: str
+    points: tuple[Point, ...]
+    digests: tuple[str, ...]
+
+    def write(self, folder: Path) -> None:
+        """Write it, all or nothing."""
+        content = {"title": _TITLE, "schema": _SCHEMA, **self.__dict__}
+        text = json.dumps(content, indent=1)
+        write_text(folder / f"sweep-{digest(text)[:16]}.json", text)
+
+    @classmethod
+    def read(cls, path: Path) -> Manifest:
+        """Read one, refusing what is none."""
+        try:
+            content = json.loads(path.read_text("utf-8"))
+            if content["schema"] != _SCHEMA:
+                found = f"'{path}' has version {content['schema']}"
+                raise fail("path", f"have schema version {_SCHEMA}", found)
+            points = tuple(tuple(point) for point in content["points"])
+            names, digests = tuple(content["names"]), tuple(content["digests"])
+            if any(len(point) != len(names) for point in points) or len(points) != len(digests):
+                raise KeyError("points")
+            return cls(names, content["verb"], content["method"], points, digests)
+        except (KeyError, TypeError, AttributeError, UnicodeDecodeError, json.JSONDecodeError) as e:
+            remedy = "Remove it and sweep again: finished answers are kept."
+            raise fail("path", "hold whole lists of points", f"'{path}' is damaged", remedy) from e
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a small file, all or nothing."""
+    with whole_file(path) as partial:
+        partial.write_text(text, "utf-8")
+
+
+@dataclass(frozen=True)
+class Store:
+    """A folder of answers.
+
+    Parameters
+    ----------
+    folder : Path
+        Where they are.
+    """
+
+    folder: Path
+
+    def answer(self, digest: str) -> Path:
+        """File of an answer."""
+        return self.folder / f"{digest}.h5"
+
+    def has(self, digest: str) -> bool:
+        """Return whether an answer is there and whole."""
+        from tnhop.storage import files  # xarray takes half a second that no other run should pay
+
+        return files.is_whole(self.answer(digest))
+
+    def checkpoint(self, digest: str) -> Path:
+        """File of an answer on its way."""
+        return self.folder / f"{digest}.ckpt"
+
+    def failure(self, digest: str) -> Path:
+        """File with the sentence of an answer that failed."""
+        return self.folder / f"{digest}.failed"
+
+    def lock(self, digest: str) -> Lock:
+        """Lock of the process that works at an answer."""
+        return Lock(self.folder / f"{digest}.lock")
+
+    @cached_property
+    def manifests(self) -> tuple[Manifest, ...]:
+        """All lists of points, in the order of their names."""
+        return tuple(Manifest.read(path) for path in sorted(self.folder.glob("sweep-*.json")))
+
+    def clear(self) -> None:
+        """Remove all answers and lists."""
+        for pattern in ("sweep-*.json", *(f"{'[0-9a-f]' * 64}.{end}*" for end in _ENDINGS)):
+            for path in self.folder.glob(pattern):
+                path.unlink(missing_ok=True)
+
+    def index(self, more: Sequence[Manifest] = ()) -> tuple[tuple[str, ...], dict[Point, str]]:
+        """Return the names of the axes and the digest of every point; several methods are an axis.
+
+        Raises
+        ------
+        ValueError
+            If the lists have other axes, or one point stands for two problems.
+        """
+        lists = [*self.manifests, *more]
+        if not lists:
+            remedy = "Give a file, or the folder that `th.sweep` was given as `store`."
+            raise fail("path", "be a folder of a sweep", f"'{self.folder}' is none", remedy)
+        names = lists[0].names
+        several = len({manifest.method for manifest in lists}) > 1
+        found: dict[Point, str] = {}
+        for manifest in lists:
+            if (manifest.names, manifest.verb) != (names, lists[0].verb):
+                other = f"{manifest.verb} over {manifest.names} beside {lists[0].verb} over {names}"
+                raise fail("store", "hold sweeps over the same axes", f"it has {other}", _REMEDY)
+            for labels, answer in zip(manifest.points, manifest.digests, strict=True):
+                point = (*labels, manifest.method) if several else labels
+                if found.setdefault(point, answer) != answer:
+                    place = ", ".join(f"{n} = {v}" for n, v in zip(names, labels, strict=True))
+                    other = f"{place} was another problem there"
+                    raise fail("store", "hold one problem per point", f"at {other}", _REMEDY)
+        return (*names, "method") if several else names, found
+
+
+_ENDINGS = ("h5", "ckpt", "failed", "lock")
+_REMEDY = "Choose another folder, or start anew with `resume=False`."
+
+
+def read_store(folder: Path) -> xr.Dataset:
+    """Return all answers of a folder as one labelled Dataset, NaN where there is none yet."""
+    import xarray as xr
+
+    store = Store(folder)
+    names, found = store.index()
+    axes = {name: _axis(point[k] for point in found) for k, name in enumerate(names)}
+    table = _Table(axes)
+    for point, answer in found.items():
+        table.note(point, "digest", answer)
+        if store.failure(answer).exists():
+            table.note(point, "failure", store.failure(answer).read_text("utf-8"))
+    whole = [(p, _numbers(store.answer(a))) for p, a in found.items() if store.answer(a).exists()]
+    for _, data in whole:
+        table.measure(data)
+    for point, data in whole:
+        table.fill(point, data)
+    table.room("wall_time")
+    attrs = {
+        "axes": [*axes], "verb": store.manifests[0].verb, "points": len(found),
+        "missing": len(found) - len(whole),
+        "methods": [*dict.fromkeys(manifest.method for manifest in store.manifests)],
+    }  # fmt: skip
+    return xr.Dataset(table.variables, {**axes, **table.inner}, attrs)
+
+
+def _numbers(path: Path) -> xr.Dataset:
+    """Return observables, total half-widths and effort of an answer, without their sources."""
+    from tnhop.storage import files
+
+    try:
+        data = files.variables(path, _measured)
+        wall_time = decode(json.loads(data.attrs["stats"]))["wall_time"]
+        data = data.assign(wall_time=wall_time)
+    except Exception as error:  # HDF5 says in many ways that a file is damaged
+        remedy = "Remove it and sweep again: only it is computed anew."
+        found = f"'{path}' is damaged ({shown(error)})"
+        raise fail("path", "hold whole answers", found, remedy) from error
+    return data
+
+
+def _measured(names: list[str]) -> list[str]:
+    """Leave out sources of errors, of which there are many, and what is no measurement."""
+    errors = tuple(f"{name}_" for name in names if name.endswith("_error"))
+    return [n for n in names if n not in _DESCRIPTIONS and not n.startswith(errors)]
+
+
+def _axis(labels: Iterator[Label]) -> list[Any]:
+    """Return the distinct labels: numbers sorted, anything else in order of appearance."""
+    distinct = list(dict.fromkeys(labels))
+    if all(isinstance(x, bool) for x in distinct):
+        return distinct
+    numbers = all(isinstance(x, int | float) and not isinstance(x, bool) for x in distinct)
+    return sorted(distinct) if numbers else [str(label) for label in distinct]
+
+
+class _Table:
+    """Arrays over the axes of a grid, and over those of the answers inside."""
+
+    def __init__(self, axes: dict[str, list[Any]]) -> None:
+        self.axes, self.inner = axes, dict[str, list[Any]]()
+        self._places = {n: {x: k for k, x in enumerate(labels)} for n, labels in axes.items()}
+        self._dims: dict[str, tuple[str, ...]] = {}
+        self.variables: dict[str, tuple[tuple[str, ...], NDArray[Any]]] = {}
+
+    def _index(self, point: Point) -> tuple[int, ...]:
+        return tuple(
+            places.get(label, places.get(str(label), -1))
+            for places, label in zip(self._places.values(), point, strict=True)
+        )
+
+    def note(self, point: Point, name: str, text: str) -> None:
+        """Put a text at a point."""
+        if name not in self.variables:
+            shape = [len(labels) for labels in self.axes.values()]
+            self.variables[name] = (tuple(self.axes), np.full(shape, "", dtype=object))
+        self.variables[name][1][self._index(point)] = text
+
+    def room(self, name: str, dims: tuple[str, ...] = ()) -> None:
+        """Make an array of unknown numbers, unless it is there."""
+        if name not in self.variables:
+            shape = [*map(len, self.axes.values()), *(len(self.inner[dim]) for dim in dims)]
+            self.variables[name] = ((*self.axes, *dims), np.full(shape, np.nan))
+
+    def measure(self, data: xr.Dataset) -> None:
+        """Make room for the labels of an answer."""
+        for dim in data.sizes:
+            old, new = self.inner.get(str(dim), []), data[dim].values.tolist()
+            self.inner[str(dim)] = old if old == new else _axis(iter([*old, *new]))
+        for name, array in data.items():
+            if self._dims.setdefault(str(name), tuple(map(str, array.dims))) != array.dims:
+                found = f"'{name}' has {array.dims} and {self._dims[str(name)]}"
+                raise fail("path", "hold observables of equal dimensions", found)
+
+    def fill(self, point: Point, data: xr.Dataset) -> None:
+        """Put the numbers of an answer at its point."""
+        where = {d: {x: k for k, x in enumerate(labels)} for d, labels in self.inner.items()}
+        rows = {str(d): [where[str(d)][x] for x in data[d].values.tolist()] for d in data.sizes}
+        for name, array in data.items():
+            dims = self._dims[str(name)]
+            self.room(str(name), dims)
+            place: Any = (*self._index(point), *np.ix_(*(rows[dim] for dim in dims)))
+            self.variables[str(name)][1][place] = array.values

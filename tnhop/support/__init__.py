@@ -1,0 +1,1 @@
+"""Argument checks, the file form of objects, files, locks: nothing of physics."""

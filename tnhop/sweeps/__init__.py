@@ -1,0 +1,1 @@
+"""Many problems: tasks, executors, grids, refinement, convergence."""
