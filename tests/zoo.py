@@ -14,8 +14,9 @@ import scipy.sparse as sp
 
 import tnhop as th
 from tnhop.physics.observables import standard_observables
-from tnhop.solvers.exact.dense_state import Lindbladian, pack, unpack
-from tnhop.solvers.symmetric.state import find_classes
+from tnhop.solvers.exact.block_lindbladian import pack, unpack
+from tnhop.solvers.exact.dense_state import Lindbladian
+from tnhop.solvers.symmetric.spin_classes import find_classes
 
 PATTERNS = np.array(
     [[1, 1, -1, 1, -1, 1, 1, -1], [1, -1, -1, -1, 1, 1, -1, -1], [1, 1, 1, -1, -1, 1, -1, 1]]

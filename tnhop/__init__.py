@@ -4,9 +4,13 @@ from importlib.metadata import version
 
 from tnhop.answers.analysis import emission_spectrum, quenched_average
 from tnhop.answers.citations import cite
+from tnhop.answers.comparison import Comparison
+from tnhop.answers.correlation import Correlation
 from tnhop.answers.error_budget import ErrorBudget
-from tnhop.answers.result import Comparison, Result, load
-from tnhop.answers.steady_state import Correlation, Spectrum, SteadyState
+from tnhop.answers.loading import load
+from tnhop.answers.result import Result
+from tnhop.answers.spectrum import Spectrum
+from tnhop.answers.steady_state import SteadyState
 from tnhop.interop import to_qutip
 from tnhop.models import (
     ALL_MODELS,
@@ -54,13 +58,12 @@ from tnhop.phases.stability import (
 )
 from tnhop.physics.model import Model, Site, modes, spins
 from tnhop.physics.observables import Functional, Observable
-from tnhop.physics.problem import ConvergenceError, Cost, Problem, Snapshot, TruncationWarning
+from tnhop.physics.problem import Cost, Problem, Snapshot
+from tnhop.physics.rate_base import ChebyshevRate, Rate
 from tnhop.physics.rates import (
-    ChebyshevRate,
     ConstantRate,
     DenseGlauberRate,
     GlauberRate,
-    Rate,
     ScaledRate,
     SpinBosonRate,
     SqrtRate,
@@ -79,20 +82,19 @@ from tnhop.physics.terms import (
 )
 from tnhop.solvers.chain.network.mpo import LindbladMPO, lindblad_mpo, predicted_bond
 from tnhop.solvers.chain.network.mps import MPSState
+from tnhop.solvers.chain.tdvp import TDVP
+from tnhop.solvers.chain.tebd import TEBD
 from tnhop.solvers.classical.configurations import ConfigurationDistribution, ConfigurationSamples
+from tnhop.solvers.classical.master_equation import ClassicalMaster
+from tnhop.solvers.classical.monte_carlo import KineticMonteCarlo
 from tnhop.solvers.exact.dense_state import DenseState
-from tnhop.solvers.registry import (
-    ALL_METHODS,
-    TDVP,
-    TEBD,
-    ClassicalMaster,
-    Exact,
-    KineticMonteCarlo,
-    MeanField,
-    Symmetric,
-)
+from tnhop.solvers.exact.exact import Exact
+from tnhop.solvers.meanfield.meanfield import MeanField
+from tnhop.solvers.registry import ALL_METHODS
 from tnhop.solvers.symmetric.populations import PopulationState
 from tnhop.solvers.symmetric.state import SymmetricState
+from tnhop.solvers.symmetric.symmetric import Symmetric
+from tnhop.support.errors import ConvergenceError, TruncationWarning
 from tnhop.sweeps.convergence import Convergence, converge
 from tnhop.sweeps.sweep import sweep
 from tnhop.verbs import compare, correlation, estimate, evolve, liouvillian_spectrum, steady_state

@@ -18,10 +18,11 @@ from tqdm.auto import tqdm
 
 from tnhop.answers.error_budget import ErrorBudget
 from tnhop.answers.result import Result
-from tnhop.physics.problem import Method, Problem, Snapshot, TruncationWarning
+from tnhop.physics.problem import Method, Problem, Snapshot
 from tnhop.storage.checkpoints import Checkpoint, slots
 from tnhop.support.checks import fail
 from tnhop.support.codec import dumps, state_form, state_of
+from tnhop.support.errors import TruncationWarning
 
 _SHARE = 19.0  # time between two checkpoints, in units of what writing the last one took
 

@@ -6,14 +6,9 @@ from typing import Any
 
 from tnhop.physics.model import Model
 from tnhop.physics.states import ProductState
-from tnhop.solvers.exact.dense_state import (
-    DenseState,
-    jump_matrix,
-    operator_matrix,
-    product_matrix,
-    unpack,
-)
-from tnhop.solvers.symmetric.state import ClassState
+from tnhop.solvers.exact.block_lindbladian import unpack
+from tnhop.solvers.exact.dense_state import DenseState, jump_matrix, operator_matrix, product_matrix
+from tnhop.solvers.symmetric.class_state import ClassState
 from tnhop.support.checks import fail, wrong_type
 
 __all__ = ["to_qutip"]

@@ -15,7 +15,10 @@ from tnhop.patterns.ensembles import random_patterns
 from tnhop.phases.channel import RetrievalChannel
 from tnhop.physics.rates import SpinBosonRate
 from tnhop.physics.states import pattern_state, product_state
-from tnhop.solvers.registry import TDVP, TEBD, Exact, KineticMonteCarlo
+from tnhop.solvers.chain.tdvp import TDVP
+from tnhop.solvers.chain.tebd import TEBD
+from tnhop.solvers.classical.monte_carlo import KineticMonteCarlo
+from tnhop.solvers.exact.exact import Exact
 from tnhop.support import html
 from tnhop.verbs import evolve, liouvillian_spectrum, steady_state
 

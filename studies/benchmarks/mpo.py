@@ -19,7 +19,8 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 import tnhop as th
-from tnhop.solvers.chain.network.mpo import lindblad_mpo, ordering_cost, predicted_bond, site_order
+from tnhop.solvers.chain.network.mpo import lindblad_mpo, predicted_bond
+from tnhop.solvers.chain.network.ordering import ordering_cost, site_order
 
 OMEGA = 0.4
 RATE_TOLERANCE = 1e-3

@@ -29,7 +29,7 @@ from scipy.linalg import expm
 from threadpoolctl import threadpool_limits
 
 import tnhop as th
-from tnhop.solvers.chain.network.mpo import site_order
+from tnhop.solvers.chain.network.ordering import site_order
 
 OMEGA, DECAY, PUMPING, OVERLAP, SPACING = 0.5, 0.5, 0.1, 0.8, 0.5
 NAMES = ["sigma_z", "m_x", "m_y", "m_z"]

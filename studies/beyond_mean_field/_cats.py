@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 import tnhop as th
-from tnhop.solvers.symmetric.state import find_classes, partition
+from tnhop.solvers.symmetric.operators import partition
+from tnhop.solvers.symmetric.spin_classes import find_classes
 
 
 def cats(model: th.Model) -> list[th.SymmetricState]:

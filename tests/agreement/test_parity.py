@@ -5,8 +5,8 @@ import pytest
 
 import tnhop as th
 from tnhop.physics.problem import Problem
-from tnhop.solvers.chain.network.mpo import site_order
 from tnhop.solvers.chain.network.mps import MPSState
+from tnhop.solvers.chain.network.ordering import site_order
 from tnhop.solvers.chain.run import ChainRun
 from tnhop.solvers.chain.steps.parity import known_legs
 from zoo import PATTERNS, ZOO, gaussian_couplings, patterns, tilted

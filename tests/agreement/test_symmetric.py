@@ -9,7 +9,9 @@ from scipy.sparse.linalg import expm_multiply
 
 import tnhop as th
 from tnhop.physics.problem import Problem
-from tnhop.solvers.symmetric.state import SymmetricLindbladian, find_classes, partition
+from tnhop.solvers.symmetric.lindbladian import SymmetricLindbladian
+from tnhop.solvers.symmetric.operators import partition
+from tnhop.solvers.symmetric.spin_classes import find_classes
 from zoo import (
     ALPHA,
     MADE,

@@ -27,7 +27,8 @@ SOLVERS = [
 MODELS_SHARE = "models/parts"  # files of models import this one, and never each other
 TOP = "__init__"  # tnhop/__init__.py: above everything
 
-ONLY_IN = {"qutip": ("interop",)}  # heavy libraries, and the folders or files that may import them
+# libraries, and the folders or files that may import them
+ONLY_IN = {"qutip": ("interop",), "tqdm": ("driver", "sweeps"), "matplotlib": ("plots",)}
 
 MAX_FILE_LINES = 450
 MAX_FUNCTION_LINES = 60  # without the docstring
@@ -157,6 +158,47 @@ def underscored_modules(sources: Sources) -> list[str]:
     ]
 
 
+def private_imports(sources: Sources, package: str) -> list[str]:
+    return [
+        f"{module}.py:{line} must not import {name}, which belongs to {dotted} alone."
+        for module, tree in sources.items()
+        for dotted, name, line in imported_names(tree, module, package)
+        if dotted.split(".")[0] == package and name.startswith("_") and not name.startswith("__")
+    ]
+
+
+def defined_names(tree: ast.Module) -> set[str]:
+    """Return what a file defines at its top level, imports excluded."""
+    found: set[str] = set()
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            found.add(node.name)
+        elif isinstance(node, ast.Assign | ast.AnnAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            found |= {n.id for t in targets for n in ast.walk(t) if isinstance(n, ast.Name)}
+    return found
+
+
+def borrowed_names(sources: Sources) -> list[str]:
+    """Return entries of `__all__` that another file defines."""
+    faults = []
+    for module, tree in sources.items():
+        if is_init(module):
+            continue
+        listed = [
+            entry
+            for node in tree.body
+            if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "__all__"
+            for entry in ast.literal_eval(node.value)
+        ]
+        faults += [
+            f"{module}.py must not list {name} in `__all__`: it does not define it."
+            for name in listed
+            if name not in defined_names(tree)
+        ]
+    return faults
+
+
 def misplaced_libraries(sources: Sources, package: str) -> list[str]:
     return [
         f"{module}.py:{line} must not import {library}: only {', '.join(ONLY_IN[library])} may."
@@ -230,6 +272,14 @@ def test_no_module_has_an_underscore_in_front(sources):
     assert_none(underscored_modules(sources))
 
 
+def test_no_file_imports_a_private_name_of_another(sources):
+    assert_none(private_imports(sources, "tnhop"))
+
+
+def test_all_lists_what_its_file_defines(sources):
+    assert_none(borrowed_names(sources))
+
+
 def test_optional_libraries_stay_where_they_belong(sources):
     assert_none(misplaced_libraries(sources, "tnhop"))
 
@@ -288,6 +338,8 @@ def all_faults(root: Path) -> list[str]:
         *wrong_imports(found, "fake"),
         *import_circles(found, "fake"),
         *underscored_modules(found),
+        *private_imports(found, "fake"),
+        *borrowed_names(found),
         *misplaced_libraries(found, "fake"),
         *long_files(root),
         *long_functions(found),
@@ -324,6 +376,9 @@ def test_checker_accepts_a_good_package(tmp_path):
         ({"solvers__exact__kernels": "from . import exact"}, "kernels.py imports itself in a circ"),
         ({"physics___rates": ""}, "physics/_rates.py must have a name without underscore"),
         ({"physics__rates": "import qutip.core"}, "physics/rates.py:1 must not import qutip"),
+        ({"verbs": "import tqdm"}, "verbs.py:1 must not import tqdm: only driver, sweeps may"),
+        ({"physics__rates": "from ..support.checks import _x"}, "rates.py:1 must not import _x"),
+        ({"verbs": "from fake.models import a\n__all__ = ['a']"}, "must not list a in `__all__`"),
         ({"helpers": ""}, "helpers.py has no place in the layers"),
         ({"solvers__spin__ising": ""}, "solvers/spin/ising.py has no place in the layers"),
         ({"physics__rates": "\n" * 500}, "rates.py has 500 lines, more than 450"),

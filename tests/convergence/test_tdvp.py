@@ -5,8 +5,8 @@ import pytest
 
 import tnhop as th
 from tnhop.physics.problem import Problem
-from tnhop.solvers.chain.network.mpo import site_order
 from tnhop.solvers.chain.network.mps import MPSState
+from tnhop.solvers.chain.network.ordering import site_order
 from tnhop.solvers.chain.run import ChainRun
 from tnhop.solvers.chain.steps.tdvp_step import Settings, Stepper
 from zoo import PATTERNS, ZOO, patterns, tilted

@@ -5,7 +5,8 @@ import pytest
 
 import tnhop as th
 from tnhop.physics.problem import Problem
-from tnhop.solvers.exact.dense_state import Lindbladian, pack, product_matrix, unpack
+from tnhop.solvers.exact.block_lindbladian import pack, unpack
+from tnhop.solvers.exact.dense_state import Lindbladian, product_matrix
 from tnhop.solvers.meanfield.flow import MeanFieldFlow
 from zoo import MADE, UNSEEN, ZOO, generator_of, random_hermitian, tilted, with_levels
 

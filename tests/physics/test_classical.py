@@ -9,7 +9,7 @@ import tnhop as th
 from tnhop.physics.problem import Problem
 from tnhop.physics.terms import pauli_terms
 from tnhop.solvers.classical.configurations import all_configurations, configuration_rates
-from tnhop.solvers.symmetric.state import find_classes
+from tnhop.solvers.symmetric.spin_classes import find_classes
 from zoo import BLOCH, ZOO, configurations, flipped, gaussian_couplings, patterns, tilted
 
 N, BETA = 6, 9 / 7

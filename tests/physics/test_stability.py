@@ -5,8 +5,8 @@ import pytest
 from scipy.integrate import solve_ivp
 
 import tnhop as th
-from tnhop.physics.problem import ConvergenceError
 from tnhop.solvers.meanfield.flow import MeanFieldFlow
+from tnhop.support.errors import ConvergenceError
 
 
 def channel(Omega=0.6, T=0.5):

@@ -10,7 +10,7 @@ import pytest
 import tnhop as th
 from tnhop.physics.problem import Problem
 from tnhop.solvers.classical import sampling
-from tnhop.solvers.classical.configurations import FlipModel
+from tnhop.solvers.classical.spin_flips import FlipModel
 from tnhop.support.statistics import proportion_width
 from zoo import BLOCH, PATTERNS, gaussian_couplings, patterns, tilted
 

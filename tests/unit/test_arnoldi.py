@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.linalg import expm
 
-from tnhop.physics.problem import ConvergenceError
 from tnhop.solvers.chain.steps.krylov import exponential
+from tnhop.support.errors import ConvergenceError
 
 
 def of(A):

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tnhop as th
-from tnhop.solvers.symmetric.state import SpinClasses, find_classes
+from tnhop.solvers.symmetric.spin_classes import SpinClasses, find_classes
 from zoo import MADE, UNSEEN, configurations, gaussian_couplings, moved, patterns, random_classes
 
 XI = th.random_patterns(3, 40, rng=11)  # all eight columns occur

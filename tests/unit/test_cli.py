@@ -7,9 +7,9 @@ import h5py
 import numpy as np
 import pytest
 
-from tnhop.answers.result import load
+from tnhop.answers.loading import load
 from tnhop.cli import main
-from tnhop.solvers.registry import Exact
+from tnhop.solvers.exact.exact import Exact
 
 CONFIG = """\
 methods = ["Exact", "MeanField"]

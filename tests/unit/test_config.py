@@ -14,7 +14,9 @@ from tnhop.cli.sections import config_schema
 from tnhop.models import ALL_MODELS, multimode_dicke, open_hopfield
 from tnhop.patterns.couplings import hebb, pattern_couplings, power_law, pseudo_inverse
 from tnhop.patterns.ensembles import corrupt, orthogonal_patterns, random_patterns
-from tnhop.solvers.registry import ALL_METHODS, Exact, MeanField
+from tnhop.solvers.exact.exact import Exact
+from tnhop.solvers.meanfield.meanfield import MeanField
+from tnhop.solvers.registry import ALL_METHODS
 
 HERE = Path()
 XI = [[1, 1, -1, -1], [1, -1, 1, -1]]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from tnhop.solvers.chain.network.mpo import ModeCore
+from tnhop.solvers.chain.network.mode_core import ModeCore
 from tnhop.solvers.chain.steps.backend import placed
 from tnhop.solvers.chain.steps.environments import (
     absorbed,

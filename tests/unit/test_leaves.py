@@ -5,7 +5,7 @@ import pytest
 import scipy.sparse as sp
 
 import tnhop as th
-from tnhop.solvers.chain.network.mpo import ModeCore
+from tnhop.solvers.chain.network.mode_core import ModeCore
 from tnhop.solvers.chain.steps.environments import absorbed, effective
 from tnhop.solvers.chain.steps.mode_basis import Leaf, Twig
 from tnhop.solvers.chain.steps.mode_environments import SparseCore

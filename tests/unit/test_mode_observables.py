@@ -5,7 +5,7 @@ import pytest
 import qutip
 
 import tnhop as th
-from tnhop.physics.mode_functionals import wigner_function
+from tnhop.physics.state_functionals import wigner_function
 
 MODEL = th.multimode_dicke(
     [[0.2, 0.2], [0.15, -0.15]], omega=[1.0, 0.6], Omega=0.5, loss=[1.0, 1.4], gain=[0.05, 0.0],

@@ -6,7 +6,7 @@ from scipy.special import comb
 
 import tnhop as th
 from tnhop.solvers.symmetric.populations import ClassChain, populations_close
-from tnhop.solvers.symmetric.state import find_classes
+from tnhop.solvers.symmetric.spin_classes import find_classes
 from zoo import BLOCH, ZOO, patterns
 
 TIMES = [0.0, 0.5, 1.7]

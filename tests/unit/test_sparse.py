@@ -4,13 +4,12 @@ import numpy as np
 import pytest
 
 import tnhop as th
+from tnhop.solvers.exact.block_lindbladian import pack, unpack
 from tnhop.solvers.exact.dense_state import (
     Lindbladian,
     expectation_rows,
     jump_matrix,
-    pack,
     top_level_rows,
-    unpack,
 )
 from zoo import ZOO, field_jump_matrix, matrix_of, random_hermitian
 

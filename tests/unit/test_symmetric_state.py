@@ -9,7 +9,9 @@ import pytest
 import tnhop as th
 from tnhop.physics.observables import Functional
 from tnhop.physics.states import coherent_ket
-from tnhop.solvers.symmetric.state import SpinClasses, SymmetricState, find_classes, partition
+from tnhop.solvers.symmetric.operators import partition
+from tnhop.solvers.symmetric.spin_classes import SpinClasses, find_classes
+from tnhop.solvers.symmetric.state import SymmetricState
 from zoo import ALPHA, BLOCH, alike, patterns, permutations, random_classes, tilted
 
 # classes (labels, signs) and kept levels of the modes

@@ -10,7 +10,8 @@ import tnhop as th
 from tnhop.physics.operators import spin_basis
 from tnhop.solvers.chain.network.mpo import lindblad_mpo
 from tnhop.solvers.chain.network.trotter import lindblad_pieces
-from tnhop.solvers.chain.steps.tebd_step import Circuit, swap_network
+from tnhop.solvers.chain.steps.swap_network import swap_network
+from tnhop.solvers.chain.steps.tebd_step import Circuit
 from zoo import ZOO, gaussian_couplings, patterns
 
 

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import stdtrit
 
-from tnhop.answers.steady_state import QUALITY, Correlation
+from tnhop.answers.correlation import Correlation
+from tnhop.answers.steady_state import QUALITY
 from tnhop.support.checks import affordable, complex_array, fail, one_of, real_array, wrong_type
 
 if TYPE_CHECKING:

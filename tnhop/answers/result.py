@@ -10,23 +10,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tnhop.answers import frames, text_tables
 from tnhop.answers.citations import cite
 from tnhop.answers.error_budget import ErrorBudget
-from tnhop.answers.steady_state import SteadyState
-from tnhop.answers.variables import Values, values_of, variables
+from tnhop.answers.tables import Values, index_labels, text_rows, tidy_frame, variables
 from tnhop.physics.model import Model
 from tnhop.physics.observables import Observable, real_parts
 from tnhop.support import html
-from tnhop.support.atomic_files import file_name
 from tnhop.support.checks import flag
 
 if TYPE_CHECKING:  # labels, files and figures are loaded when they are needed
     import xarray as xr
 
-__all__ = ["Comparison", "Result", "load"]
-
-_COMPARED = ("methods", "observable", "largest", "bars", "verdict")
+__all__ = ["Result"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,11 +89,11 @@ class Result:
         """
         if flag(tidy, "tidy"):
             word = type(self.method).__name__
-            return frames.tidy(word, self.observables, self.expect, self.errors, self.times)
+            return tidy_frame(word, self.observables, self.expect, self.errors, self.times)
         frame: dict[str, Any] = {}
         for name, array in self.to_xarray().data_vars.items():
             flat = array.values.reshape(len(self.times), -1)
-            named = text_tables.labels(array.dims[1:], array)
+            named = index_labels(array.dims[1:], array)
             frame |= {f"{name}{label}": flat[:, k] for k, label in enumerate(named)}
         import pandas as pd
 
@@ -206,7 +201,7 @@ class Result:
         for o in self.observables:
             error = self.errors[o.name][-1]
             for name, values in real_parts(o.name, self.expect[o.name][-1]):
-                rows += text_tables.rows(name, o, np.asarray(values), np.asarray(error))
+                rows += text_rows(name, o, np.asarray(values), np.asarray(error))
         return rows
 
     def table(self) -> str:
@@ -234,137 +229,3 @@ class Result:
         """Return the same as a table for notebooks."""
         title, *lines = self._head()
         return html.card(title, *map(html.line, lines), html.table(self._rows()))
-
-
-@dataclass(frozen=True, eq=False)
-class Comparison:
-    """Answer of `compare`: the same problem by several methods.
-
-    Attributes
-    ----------
-    results : tuple of Result
-        One per method.
-    """
-
-    results: tuple[Result, ...]
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """Names of the methods, numbered where one occurs more than once."""
-        names = [type(result.method).__name__ for result in self.results]
-        return tuple(
-            name if names.count(name) == 1 else f"{name} {names[:k].count(name) + 1}"
-            for k, name in enumerate(names)
-        )
-
-    def _rows(self) -> list[tuple[str, str, str, str, str]]:
-        """Return methods, observable, largest deviation, bars and verdict of every pair."""
-        rows = []
-        for i, a in enumerate(self.results):
-            for j, b in enumerate(self.results[i + 1 :], i + 1):
-                for name in a.expect:
-                    deviation = np.abs(a.expect[name] - b.expect[name])
-                    bars = a.errors[name] + b.errors[name]
-                    verdict = (
-                        "uncontrolled" if np.isnan(bars).any()
-                        else "agree" if np.all(deviation <= bars + 1e-15) else "DISAGREE"
-                    )  # fmt: skip
-                    bar = "unknown" if np.isnan(bars).any() else f"{bars.max():.1e}"
-                    pair = f"{self.labels[i]} - {self.labels[j]}"
-                    rows.append((pair, name, f"{deviation.max():.1e}", bar, verdict))
-        return rows
-
-    def table(self) -> str:
-        """Return the largest deviation of every pair, and whether the error bars cover it."""
-        width = max(12, *(len(name) for result in self.results for name in result.expect))
-        return "\n".join(
-            f"  {pair:<24} {name:<{width}} {largest:<9} {bars:<9} {verdict}"
-            for pair, name, largest, bars, verdict in [_COMPARED, *self._rows()]
-        )
-
-    def to_dataframe(self) -> Any:
-        """Return a tidy pandas DataFrame of all methods; columns as ``tidy`` of a Result."""
-        import pandas as pd
-
-        parts = [
-            frames.tidy(label, r.observables, r.expect, r.errors, r.times)
-            for label, r in zip(self.labels, self.results, strict=True)
-        ]
-        joined = pd.concat(parts, ignore_index=True)
-        joined.attrs = dict(frames.UNITS)
-        return joined
-
-    def plot(
-        self,
-        ax: Any = None,
-        *,
-        observables: Sequence[str] | None = None,
-        width: float | str | None = None,
-    ) -> Any:
-        """Draw all methods into one Axes.
-
-        Parameters
-        ----------
-        ax : matplotlib Axes, optional
-            Where to draw; by default a new figure.
-        observables : sequence of str, optional
-            Names; by default the overlaps, or whatever there is.
-        width : "column", "page" or float, optional
-            For print: 3.4 or 7.0 inches, or a number of them. By default for the screen.
-
-        Returns
-        -------
-        matplotlib Axes
-        """
-        from tnhop.plots import evolution
-
-        pairs = zip(self.results, self.labels, strict=True)
-        data = [result.to_xarray().assign_attrs(label=label) for result, label in pairs]
-        return evolution.draw_evolution(data, ax=ax, observables=observables, width=width)
-
-    def cite(self) -> str:
-        """Return BibTeX of the software, and of the papers behind model and all methods."""
-        first = self.results[0]
-        return cite(first.model, [result.method for result in self.results])
-
-    def __repr__(self) -> str:
-        """Return the model and the table."""
-        return f"{repr(self.results[0].model)[1:-1]}\n{self.table()}"
-
-    def _repr_html_(self) -> str:
-        """Return the same as a table for notebooks."""
-        title = repr(self.results[0].model)[1:-1]
-        return html.card(title, html.table(self._rows(), _COMPARED))
-
-
-def load(path: str | Path) -> Any:
-    """Read a file written by `Result.save` or `SteadyState.save`, or the folder of a sweep.
-
-    Parameters
-    ----------
-    path : str or path
-        The file, or the folder that `sweep` was given.
-
-    Returns
-    -------
-    Result, SteadyState or Dataset
-
-    Raises
-    ------
-    FileNotFoundError, ValueError
-        If the file is missing, is not a tnhop file, is damaged or has another schema version.
-    """
-    from tnhop.storage import files, store
-
-    place = file_name(path)
-    if place.is_dir():
-        return store.read_store(place)
-    content = files.read(place)
-    with files.intact(place):
-        if content.kind == "SteadyState":
-            return SteadyState.from_content(content)
-        expect, errors = values_of(content.data, content.observables)
-        return Result(
-            content.data["time"].values, expect, ErrorBudget(errors), content.stats, content.model,
-            content.method, content.observables, content.state,
-        )  # fmt: skip

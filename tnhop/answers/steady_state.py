@@ -8,20 +8,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from tnhop.answers import frames, text_tables
 from tnhop.answers.error_budget import ErrorBudget
-from tnhop.answers.variables import Values, values_of, variables
+from tnhop.answers.tables import Values, text_rows, tidy_frame, values_of, variables
 from tnhop.physics.model import Model
 from tnhop.physics.observables import Observable, real_parts
-from tnhop.physics.terms import Operator, Term
 from tnhop.support import html
 
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["Correlation", "Spectrum", "SteadyState"]
+__all__ = ["SteadyState"]
 
 # what a steady state is judged by; variables of its Dataset
 QUALITY = ("residual", "weighted_residual", "gap", "multiplicity", "converged")
@@ -130,7 +127,7 @@ class SteadyState:
         the bar, NaN if it is not known. Gap, residual and multiplicity are in ``attrs``.
         """
         name = type(self.method).__name__
-        frame = frames.tidy(name, self.observables, self.expect, self.errors)
+        frame = tidy_frame(name, self.observables, self.expect, self.errors)
         frame.attrs |= {key: getattr(self, key) for key in QUALITY}
         return frame
 
@@ -167,7 +164,7 @@ class SteadyState:
             row
             for o in self.observables
             for name, values in real_parts(o.name, self.expect[o.name])
-            for row in text_tables.rows(
+            for row in text_rows(
                 name, o, np.asarray(values), self.errors[o.name] if self.errors else None
             )
         ]
@@ -191,177 +188,3 @@ class SteadyState:
         """Return the same as a table for notebooks."""
         title, quality = self._head()
         return html.card(title, html.line(quality), html.table(self._rows()))
-
-
-@dataclass(frozen=True, eq=False)
-class Spectrum:
-    """Answer of `liouvillian_spectrum`: the slowest eigenvalues.
-
-    Attributes
-    ----------
-    eigenvalues : ndarray, shape (k,)
-        By falling real part.
-    residuals : ndarray, shape (k,)
-        ‖L v - λ v‖ of the normalised eigenvectors, recomputed.
-    multiplicity : int
-        Number of eigenvalues that are zero.
-    model, method : Model, Method
-        What was solved, and how.
-    """
-
-    eigenvalues: NDArray[np.complex128]
-    residuals: NDArray[np.float64]
-    multiplicity: int
-    model: Model
-    method: Any
-
-    @property
-    def gap(self) -> float:
-        """Smallest decay rate of what is not stationary; NaN if it was not computed."""
-        rest = self.eigenvalues[self.multiplicity :]
-        return float(-rest[0].real) if len(rest) else float("nan")
-
-    def to_xarray(self) -> xr.Dataset:
-        """Return a Dataset of real and imaginary parts and residuals over the index."""
-        import xarray as xr
-
-        parts = {"real": self.eigenvalues.real, "imag": self.eigenvalues.imag,
-                 "residual": self.residuals}  # fmt: skip
-        attrs = {"method": repr(self.method), "model": repr(self.model),
-                 "multiplicity": self.multiplicity, "gap": self.gap}  # fmt: skip
-        index = {"index": np.arange(len(self.eigenvalues))}
-        return xr.Dataset({name: ("index", part) for name, part in parts.items()}, index, attrs)
-
-    def to_dataframe(self) -> Any:
-        """Return a pandas DataFrame, one row per eigenvalue.
-
-        The columns are method, index, decay_rate = -Re λ and frequency = Im λ, both in the unit of
-        rates (hbar = 1), and residual. Gap and multiplicity are in ``attrs``.
-        """
-        import pandas as pd
-
-        columns = {"decay_rate": -self.eigenvalues.real, "frequency": self.eigenvalues.imag,
-                   "residual": self.residuals}  # fmt: skip
-        frame = pd.DataFrame({"index": np.arange(len(self.eigenvalues)), **columns})
-        frame.insert(0, "method", type(self.method).__name__)
-        frame.attrs = {"gap": self.gap, "multiplicity": self.multiplicity}
-        return frame
-
-    def plot(self, ax: Any = None, *, width: float | str | None = None) -> Any:
-        """Draw the eigenvalues in the complex plane, with the gap.
-
-        Parameters
-        ----------
-        ax : matplotlib Axes, optional
-            Where to draw; by default a new figure.
-        width : "column", "page" or float, optional
-            For print: 3.4 or 7.0 inches, or a number of them. By default for the screen.
-
-        Returns
-        -------
-        matplotlib Axes
-        """
-        from tnhop.plots import stationary
-
-        return stationary.draw_spectrum(self.to_xarray(), ax=ax, width=width)
-
-    def __repr__(self) -> str:
-        """Return the eigenvalues with their residuals."""
-        rows = [
-            f"  {value.real:+.10f} {value.imag:+.10f}i  residual {residual:.0e}"
-            for value, residual in zip(self.eigenvalues, self.residuals, strict=True)
-        ]
-        return "\n".join([f"slowest eigenvalues of {repr(self.model)[1:-1]}", *rows])
-
-    def _repr_html_(self) -> str:
-        """Return the same as a table for notebooks."""
-        rows = [
-            (k, f"{value.real:+.10f}", f"{value.imag:+.10f}", f"{residual:.0e}")
-            for k, (value, residual) in enumerate(
-                zip(self.eigenvalues, self.residuals, strict=True)
-            )
-        ]
-        title = f"slowest eigenvalues of {repr(self.model)[1:-1]}"
-        found = f"{self.method!r}: gap {self.gap:.6g}, multiplicity {self.multiplicity}"
-        table = html.table(rows, ("", "Re", "Im", "residual"))
-        return html.card(title, html.line(found), table)
-
-
-@dataclass(frozen=True, eq=False)
-class Correlation:
-    """Answer of `correlation`: a two-time correlation function.
-
-    Attributes
-    ----------
-    times : ndarray, shape (n_times,)
-        Delays.
-    values : ndarray, shape (n_times,)
-        ⟨second(t) first(0)⟩, complex.
-    errors : ndarray, shape (n_times,)
-        Half-widths of the error bars of real and imaginary part.
-    model, method : Model, Method
-        What was solved, and how.
-    stats : dict
-        Effort.
-    """
-
-    times: NDArray[np.float64]
-    values: NDArray[np.complex128]
-    errors: NDArray[np.float64]
-    model: Model
-    method: Any
-    stats: dict[str, Any] = field(default_factory=dict)
-
-    def to_xarray(self) -> xr.Dataset:
-        """Return a Dataset with real and imaginary part and error over the delay."""
-        import xarray as xr
-
-        data = dict(real_parts("correlation", self.values)) | {"correlation_error": self.errors}
-        attrs = {"method": repr(self.method), "model": repr(self.model)}
-        found = xr.Dataset({k: ("time", v) for k, v in data.items()}, {"time": self.times}, attrs)
-        found["time"].attrs["long_name"] = r"delay $t$  (inverse rates, $\hbar = 1$)"
-        return found
-
-    def to_dataframe(self) -> Any:
-        """Return a pandas DataFrame: columns method, observable, time, value, error.
-
-        The observables are ``correlation_re`` and ``correlation_im``; time is the delay.
-        """
-        observable = Observable("correlation", Operator((Term(1.0),)))
-        values, errors = {"correlation": self.values}, {"correlation": self.errors}
-        return frames.tidy(type(self.method).__name__, [observable], values, errors, self.times)
-
-    def plot(self, ax: Any = None, *, width: float | str | None = None) -> Any:
-        """Draw real and imaginary part over the delay, with error bands.
-
-        Parameters
-        ----------
-        ax : matplotlib Axes, optional
-            Where to draw; by default a new figure.
-        width : "column", "page" or float, optional
-            For print: 3.4 or 7.0 inches, or a number of them. By default for the screen.
-
-        Returns
-        -------
-        matplotlib Axes
-        """
-        from tnhop.plots import evolution
-
-        data = [self.to_xarray()]
-        return evolution.draw_evolution(data, ax=ax, observables=["correlation"], width=width)
-
-    def __repr__(self) -> str:
-        """Return first and last value."""
-        ends = ", ".join(
-            f"C({self.times[k]:g}) = {self.values[k]:.8f} ± {self.errors[k]:.1e}" for k in (0, -1)
-        )
-        return f"correlation in {repr(self.model)[1:-1]}\n{self.method!r}: {ends}"
-
-    def _repr_html_(self) -> str:
-        """Return first and last value as a table for notebooks."""
-        rows = [
-            (f"C({self.times[k]:g})", f"{self.values[k]:.8f}", f"± {self.errors[k]:.1e}")
-            for k in (0, -1)
-        ]
-        title = f"correlation in {repr(self.model)[1:-1]}"
-        return html.card(title, html.line(repr(self.method)), html.table(rows))

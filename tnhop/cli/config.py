@@ -15,14 +15,7 @@ import numpy as np
 import pydantic
 from numpy.typing import NDArray
 
-from tnhop.cli.sections import (
-    FROM_PATTERNS,
-    PATTERN_KINDS,
-    BlochStart,
-    Config,
-    Times,
-    sentence,
-)
+from tnhop.cli.sections import FROM_PATTERNS, PATTERN_KINDS, BlochStart, Config, Times, sentence
 from tnhop.models import ALL_MODELS
 from tnhop.patterns import couplings, ensembles
 from tnhop.physics.model import Model

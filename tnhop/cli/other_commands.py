@@ -9,7 +9,8 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from tnhop.answers.citations import cite
-from tnhop.answers.result import Result, load
+from tnhop.answers.loading import load
+from tnhop.answers.result import Result
 from tnhop.answers.steady_state import SteadyState
 from tnhop.cli.config import make_plan
 from tnhop.cli.job import change, read_config

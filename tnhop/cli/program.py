@@ -19,14 +19,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import numpy as np
 from cyclopts import App, CycloptsError, Parameter
 
-from tnhop.answers.result import Result, load
+from tnhop.answers.loading import load
+from tnhop.answers.result import Result
 from tnhop.cli import many_runs, other_commands
 from tnhop.cli.job import Job, check_writable, make_job
 from tnhop.cli.reports import comparison, contents, system
 from tnhop.cli.sections import config_schema
-from tnhop.physics.problem import ConvergenceError, TruncationWarning
 from tnhop.storage.checkpoints import remove, slots
 from tnhop.support.checks import fail, one_of
+from tnhop.support.errors import ConvergenceError, TruncationWarning
 from tnhop.verbs import evolve
 from tnhop.verification import verify
 

@@ -11,12 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from tnhop.answers.result import Comparison, Result
+from tnhop.answers.comparison import Comparison
+from tnhop.answers.result import Result
 from tnhop.answers.steady_state import SteadyState
 from tnhop.models import ALL_MODELS
 from tnhop.physics.problem import Problem
+from tnhop.solvers.choice import choose_method
 from tnhop.solvers.registry import ALL_METHODS
-from tnhop.verbs import choose_method
 
 
 def comparison(results: Sequence[Result], labels: Sequence[str]) -> str:

@@ -12,8 +12,8 @@ from scipy.integrate import DOP853
 from scipy.optimize import brentq
 
 from tnhop.phases.flow import followed
-from tnhop.physics.problem import ConvergenceError
 from tnhop.support.checks import real
+from tnhop.support.errors import ConvergenceError
 
 __all__ = ["ChannelCycle", "RetrievalChannel"]
 

@@ -11,10 +11,10 @@ from scipy.optimize import brentq
 
 from tnhop.phases.flow import PhaseFlow, followed
 from tnhop.physics.model import Model
-from tnhop.physics.problem import ConvergenceError
 from tnhop.physics.states import ProductState
 from tnhop.support.arrays import Real
 from tnhop.support.checks import integer, real
+from tnhop.support.errors import ConvergenceError
 
 __all__ = ["LimitCycle", "limit_cycle"]
 

@@ -13,7 +13,7 @@ from scipy.optimize import least_squares
 from tnhop.physics.model import Model
 from tnhop.physics.states import ProductState
 from tnhop.solvers.meanfield.flow import MeanFieldFlow
-from tnhop.solvers.registry import MeanField
+from tnhop.solvers.meanfield.meanfield import MeanField
 from tnhop.support.arrays import Real
 from tnhop.support.checks import fail, wrong_type
 

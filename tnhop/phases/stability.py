@@ -12,11 +12,11 @@ from scipy.optimize import brentq
 
 from tnhop.phases.flow import Derivatives, PhaseFlow
 from tnhop.physics.model import Model
-from tnhop.physics.problem import ConvergenceError
 from tnhop.physics.states import ProductState
 from tnhop.solvers.meanfield.flow import MeanFieldFlow
 from tnhop.support.arrays import Complex, Real
 from tnhop.support.checks import fail, integer, members, random_generator, real, wrong_type
+from tnhop.support.errors import ConvergenceError
 
 __all__ = [
     "CriticalPoint",

@@ -16,38 +16,9 @@ from tnhop.physics.terms import Operator
 from tnhop.support import html
 from tnhop.support.checks import fail, increasing_times, integer, wrong_type
 from tnhop.support.codec import digest
+from tnhop.support.units import pretty_bytes, pretty_time
 
-__all__ = [
-    "ConvergenceError",
-    "Cost",
-    "Method",
-    "Problem",
-    "Snapshot",
-    "State",
-    "TruncationWarning",
-]
-
-
-class ConvergenceError(RuntimeError):
-    """An iteration ended without meeting its tolerance.
-
-    Parameters
-    ----------
-    message : str
-        What failed, with the remedy.
-    best : object
-        Best value found.
-    residual : float
-        Its residual.
-    """
-
-    def __init__(self, message: str, best: Any = None, residual: float = np.nan) -> None:
-        super().__init__(message)
-        self.best, self.residual = best, residual
-
-
-class TruncationWarning(UserWarning):
-    """The answer is less accurate than was asked for, or incomplete."""
+__all__ = ["Cost", "Method", "Problem", "Snapshot", "State"]
 
 
 @runtime_checkable
@@ -92,33 +63,14 @@ class Cost:
 
     def __str__(self) -> str:
         """Return a short sentence."""
-        time = "unknown time" if np.isnan(self.time) else f"about {_pretty_time(self.time)}"
+        time = "unknown time" if np.isnan(self.time) else f"about {pretty_time(self.time)}"
         return f"{pretty_bytes(self.memory)}, {time}" + (f" ({self.note})" if self.note else "")
 
     def _repr_html_(self) -> str:
         """Return memory and time as a table for notebooks."""
-        time = "unknown" if np.isnan(self.time) else f"about {_pretty_time(self.time)}"
+        time = "unknown" if np.isnan(self.time) else f"about {pretty_time(self.time)}"
         rows = [("memory", pretty_bytes(self.memory)), ("time", time), ("note", self.note)]
         return html.card("predicted cost", html.table(row for row in rows if row[1]))
-
-
-def pretty_bytes(n: float) -> str:
-    """Write a number of bytes with a unit."""
-    for unit in ("B", "kB", "MB", "GB", "TB", "PB"):
-        if n < 1000 or unit == "PB":
-            return f"{n:.3g} {unit}"
-        n /= 1000
-    raise AssertionError
-
-
-def _pretty_time(seconds: float) -> str:
-    """Write a time with a unit, without exponents."""
-    if seconds < 60:
-        return f"{float(f'{seconds:.1g}'):g} s"
-    for unit, size, most in (("min", 60, 7200), ("h", 3600, 172800), ("days", 86400, np.inf)):
-        if seconds < most:
-            return f"{float(f'{seconds / size:.2g}'):g} {unit}"
-    return "forever"
 
 
 @dataclass(frozen=True, eq=False)

@@ -30,11 +30,9 @@ from tnhop.support.checks import (
 from tnhop.support.codec import register
 
 __all__ = [
-    "ChebyshevRate",
     "ConstantRate",
     "DenseGlauberRate",
     "GlauberRate",
-    "Rate",
     "ScaledRate",
     "SpinBosonRate",
     "SqrtRate",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,13 +11,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import gammainc, gammaln, xlogy
 
-from tnhop.physics.mode_functionals import wigner_function
 from tnhop.physics.model import Model
 from tnhop.physics.operators import SPIN_OPERATORS, bloch_components, kind_of, normal_order
-from tnhop.physics.state_arguments import DOORS, guarded
-from tnhop.physics.terms import Operator, Term, number, sigma
+from tnhop.physics.state_functionals import StateFunctionals
+from tnhop.physics.terms import Operator
 from tnhop.support.checks import (
-    affordable,
     complex_array,
     fail,
     integer,
@@ -31,141 +28,12 @@ from tnhop.support.checks import (
 )
 from tnhop.support.codec import register
 
-__all__ = ["ModeFunctionals", "ProductState", "StateFunctionals", "pattern_state", "product_state"]
+__all__ = ["ProductState", "pattern_state", "product_state"]
 
 _LOCAL = {name: bloch_components(matrix) for name, matrix in SPIN_OPERATORS.items()}
 
 
 _BRIGHTEST = 1e50  # amplitude of a coherent state; its fourth power is a number
-_MOST_REDUCED = 8  # spins of a reduced state that is made of 4^n expectation values
-
-
-class StateFunctionals:
-    """What every state offers from its expectation values and its distribution of overlaps."""
-
-    def __init_subclass__(cls) -> None:
-        """Put the checks of arguments before the methods of a class of states."""
-        for name, doors in DOORS.items():
-            method = getattr(cls, name, None)
-            if method is not None and not hasattr(method, "__wrapped__"):
-                setattr(cls, name, guarded(method, doors))
-
-    n_spins: Any
-    dims: Any
-
-    def size(self) -> tuple[int, int]:
-        """Return the numbers of spins and modes."""
-        return self.n_spins, len(self.dims) - self.n_spins
-
-    def expect(self, operators: Sequence[Operator]) -> NDArray[np.complex128]:
-        """Return the expectation values of operators, shape (n_operators,)."""
-        raise NotImplementedError
-
-    def purity(self) -> NDArray[np.float64]:
-        """Return tr ρ²."""
-        raise NotImplementedError
-
-    def overlap_distribution(self, xi: NDArray[np.int8]) -> NDArray[np.float64]:
-        """Return P(m) of σᶻ measurements for every pattern, shape (n_patterns, n_spins + 1)."""
-        raise NotImplementedError
-
-    def joint_overlap_distribution(self, xi: NDArray[np.int8]) -> NDArray[np.float64]:
-        """Return P(m₁, m₂, ...) of all patterns at once, shape (n_spins + 1,) * n_patterns."""
-        raise NotImplementedError
-
-    def overlap_moments(self, xi: NDArray[np.int8], orders: Sequence[int]) -> NDArray[np.float64]:
-        """Return ⟨mⁿ⟩ of every pattern, shape (n_patterns, n_orders)."""
-        distribution = self.overlap_distribution(xi)
-        m = 2 * np.arange(distribution.shape[1]) / (distribution.shape[1] - 1) - 1
-        return distribution @ m[:, None] ** np.asarray(orders)
-
-    def binder_cumulant(self, xi: NDArray[np.int8]) -> NDArray[np.float64]:
-        """Return U = 1 - ⟨m⁴⟩ / (3 ⟨m²⟩²) of every pattern, shape (n_patterns,)."""
-        second, fourth = self.overlap_moments(xi, (2, 4)).T
-        return np.asarray(1 - fourth / (3 * second**2))
-
-    def edwards_anderson(self, spins: Sequence[int]) -> NDArray[np.float64]:
-        """Return q = Σ_k ⟨σᶻ_k⟩² / N, the order that no single pattern need show."""
-        z = self.expect([sigma("z")(site) for site in spins]).real
-        return np.asarray(np.mean(z**2))
-
-    def g2(self, modes: Sequence[int]) -> NDArray[np.float64]:
-        """Return g²(0) = ⟨a†a†aa⟩ / ⟨a†a⟩² of some modes, given as sites, shape (n_modes,).
-
-        1 for coherent light, 2 for thermal light, below 1 only for quantum light; NaN in vacuum.
-        """
-        pairs = [Operator((Term(1.0, ((site, "adag adag a a"),)),)) for site in modes]
-        n = self.expect([*(number(site) for site in modes), *pairs]).real.reshape(2, -1)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return np.asarray(np.where(n[0] > 0, n[1] / n[0] ** 2, np.nan))
-
-    def renyi_entropy(self) -> NDArray[np.float64]:
-        """Return the Rényi entropy of order two, -ln tr ρ², in nats."""
-        return np.asarray(-np.log(self.purity()))
-
-    def reduced_state(self, sites: Sequence[int]) -> NDArray[np.complex128]:
-        """Return the density matrix of some spins, shape (2**n, 2**n), the first most significant.
-
-        Parameters
-        ----------
-        sites : sequence of int
-            Positions of the spins; the cost is 4**n expectation values.
-        """
-        sites = integers(sites, "sites", minimum=0, maximum=self.size()[0] - 1)
-        if len(sites) > _MOST_REDUCED:
-            raise fail("sites", f"be at most {_MOST_REDUCED} spins", f"there are {len(sites)}")
-        words = list(itertools.product("Ixyz", repeat=len(sites)))
-        products = [Operator((Term(1.0, tuple(zip(sites, word, strict=True))),)) for word in words]
-        rho = np.zeros((2 ** len(sites),) * 2, dtype=complex)
-        for word, value in zip(words, self.expect(products), strict=True):
-            matrix = np.ones((1, 1), dtype=complex)
-            for name in word:
-                matrix = np.kron(matrix, SPIN_OPERATORS[name])
-            rho += value.real * matrix / 2 ** len(sites)
-        return rho
-
-
-class ModeFunctionals:
-    """What states offer that know the density matrix of every mode."""
-
-    def mode_state(self, mode: int) -> NDArray[np.complex128]:
-        """Return the density matrix of a mode in the Fock basis, shape (fock_dim, fock_dim)."""
-        raise NotImplementedError
-
-    def photon_distribution(self, mode: int) -> NDArray[np.float64]:
-        """Return the populations of the Fock states of mode 0, 1, ..., shape (fock_dim,)."""
-        return self.mode_state(mode).diagonal().real.copy()
-
-    def photon_distributions(self, levels: Sequence[int]) -> NDArray[np.float64]:
-        """Return those of all modes, filled up with zeros, shape (n_modes, largest fock_dim)."""
-        P = np.zeros((len(levels), max(levels)))
-        for mode, n in enumerate(levels):
-            own = self.photon_distribution(mode)
-            if len(own) != n:
-                raise fail("levels", "be the kept levels of the modes",
-                           f"mode {mode} has {len(own)} instead of {n}")  # fmt: skip
-            P[mode, :n] = own
-        return P
-
-    def wigner(self, mode: int, x: ArrayLike, p: ArrayLike) -> NDArray[np.float64]:
-        """Return the Wigner function of a mode, shape (n_p, n_x); ∫ W dx dp = 1.
-
-        Parameters
-        ----------
-        mode : int
-            Number of the mode: 0, 1, ...
-        x, p : array_like, shapes (n_x,) and (n_p,)
-            Quadratures x = (a + a†)/√2 and p = (a - a†)/(i√2). A superposition of two coherent
-            states shows fringes with negative values between them, a mixture does not.
-
-        Notes
-        -----
-        *Cost.* n_x n_p fock_dim² Laguerre functions.
-        """
-        quadratures = real_array(x, "x", ("n_x",)), real_array(p, "p", ("n_p",))
-        values = 80.0 * quadratures[0].size * quadratures[1].size
-        affordable(values, "x", f"{quadratures[0].size} times {quadratures[1].size} points")
-        return wigner_function(self.mode_state(mode), *quadratures)
 
 
 @register

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from tnhop.physics.operators import PAULI_COMPONENTS, adjoint_name, kind_of, multiply_names
-from tnhop.physics.rates import Rate, as_amplitude
+from tnhop.physics.rate_base import Rate
+from tnhop.physics.rates import as_amplitude
 from tnhop.support.checks import fail, integer, members, one_of, real_array, shown, wrong_type
 from tnhop.support.codec import digest, register
 

@@ -22,11 +22,12 @@ from typing import Any
 
 import numpy as np
 
-from tnhop.physics.problem import TruncationWarning, pretty_bytes
 from tnhop.support.atomic_files import file_name, sync
 from tnhop.support.checks import fail
 from tnhop.support.codec import Aside, decode, encode
+from tnhop.support.errors import TruncationWarning
 from tnhop.support.locks import Lock
+from tnhop.support.units import pretty_bytes
 
 # To be raised whenever a solver changes what it carries.
 CHECKPOINT_SCHEMA = 3

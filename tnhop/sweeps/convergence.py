@@ -16,15 +16,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tnhop.answers.result import Result, load
+from tnhop.answers.loading import load
+from tnhop.answers.result import Result
 from tnhop.physics.model import Model
 from tnhop.physics.observables import Observable
-from tnhop.physics.problem import Problem, TruncationWarning, pretty_bytes
+from tnhop.physics.problem import Problem
+from tnhop.solvers.choice import choose_method
 from tnhop.storage.store import Store
 from tnhop.support import html
 from tnhop.support.checks import fail, integer, one_of, real, wrong_type
+from tnhop.support.errors import TruncationWarning
+from tnhop.support.units import pretty_bytes
 from tnhop.sweeps.task import INTERRUPTED, Task, run_task
-from tnhop.verbs import choose_method
 
 __all__ = ["Convergence", "Run", "converge"]
 
@@ -108,32 +111,24 @@ class Convergence:
             for row in rows
         )  # fmt: skip
 
-    def plot(self, ax: Any = None) -> Any:
+    def plot(self, ax: Any = None, *, width: float | str | None = None) -> Any:
         """Draw bars and changes over the runs.
 
         Parameters
         ----------
         ax : matplotlib Axes, optional
             Where to draw; by default a new figure.
+        width : "column", "page" or float, optional
+            For print: 3.4 or 7.0 inches, or a number of them. By default for the screen.
 
         Returns
         -------
         matplotlib Axes
         """
-        if ax is None:
-            import matplotlib.pyplot as plt
+        from tnhop.plots.refinement import draw_refinement
 
-            _, ax = plt.subplots(layout="constrained")
-        places = np.arange(1, len(self.runs) + 1)
-        bars = [run.bar for run in self.runs]
-        changes = [run.change for run in self.runs]
-        ax.semilogy(places, bars, "o-", color="#0072B2", label="largest error bar")
-        ax.semilogy(places, changes, "s--", color="#D55E00", label="change since the run before")
-        ax.axhline(1.0, color="0.4", lw=0.8)
-        ax.set(xlabel="run", ylabel="in units of the tolerance", xticks=places)
-        ax.legend(frameon=False)
-        ax.spines[["top", "right"]].set_visible(False)
-        return ax
+        bars, changes = ([getattr(run, name) for run in self.runs] for name in ("bar", "change"))
+        return draw_refinement(bars, changes, ax=ax, width=width)
 
     def _head(self) -> str:
         """Return what was wanted, and whether and why it ended."""

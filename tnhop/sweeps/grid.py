@@ -11,11 +11,11 @@ import numpy as np
 
 from tnhop.physics.model import Model
 from tnhop.physics.problem import Method, Problem
+from tnhop.solvers.choice import resolve_method
 from tnhop.storage.store import Label, Point
 from tnhop.support.checks import fail, wrong_type
 from tnhop.support.codec import text_form
 from tnhop.sweeps.task import Task
-from tnhop.verbs import resolve_method
 
 _RESERVED = {"method", "digest", "failure", "wall_time", "time", "xi"}
 

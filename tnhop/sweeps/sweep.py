@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from tqdm.auto import tqdm
 
-from tnhop.answers.result import load
+from tnhop.answers.loading import load
 from tnhop.driver import bar_hidden, termination, undisturbed
-from tnhop.physics.problem import TruncationWarning
 from tnhop.storage.store import Manifest, Point, Store, read_store
 from tnhop.support.checks import fail, integer, one_of, real, wrong_type
+from tnhop.support.errors import TruncationWarning
 from tnhop.sweeps.executors import Round, make_pool
 from tnhop.sweeps.grid import Grid
 from tnhop.sweeps.task import VERBS, run_task

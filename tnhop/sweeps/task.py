@@ -15,11 +15,13 @@ from typing import Any
 from threadpoolctl import threadpool_limits
 
 from tnhop.driver import drive
-from tnhop.physics.problem import Problem, TruncationWarning
+from tnhop.physics.problem import Problem
+from tnhop.solvers.choice import choose_method
 from tnhop.storage import checkpoints
 from tnhop.storage.store import Store, write_text
 from tnhop.support.codec import digest, dumps, encode, loads, state_form, state_of
-from tnhop.verbs import choose_method, steady_state
+from tnhop.support.errors import TruncationWarning
+from tnhop.verbs import steady_state
 
 _INTERVAL = 30.0  # seconds between two checkpoints
 INTERRUPTED = "interrupted"

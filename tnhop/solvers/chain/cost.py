@@ -16,10 +16,10 @@ import numpy as np
 
 from tnhop.physics.model import Model
 from tnhop.physics.states import ProductState
-from tnhop.solvers.chain.fock_levels import _FEWEST, _GROWTH
-from tnhop.solvers.chain.network.mpo import site_order
+from tnhop.solvers.chain.fock_levels import FEWEST_LEVELS, LEVEL_GROWTH
+from tnhop.solvers.chain.network.ordering import site_order
 from tnhop.solvers.chain.predicted_bonds import Pilot, pilot
-from tnhop.solvers.chain.run import _EVERY, _PROBES
+from tnhop.solvers.chain.run import FIRST_PROBES, PROBE_INTERVAL
 from tnhop.solvers.machine_speed import speed
 from tnhop.support.arrays import Real
 
@@ -81,13 +81,13 @@ def schedule(times: Any, longest: float, levels: int, probed: bool) -> tuple[lis
         while now < target * (1 - 1e-12):
             if len(steps) >= _FOLLOWED:
                 more = np.ceil(np.diff(np.concatenate([[now], gaps[k:]])) / longest * (1 - 1e-12))
-                often = 1 + 2 / _EVERY * probed
+                often = 1 + 2 / PROBE_INTERVAL * probed
                 return steps, float(np.maximum(more, 1.0).sum()) * often
             n = len(steps)
             even = (target - now) / math.ceil((target - now) / longest * (1 - 1e-12))
             length = min(even, longest * 2.0 ** min(max(n, 1) - 1 - levels, 0))
             now = target if length > (target - now) * (1 - 1e-9) else now + length
-            measured = probed and (n in _PROBES or (n > 0 and n % _EVERY == 0))
+            measured = probed and (n in FIRST_PROBES or (n > 0 and n % PROBE_INTERVAL == 0))
             steps.append(Step(float(now), float(length), 3.0 if measured else 1.0))
     return steps, 0.0
 
@@ -174,7 +174,7 @@ class Bonds:
                 level += 1
                 weight *= n / level
                 above -= weight
-            wanted.append(min(cap, max(_FEWEST, math.ceil(_GROWTH * (level + 2)))))
+            wanted.append(min(cap, max(FEWEST_LEVELS, math.ceil(LEVEL_GROWTH * (level + 2)))))
         return wanted
 
 

@@ -13,8 +13,8 @@ from tnhop.support.arrays import Real
 
 Levels = tuple[int, ...]
 
-_FEWEST = 6
-_GROWTH = 1.3
+FEWEST_LEVELS = 6
+LEVEL_GROWTH = 1.3
 _ROOM = 0.75  # levels are given back if this share of them is enough
 
 
@@ -38,11 +38,11 @@ def wanted_levels(
     wanted = []
     for P, now, cap in zip(populations, levels, most, strict=True):
         if np.abs(P[now - 2 : now]).sum() > tolerance:
-            wanted.append(min(cap, math.ceil(_GROWTH * now)))
+            wanted.append(min(cap, math.ceil(LEVEL_GROWTH * now)))
             continue
         above = np.append(np.cumsum(np.abs(P[:now])[::-1])[::-1], 0.0)  # from every level on
         needed = 2 + int(np.argmax(above < tolerance / 10))
-        fewer = min(cap, max(_FEWEST, math.ceil(_GROWTH * needed)))
+        fewer = min(cap, max(FEWEST_LEVELS, math.ceil(LEVEL_GROWTH * needed)))
         wanted.append(fewer if fewer <= _ROOM * now else now)
     return tuple(wanted)
 

@@ -11,7 +11,7 @@ from tnhop.physics.model import Model
 from tnhop.physics.observables import Observable
 from tnhop.physics.operators import LocalBasis, kind_of, local_matrix
 from tnhop.physics.terms import Operator, pauli_terms
-from tnhop.solvers.exact.evolution import operator_bound
+from tnhop.solvers.bounds import operator_bound
 from tnhop.support.arrays import Real
 
 

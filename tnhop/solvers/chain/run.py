@@ -17,27 +17,22 @@ from threadpoolctl import threadpool_limits
 
 from tnhop.physics.model import Model
 from tnhop.physics.observables import Observable
-from tnhop.physics.problem import (
-    Problem,
-    Snapshot,
-    TruncationWarning,
-    evaluate,
-    missing_functionals,
-)
+from tnhop.physics.problem import Problem, Snapshot, evaluate, missing_functionals
 from tnhop.physics.states import ProductState
+from tnhop.solvers.bounds import cut_weights, rate_error
 from tnhop.solvers.chain.engine import Engine, Plan, Progress
 from tnhop.solvers.chain.fock_levels import Levels, resized, reweighted, wanted_levels
 from tnhop.solvers.chain.network.mps import MPSState
 from tnhop.solvers.chain.observable_norms import sizes_of
+from tnhop.solvers.chain.refinement import coarser_chain, refined_chain
 from tnhop.solvers.chain.steps.backend import placed
 from tnhop.solvers.chain.steps.truncation import Tally, right_canonical
-from tnhop.solvers.exact.evolution import cut_weights, rate_error
-from tnhop.solvers.refinement import coarser_chain, refined_chain
 from tnhop.support.arrays import Array, Real
 from tnhop.support.checks import fail, integer, one_of, real, wrong_type
+from tnhop.support.errors import TruncationWarning
 
-_PROBES = {0: 2, 2: 3, 5: 5}  # step whose error is measured: steps it stands for
-_EVERY = 10  # from this step on, every so many
+FIRST_PROBES = {0: 2, 2: 3, 5: 5}  # step whose error is measured: steps it stands for
+PROBE_INTERVAL = 10  # from this step on, every so many
 # Share of what truncation and projection drop, summed over steps, that an observable feels: in 80
 # random problems of 4 to 7 and 16 of 16 to 60 spins 97 % of the errors were smaller than the bar,
 # half of them 29 times (studies/validation/calibration repeats it with other seeds).
@@ -233,7 +228,7 @@ class ChainRun:
         # the bonds grow step by step: the first steps are short, so that little is missed
         dt = min(even, longest * 2.0 ** (max(now.steps, 1) - 1 - self.plan.start_levels))
         last = dt > left * (1 - 1e-9)
-        probed = now.steps in _PROBES or (now.steps and now.steps % _EVERY == 0)
+        probed = now.steps in FIRST_PROBES or (now.steps and now.steps % PROBE_INTERVAL == 0)
         tally, errors = self._fitted_step(dt, bool(probed))
         for name, error in errors.items():
             now.step_errors[name] = now.step_errors.get(name, 0.0) + error
@@ -298,7 +293,7 @@ class ChainRun:
         tally.applications += applications
         states = [self.state(_numpy(engine.chain)) for engine in (coarse, self.engine)]
         # half steps err by a quarter of what whole steps do, in all steps until the next probe
-        repeats = _PROBES.get(self.progress.steps, _EVERY) * 4 / 3
+        repeats = FIRST_PROBES.get(self.progress.steps, PROBE_INTERVAL) * 4 / 3
         errors = {}
         for o in self.problem.observables:
             a, b = (evaluate(state, o) for state in states)

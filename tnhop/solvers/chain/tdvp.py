@@ -24,8 +24,9 @@ from tnhop.solvers.chain.cost import (
 )
 from tnhop.solvers.chain.engine import Plan
 from tnhop.solvers.chain.fock_levels import Levels
-from tnhop.solvers.chain.network.mpo import LindbladMPO, lindblad_mpo, predicted_bond, site_order
+from tnhop.solvers.chain.network.mpo import LindbladMPO, lindblad_mpo, predicted_bond
 from tnhop.solvers.chain.network.mps import MPSState
+from tnhop.solvers.chain.network.ordering import site_order
 from tnhop.solvers.chain.run import ChainMethod
 from tnhop.solvers.chain.steady_state import mixed, steady_state
 from tnhop.solvers.chain.steps.sweep_generator import Generator

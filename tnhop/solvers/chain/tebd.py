@@ -15,10 +15,12 @@ from tnhop.physics.terms import FieldJump
 from tnhop.solvers.chain.cost import Bonds, Step, run_time, schedule
 from tnhop.solvers.chain.engine import Plan
 from tnhop.solvers.chain.network.mps import MPSState
-from tnhop.solvers.chain.network.trotter import beyond_pairs, lindblad_pieces, site_order
+from tnhop.solvers.chain.network.ordering import site_order
+from tnhop.solvers.chain.network.trotter import beyond_pairs, lindblad_pieces
 from tnhop.solvers.chain.run import ChainMethod
 from tnhop.solvers.chain.steps.backend import placed
-from tnhop.solvers.chain.steps.tebd_step import Circuit, Gates, half_step, swap_network
+from tnhop.solvers.chain.steps.swap_network import swap_network
+from tnhop.solvers.chain.steps.tebd_step import Circuit, Gates, half_step
 from tnhop.solvers.machine_speed import speed
 from tnhop.support.checks import fail
 from tnhop.support.codec import register

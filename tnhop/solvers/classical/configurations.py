@@ -16,15 +16,11 @@ from numpy.typing import NDArray
 from scipy.special import xlogy
 
 from tnhop.physics.model import Model
-from tnhop.physics.rates import Rate
-from tnhop.physics.states import ProductState, StateFunctionals
+from tnhop.physics.rate_base import Rate
+from tnhop.physics.state_functionals import StateFunctionals
+from tnhop.physics.states import ProductState
 from tnhop.physics.terms import FieldJump, Operator, pauli_terms
-from tnhop.solvers.classical.spin_flips import (
-    FlipModel,
-    flip_obstacle,
-    flips,
-    rate_bound,
-)
+from tnhop.solvers.classical.spin_flips import flips
 from tnhop.solvers.exact.kernels import accumulate
 from tnhop.support.arrays import Real, Signs
 from tnhop.support.codec import register
@@ -33,12 +29,9 @@ __all__ = [
     "ConfigurationDistribution",
     "ConfigurationSamples",
     "DiagonalOperators",
-    "FlipModel",
     "RateMatrix",
     "all_configurations",
     "configuration_rates",
-    "flip_obstacle",
-    "rate_bound",
 ]
 
 

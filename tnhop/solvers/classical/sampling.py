@@ -23,12 +23,9 @@ from scipy.special import stdtrit
 
 from tnhop.physics.observables import Observable
 from tnhop.physics.problem import Problem, Snapshot
-from tnhop.solvers.classical.configurations import (
-    ConfigurationSamples,
-    DiagonalOperators,
-    FlipModel,
-)
-from tnhop.solvers.exact.evolution import functional_bound, operator_bound, rate_error
+from tnhop.solvers.bounds import functional_bound, operator_bound, rate_error
+from tnhop.solvers.classical.configurations import ConfigurationSamples, DiagonalOperators
+from tnhop.solvers.classical.spin_flips import FlipModel
 from tnhop.support.arrays import Real
 from tnhop.support.statistics import Z, proportion_width
 
@@ -37,7 +34,7 @@ _TIE = 1e-10  # a field below this, in units of the largest, is zero: rounding m
 _MANY = 2000  # of which no matrix of all pairs is made
 _CHUNK = 500.0  # mean attempts whose number is drawn at once: e^-500 is not yet zero
 _HEARTBEAT = 2e7  # attempts between two heartbeats
-_GROUPS = 40  # of samples left out in turn
+JACKKNIFE_GROUPS = 40  # of samples left out in turn
 
 # Compiled loops. Constants are unsigned: uint64 and int64 together would become floats.
 
@@ -297,7 +294,7 @@ def left_out(o: Observable, state: ConfigurationSamples) -> tuple[Real, Real]:
     value, n = np.asarray(o.functional(state)), len(state.spins)
     if o.functional.name in ("overlap_distribution", "joint_overlap_distribution"):
         return value, proportion_width(value, n)
-    groups = np.array_split(np.arange(n), min(n, _GROUPS))
+    groups = np.array_split(np.arange(n), min(n, JACKKNIFE_GROUPS))
     some: Callable[[Any], Any] = lambda group: np.delete(state.spins, group, axis=0)  # noqa: E731
     parts = np.array([o.functional(ConfigurationSamples(some(group))) for group in groups])
     quantile = float(stdtrit(len(groups) - 1, 0.975))

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.linalg import qr
 
 from tnhop.physics.model import Model
-from tnhop.physics.rates import Rate
+from tnhop.physics.rate_base import Rate
 from tnhop.physics.terms import FieldJump, Jump
 from tnhop.support.arrays import Real
 

@@ -18,8 +18,8 @@ from tnhop.physics.model import Model
 from tnhop.physics.operators import local_matrix
 from tnhop.physics.problem import Problem
 from tnhop.physics.terms import FieldJump, Operator, Term
-from tnhop.solvers.exact.evolution import operator_bound
-from tnhop.solvers.exact.taylor import _EPS, _GOOD_DEGREE, _MAX_DEGREE
+from tnhop.solvers.bounds import operator_bound
+from tnhop.solvers.exact.taylor import EPS, GOOD_DEGREE, MAX_DEGREE
 from tnhop.solvers.machine_speed import speed
 
 START_UP = 0.35  # seconds that the first run of a process spends on loading compiled loops
@@ -99,8 +99,8 @@ def applications(bounds: Spectrum, end: float, tolerance: float) -> float:
         if now >= end * (1 - 1e-12):
             return total
         growth = max((radius - centre) * length, 1e-3)
-        room = math.log(max(0.1 * per_time * length / _EPS, 2.0))
-        longer = min(2.0, _GOOD_DEGREE / degree, room / growth)
+        room = math.log(max(0.1 * per_time * length / EPS, 2.0))
+        longer = min(2.0, GOOD_DEGREE / degree, room / growth)
         length *= longer
     return total + degree * longer * (end - now) / length
 
@@ -108,7 +108,7 @@ def applications(bounds: Spectrum, end: float, tolerance: float) -> float:
 def _degree(z: float, target: float) -> int:
     """Return where the terms zᵏ/k! of a series fall below exp(target)."""
     k = 1
-    while k < _MAX_DEGREE and not (k * math.log(z) - math.lgamma(k + 1) < target and z < 0.7 * k):
+    while k < MAX_DEGREE and not (k * math.log(z) - math.lgamma(k + 1) < target and z < 0.7 * k):
         k += 1
     return k
 
@@ -214,4 +214,4 @@ def states_per_step(problem: Problem, count: float) -> float:
     """Return how many states a step sums up for functionals at output times."""
     needed = any(o.functional is not None for o in problem.observables or ())
     times = len(np.atleast_1d(problem.times))
-    return times / max(1.0, count / _GOOD_DEGREE) if needed else 0.0
+    return times / max(1.0, count / GOOD_DEGREE) if needed else 0.0

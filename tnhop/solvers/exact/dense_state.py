@@ -18,13 +18,13 @@ from numpy.typing import NDArray
 
 from tnhop.physics.model import Model
 from tnhop.physics.operators import local_matrix
-from tnhop.physics.states import ModeFunctionals, ProductState, StateFunctionals, coherent_ket
+from tnhop.physics.state_functionals import ModeFunctionals, StateFunctionals
+from tnhop.physics.states import ProductState, coherent_ket
 from tnhop.physics.terms import FieldJump, Jump, Operator
 from tnhop.solvers.exact.block_lindbladian import (
     BlockLindbladian,
     functional_rows,
     layout_of,
-    multiplied,
     pack,
     unpack,
 )
@@ -33,17 +33,13 @@ from tnhop.support.checks import fail, integer, integers, real_array
 from tnhop.support.codec import register
 
 __all__ = [
-    "BlockLindbladian",
     "DenseState",
     "Lindbladian",
     "expectation_rows",
     "jump_matrix",
-    "multiplied",
     "operator_matrix",
-    "pack",
     "product_matrix",
     "top_level_rows",
-    "unpack",
 ]
 
 

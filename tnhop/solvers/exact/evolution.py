@@ -9,41 +9,23 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache, cached_property, partial
+from functools import cached_property, partial
 from typing import Any, Protocol
 
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from tnhop.physics.model import Model
 from tnhop.physics.observables import Observable
-from tnhop.physics.operators import local_matrix
 from tnhop.physics.problem import Problem, Snapshot, evaluate
-from tnhop.physics.states import ProductState, coherent_tail
-from tnhop.physics.terms import FieldJump, Operator
-from tnhop.solvers.exact.dense_state import BlockLindbladian, multiplied
+from tnhop.solvers.bounds import functional_bound, operator_bound, rate_error
+from tnhop.solvers.exact.block_lindbladian import BlockLindbladian, multiplied
 from tnhop.solvers.exact.taylor import TaylorPropagator
 from tnhop.support.arrays import Real
-from tnhop.support.checks import machine_memory as machine_memory
 
 Combine = Callable[[list[NDArray[np.complex128]]], NDArray[np.complex128]]
 
-# Largest |δ| of a functional per unit of trace-norm error; others are not bounded and count as
-# unknown.
-_FUNCTIONAL_BOUNDS = {"purity": 2.0, "overlap_distribution": 1.0, "overlap_moments": 1.0,
-                      "joint_overlap_distribution": 1.0, "edwards_anderson": 2.0}  # fmt: skip
 STATES_MEMORY = 1e8  # bytes spent on states at output times inside one step
-
-
-def functional_bound(o: Observable, state: Any) -> Real:
-    """Return the change of a functional per unit of trace-norm error; NaN where it is unknown."""
-    assert o.functional is not None
-    if o.functional.name == "binder_cumulant":  # of a quotient: to first order, at its moments
-        second, fourth = state.overlap_moments(dict(o.functional.arguments)["xi"], (2, 4)).T
-        with np.errstate(divide="ignore", invalid="ignore"):  # no overlap at all: unknown
-            return np.asarray((1 + 2 * fourth / second) / (3 * second**2))
-    return np.full(o.shape, _FUNCTIONAL_BOUNDS.get(o.functional.name, np.nan))
 
 
 class Generator(Protocol):
@@ -346,55 +328,5 @@ def regression(
     return total, float(error)
 
 
-def cut_weights(state: Any, model: Model, modes: Sequence[int]) -> Real:
-    """Return the weight of initial coherent states above the kept levels of some modes."""
-    if not isinstance(state, ProductState):
-        return np.zeros(len(modes))
-    return np.array([
-        coherent_tail(state.alpha[site - model.n_spins], model.sites[site].dim) for site in modes
-    ])  # fmt: skip
-
-
 def _complex(pairs: Real) -> NDArray[np.complex128]:
     return np.asarray(pairs[0::2] + 1j * pairs[1::2])
-
-
-@cache
-def _local_norm(name: str, dim: int) -> float:
-    return float(np.linalg.norm(local_matrix(name, dim), 2))
-
-
-def operator_bound(operator: Operator, model: Model) -> float:
-    """Bound the operator norm by Σ |c| Π ‖A‖ over the terms."""
-    total = 0.0
-    for term in operator.terms:
-        product = abs(term.coefficient)
-        for site, name in term.factors:
-            product *= _local_norm(name, model.sites[site].dim)
-        total += product
-    return total
-
-
-def _amplitude_bound(jump: FieldJump) -> list[tuple[float, float]]:
-    """Return (largest amplitude on sampled fields, its fitting error) per operator of the jump."""
-    reach = np.abs(jump.fields).sum(axis=1, keepdims=True)
-    sample = reach * np.linspace(-1, 1, 17)
-    return [(float(np.abs(a(*sample)).max()), a.max_error) for _, a in jump.amplitudes]
-
-
-def rate_error(jump: Any) -> float:
-    """Bound ‖D[L] - D[L']‖ for amplitudes known up to max_error."""
-    if not isinstance(jump, FieldJump) or not any(a.max_error for _, a in jump.amplitudes):
-        return 0.0
-    return sum(4 * size * error + 2 * error**2 for size, error in _amplitude_bound(jump))
-
-
-def norm_bound(model: Model) -> float:
-    """Bound the size of the generator, from the terms alone."""
-    bound = 2 * operator_bound(model.hamiltonian, model)
-    for jump in model.jumps:
-        if isinstance(jump, FieldJump):
-            bound += sum(size**2 for size, _ in _amplitude_bound(jump)) / 2
-        else:
-            bound += operator_bound(jump.operator, model) ** 2 / 2
-    return bound

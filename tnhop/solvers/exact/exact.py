@@ -9,11 +9,13 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from tnhop.answers.steady_state import Spectrum, SteadyState
+from tnhop.answers.spectrum import Spectrum
+from tnhop.answers.steady_state import SteadyState
 from tnhop.physics.model import Model
-from tnhop.physics.problem import Cost, Problem, Snapshot, missing_functionals, pretty_bytes
+from tnhop.physics.problem import Cost, Problem, Snapshot, missing_functionals
 from tnhop.physics.states import ProductState
 from tnhop.physics.terms import Operator
+from tnhop.solvers.bounds import cut_weights, operator_bound
 from tnhop.solvers.exact.cost import (
     LOADED,
     START_UP,
@@ -35,9 +37,6 @@ from tnhop.solvers.exact.evolution import (
     Evolution,
     LinearPart,
     RegressionPart,
-    cut_weights,
-    machine_memory,
-    operator_bound,
     regression,
 )
 from tnhop.solvers.exact.stationary import (
@@ -50,8 +49,9 @@ from tnhop.solvers.exact.stationary import (
 from tnhop.solvers.machine_speed import speed
 from tnhop.solvers.refinement import ByTolerance
 from tnhop.support.arrays import Real
-from tnhop.support.checks import fail, real
+from tnhop.support.checks import fail, machine_memory, real
 from tnhop.support.codec import register
+from tnhop.support.units import pretty_bytes
 
 __all__ = ["Exact"]
 

@@ -13,10 +13,11 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from tnhop.answers.steady_state import SteadyState
-from tnhop.physics.problem import ConvergenceError, Problem, evaluate
-from tnhop.solvers.exact.dense_state import BlockLindbladian
+from tnhop.physics.problem import Problem, evaluate
+from tnhop.solvers.exact.block_lindbladian import BlockLindbladian
 from tnhop.solvers.exact.eigenpairs import Eigenpairs, nearest_zero, propagator, slowest
 from tnhop.support.arrays import Real
+from tnhop.support.errors import ConvergenceError
 
 Signed = tuple[NDArray[np.intp], Real]  # a permutation and the signs that go with it
 

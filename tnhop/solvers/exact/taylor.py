@@ -20,9 +20,9 @@ from tnhop.support.arrays import Real
 Apply = Callable[[Real, Real], Real]
 Accumulate = Callable[[Real, Real, Real], None]
 
-_MAX_DEGREE = 90
-_GOOD_DEGREE = 55
-_EPS = np.finfo(float).eps
+MAX_DEGREE = 90
+GOOD_DEGREE = 55
+EPS = np.finfo(float).eps
 _PROBES = np.arange(1, 9) / 8
 
 
@@ -128,7 +128,7 @@ class TaylorPropagator:
             inside = outputs[outputs <= now + tau * (1 + 1e-12)]
             attempt = self._series(x, tau, (inside - now) / tau, per_time * tau)
             applied += attempt.n_applications
-            if attempt.degree <= _MAX_DEGREE:
+            if attempt.degree <= MAX_DEGREE:
                 break
             tau /= 2
         total, moments, states, error, degree, length = attempt.parts
@@ -151,7 +151,7 @@ class TaylorPropagator:
         degree = 0
         while True:
             degree += 1
-            if degree > _MAX_DEGREE:
+            if degree > MAX_DEGREE:
                 return _Series(degree, degree - 1, None)
             self.apply(w, v)
             previous, size = size, _next_term(v, w, total, self.centre, tau / degree)
@@ -164,12 +164,12 @@ class TaylorPropagator:
             small = damping * (previous + size) < 0.25 * tolerance and size < 0.7 * previous
             if small or size == 0:
                 break
-        rounding = 4 * _EPS * max(damping * peak, 1.0) * np.sqrt(degree)
+        rounding = 4 * EPS * max(damping * peak, 1.0) * np.sqrt(degree)
         error = 2 * damping * size + rounding
         total *= damping
         growth = np.log(max(damping * peak, 1.0) + 1e-12)
-        room = np.log(max(0.1 * tolerance / _EPS, 2.0))
-        length = tau * min(2.0, _GOOD_DEGREE / degree, room / max(growth, 1e-3))
+        room = np.log(max(0.1 * tolerance / EPS, 2.0))
+        length = tau * min(2.0, GOOD_DEGREE / degree, room / max(growth, 1e-3))
         return _Series(degree, degree, (total, moments, states, error, degree, length))
 
 

@@ -12,20 +12,14 @@ from numpy.typing import NDArray
 from scipy.integrate import DOP853, LSODA, Radau
 
 from tnhop.physics.model import Model
-from tnhop.physics.problem import (
-    ConvergenceError,
-    Cost,
-    Problem,
-    Snapshot,
-    evaluate,
-    missing_functionals,
-)
+from tnhop.physics.problem import Cost, Problem, Snapshot, evaluate, missing_functionals
 from tnhop.physics.states import ProductState
 from tnhop.physics.terms import FieldJump
 from tnhop.solvers.machine_speed import speed
 from tnhop.solvers.meanfield.flow import MeanFieldFlow, expectation_polynomial
 from tnhop.support.checks import one_of, real
 from tnhop.support.codec import register
+from tnhop.support.errors import ConvergenceError
 
 __all__ = ["MeanField"]
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tnhop.physics.rates import Rate
+from tnhop.physics.rate_base import Rate
 from tnhop.support.arrays import Complex
 
 _STRETCH = 1.6  # period over the range of fields

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import comb
 
-from tnhop.physics.states import StateFunctionals
+from tnhop.physics.state_functionals import StateFunctionals
 from tnhop.solvers.symmetric.spin_classes import SpinClasses
 from tnhop.support.arrays import Real
 

@@ -17,8 +17,8 @@ from tnhop.solvers.exact.cost import (
     states_per_step,
 )
 from tnhop.solvers.machine_speed import speed
+from tnhop.solvers.symmetric.operators import Part, partition
 from tnhop.solvers.symmetric.reduced_problem import chosen_classes, joined_parts
-from tnhop.solvers.symmetric.state import Part, partition
 
 _PER_OPERATION = 9e-10  # seconds per multiplication: stretches of consecutive numbers are short
 _ARNOLDI = 60 * 150.0  # applications behind stationary states and spectra

@@ -15,29 +15,15 @@ from tnhop.physics.observables import Observable
 from tnhop.physics.problem import Problem
 from tnhop.physics.states import ProductState
 from tnhop.physics.terms import Operator
-from tnhop.solvers.exact.evolution import (
-    Combine,
-    Evolution,
-    LinearPart,
-    RegressionPart,
-    cut_weights,
-    regression,
-)
+from tnhop.solvers.bounds import cut_weights
+from tnhop.solvers.exact.evolution import Combine, Evolution, LinearPart, RegressionPart, regression
 from tnhop.solvers.exact.stationary import Stationary, needs_start, stationary
+from tnhop.solvers.symmetric.class_state import ClassState
+from tnhop.solvers.symmetric.lindbladian import SymmetricLindbladian
+from tnhop.solvers.symmetric.operators import Part, correlators, is_averaged, key_bound, partition
 from tnhop.solvers.symmetric.populations import ClassChain, PopulationState, populations_close
-from tnhop.solvers.symmetric.state import (
-    ClassState,
-    Part,
-    SpinClasses,
-    SymmetricLindbladian,
-    SymmetricState,
-    correlators,
-    find_classes,
-    is_averaged,
-    joined_labels,
-    key_bound,
-    partition,
-)
+from tnhop.solvers.symmetric.spin_classes import SpinClasses, find_classes
+from tnhop.solvers.symmetric.state import SymmetricState, joined_labels
 from tnhop.support.arrays import Real
 
 # functionals of the overlaps alone

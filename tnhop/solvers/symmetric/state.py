@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from scipy.special import gammaln
 
 from tnhop.physics.model import Model
-from tnhop.physics.states import ModeFunctionals, ProductState, coherent_ket
+from tnhop.physics.state_functionals import ModeFunctionals
+from tnhop.physics.states import ProductState, coherent_ket
 from tnhop.physics.terms import Operator
 from tnhop.solvers.exact.block_lindbladian import (
     functional_rows,
@@ -28,35 +29,14 @@ from tnhop.solvers.exact.block_lindbladian import (
     unpack,
 )
 from tnhop.solvers.symmetric.class_state import ClassState
-from tnhop.solvers.symmetric.lindbladian import SymmetricLindbladian
-from tnhop.solvers.symmetric.operators import (
-    Part,
-    correlators,
-    is_averaged,
-    jump_obstacle,
-    key_bound,
-    partition,
-)
+from tnhop.solvers.symmetric.operators import Part, correlators
 from tnhop.solvers.symmetric.product_blocks import class_blocks, product_blocks
-from tnhop.solvers.symmetric.spin_classes import SpinClasses, find_classes
+from tnhop.solvers.symmetric.spin_classes import SpinClasses
 from tnhop.support.arrays import Real
 from tnhop.support.checks import integer
 from tnhop.support.codec import register
 
-__all__ = [
-    "ClassState",
-    "Part",
-    "SpinClasses",
-    "SymmetricLindbladian",
-    "SymmetricState",
-    "correlators",
-    "find_classes",
-    "is_averaged",
-    "joined_labels",
-    "jump_obstacle",
-    "key_bound",
-    "partition",
-]
+__all__ = ["SymmetricState", "joined_labels"]
 
 
 def joined_labels(

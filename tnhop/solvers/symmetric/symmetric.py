@@ -9,17 +9,15 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from tnhop.answers.steady_state import Spectrum, SteadyState
+from tnhop.answers.spectrum import Spectrum
+from tnhop.answers.steady_state import SteadyState
 from tnhop.physics.model import Model
-from tnhop.physics.problem import Cost, Problem, Snapshot, missing_functionals, pretty_bytes
+from tnhop.physics.problem import Cost, Problem, Snapshot, missing_functionals
 from tnhop.physics.states import ProductState
 from tnhop.physics.terms import Operator
+from tnhop.solvers.bounds import operator_bound
 from tnhop.solvers.exact.cost import LOADED, START_UP
-from tnhop.solvers.exact.evolution import (
-    STATES_MEMORY,
-    machine_memory,
-    operator_bound,
-)
+from tnhop.solvers.exact.evolution import STATES_MEMORY
 from tnhop.solvers.exact.stationary import (
     Stationary,
     require_convergence,
@@ -29,7 +27,9 @@ from tnhop.solvers.exact.stationary import (
 )
 from tnhop.solvers.machine_speed import speed
 from tnhop.solvers.refinement import ByTolerance
+from tnhop.solvers.symmetric.class_state import ClassState
 from tnhop.solvers.symmetric.cost import blocks_time, chain_time
+from tnhop.solvers.symmetric.operators import is_averaged, jump_obstacle
 from tnhop.solvers.symmetric.populations import PopulationState
 from tnhop.solvers.symmetric.reduced_problem import (
     Setting,
@@ -38,16 +38,11 @@ from tnhop.solvers.symmetric.reduced_problem import (
     is_classical,
     state_size,
 )
-from tnhop.solvers.symmetric.state import (
-    ClassState,
-    SpinClasses,
-    SymmetricState,
-    find_classes,
-    is_averaged,
-    jump_obstacle,
-)
-from tnhop.support.checks import fail, one_of, real
+from tnhop.solvers.symmetric.spin_classes import SpinClasses, find_classes
+from tnhop.solvers.symmetric.state import SymmetricState
+from tnhop.support.checks import fail, machine_memory, one_of, real
 from tnhop.support.codec import register
+from tnhop.support.units import pretty_bytes
 
 __all__ = ["Symmetric"]
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from tnhop.physics.model import Model
 from tnhop.physics.operators import SPIN_OPERATORS, spin_basis
-from tnhop.physics.rates import Rate
+from tnhop.physics.rate_base import Rate
 from tnhop.physics.terms import FieldJump
 from tnhop.solvers.chain.network.minimax import skeleton
 from tnhop.support.arrays import Complex, Real

@@ -13,16 +13,15 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-import scipy.sparse as sp
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from tnhop.physics.model import Model
 from tnhop.physics.operators import LocalBasis
-from tnhop.physics.problem import TruncationWarning
 from tnhop.solvers.chain.network.field_interpolation import FieldTable, field_table, rank_estimate
 from tnhop.solvers.chain.network.field_jumps import field_chain, field_cores
-from tnhop.solvers.chain.network.ordering import ordering_cost, site_order
+from tnhop.solvers.chain.network.mode_core import ModeCore
+from tnhop.solvers.chain.network.ordering import site_order
 from tnhop.solvers.chain.network.term_strings import (
     LocalFamily,
     minimal_chain,
@@ -31,63 +30,15 @@ from tnhop.solvers.chain.network.term_strings import (
 )
 from tnhop.support.arrays import Real
 from tnhop.support.checks import fail, integer, real, wrong_type
+from tnhop.support.errors import TruncationWarning
 
-__all__ = [
-    "LindbladMPO",
-    "ModeCore",
-    "lindblad_mpo",
-    "ordering_cost",
-    "predicted_bond",
-    "site_order",
-]
+__all__ = ["LindbladMPO", "lindblad_mpo", "predicted_bond"]
 
 
 _CUTS = 2.5  # about how often the error of one cut the errors of whole configurations are
 
 # decompositions of matrices of some hundred rows: more threads only wait for each other
 _one_thread = threadpool_limits.wrap(limits=1, user_api="blas")
-
-
-@dataclass(frozen=True, eq=False)
-class ModeCore:
-    """A core W = Σ_k weights[:, k, :] M_k of a site with many coordinates.
-
-    Attributes
-    ----------
-    weights : ndarray, shape (n_left, n_matrices, n_right)
-        Weights of the superoperators between the states of the two bonds.
-    matrices : tuple of csr_array, shape (n, n)
-        Sparse superoperators, from incoming to outgoing coordinates.
-    """
-
-    weights: Real
-    matrices: tuple[sp.csr_array, ...]
-
-    @property
-    def shape(self) -> tuple[int, int, int, int]:
-        """Shape of the dense core: left bond, outgoing, incoming coordinate, right bond."""
-        n_left, _, n_right = self.weights.shape
-        return (n_left, *self.matrices[0].shape, n_right)
-
-    def __getitem__(self, states: Any) -> ModeCore:
-        """Select states of the outer bonds, as of an array."""
-        return ModeCore(self.weights[states], self.matrices)
-
-    def mirrored(self) -> ModeCore:
-        """Return the core of the chain read from its other end."""
-        return ModeCore(self.weights.transpose(2, 1, 0), self.matrices)
-
-    def to_matrix(self) -> sp.csr_array:
-        """Return the core as a matrix from (right, incoming) to (left, outgoing)."""
-        pairs = zip(self.weights.transpose(1, 0, 2), self.matrices, strict=True)
-        blocks = [sp.kron(w, M, format="csr") for w, M in pairs if w.any()]
-        return sp.csr_array(sum(blocks[1:], blocks[0]))
-
-    def to_dense(self) -> Real:
-        """Return the dense core, shape (n_left, n, n, n_right)."""
-        n_left, n, _, n_right = self.shape
-        dense = self.to_matrix().toarray().reshape(n_left, n, n_right, n)
-        return np.ascontiguousarray(dense.transpose(0, 1, 3, 2))
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,13 +18,8 @@ from numpy.typing import NDArray
 
 from tnhop.physics.model import Model
 from tnhop.physics.operators import SPIN_OPERATORS, LocalBasis, mode_basis
-from tnhop.physics.states import (
-    ModeFunctionals,
-    ProductState,
-    StateFunctionals,
-    check_dims,
-    coherent_ket,
-)
+from tnhop.physics.state_functionals import ModeFunctionals, StateFunctionals
+from tnhop.physics.states import ProductState, check_dims, coherent_ket
 from tnhop.physics.terms import Operator
 from tnhop.solvers.chain.network.contractions import (
     characteristic,

@@ -25,7 +25,7 @@ from tnhop.solvers.chain.network.term_strings import real_strings, site_bases
 from tnhop.support.arrays import Real
 from tnhop.support.checks import fail
 
-__all__ = ["Channel", "Pieces", "beyond_pairs", "lindblad_pieces", "site_order"]
+__all__ = ["Channel", "Pieces", "beyond_pairs", "lindblad_pieces"]
 
 
 _SAFETY = 0.3  # another attempt costs more than a few nodes

@@ -8,9 +8,9 @@ import numpy as np
 import scipy.linalg as sl
 from autoray import do, to_numpy
 
-from tnhop.physics.problem import ConvergenceError
 from tnhop.solvers.chain.steps.backend import placed, with_row
 from tnhop.support.arrays import Array
+from tnhop.support.errors import ConvergenceError
 
 _MOST_VECTORS = 48
 _CANCELLED = 0.5**0.5

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from tnhop.solvers.chain.network.mpo import ModeCore
+from tnhop.solvers.chain.network.mode_core import ModeCore
 from tnhop.solvers.chain.steps.mode_environments import SparseCore
 from tnhop.support.arrays import Real
 

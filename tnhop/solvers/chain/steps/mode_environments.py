@@ -13,7 +13,7 @@ import numpy as np
 from autoray import do
 from numpy.typing import NDArray
 
-from tnhop.solvers.chain.network.mpo import ModeCore
+from tnhop.solvers.chain.network.mode_core import ModeCore
 from tnhop.solvers.chain.steps.backend import contiguous, placed_sparse
 from tnhop.support.arrays import Array
 

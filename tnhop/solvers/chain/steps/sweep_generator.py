@@ -10,7 +10,7 @@ import numpy as np
 from autoray import infer_backend
 from numpy.typing import NDArray
 
-from tnhop.solvers.chain.network.mpo import ModeCore
+from tnhop.solvers.chain.network.mode_core import ModeCore
 from tnhop.solvers.chain.steps.backend import placed
 from tnhop.solvers.chain.steps.environments import Core, split_core
 from tnhop.solvers.chain.steps.mode_environments import SparseCore

@@ -25,12 +25,7 @@ from tnhop.solvers.chain.steps.either_parity import (
     outside,
     sketched,
 )
-from tnhop.solvers.chain.steps.environments import (
-    absorbed,
-    effective,
-    mirrored,
-    pair_ahead,
-)
+from tnhop.solvers.chain.steps.environments import absorbed, effective, mirrored, pair_ahead
 from tnhop.solvers.chain.steps.krylov import exponential
 from tnhop.solvers.chain.steps.mode_basis import Leaf, Twig
 from tnhop.solvers.chain.steps.mode_environments import SparseCore

@@ -1,0 +1,141 @@
+"""Observables as rows, columns and labelled variables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tnhop.answers.error_budget import ErrorBudget
+from tnhop.physics.observables import Observable, real_parts
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+Values = dict[str, NDArray[Any]]
+
+
+def index_labels(dims: Sequence[Any], array: xr.DataArray) -> list[str]:
+    """Return "[a][b]" for every entry of an array, row-major."""
+    labels = [""]
+    for dim in dims:
+        labels = [f"{label}[{value}]" for label in labels for value in array[dim].values.tolist()]
+    return labels
+
+
+def text_rows(
+    name: str, o: Observable, values: NDArray[Any], errors: NDArray[Any] | None
+) -> list[tuple[str, str]]:
+    """Return (label, 'value ± error') of one observable; long arrays are shortened."""
+    flat = values.ravel()
+    bars = None if errors is None else np.broadcast_to(errors, values.shape).ravel()
+    found = []
+    for k in range(min(flat.size, 8)):
+        index = np.unravel_index(k, values.shape) if values.ndim else ()
+        place = ", ".join(
+            f"{dim} {labels[i]}" for (dim, labels), i in zip(o.coords, index, strict=True)
+        )
+        label = f"{name} [{place}]" if place else name
+        text = f"{flat[k] + 0.0:+.8f}".replace("-0.00000000", "+0.00000000")
+        if bars is not None:
+            text += " ± unknown" if np.isnan(bars[k]) else f" ± {bars[k]:.1e}"
+        found.append((label, text))
+    if flat.size > 8:
+        found.append((f"{name} ...", f"{flat.size - 8} more"))
+    return found
+
+
+def variables(
+    o: Observable, values: NDArray[Any], errors: ErrorBudget | None, before: tuple[str, ...] = ()
+) -> dict[str, tuple[tuple[str, ...], NDArray[np.float64]]]:
+    """Return name → (dims, array) of the values, the half-widths and their sources."""
+    dims = (*before, *o.dims)
+    data = {name: (dims, part) for name, part in real_parts(o.name, values)}
+    if errors is not None:
+        data[f"{o.name}_error"] = (dims, errors[o.name])
+        for source, widths in errors.sources(o.name).items():
+            data[f"{o.name}_error_{source}"] = (dims, widths)
+    return data
+
+
+def values_of(
+    data: xr.Dataset, observables: Iterable[Observable]
+) -> tuple[Values, dict[str, Values]]:
+    """Return values, and half-widths by source, of the observables of a Dataset."""
+    expect, errors = {}, {}
+    for o in observables:
+        if o.is_complex:
+            expect[o.name] = data[f"{o.name}_re"].values + 1j * data[f"{o.name}_im"].values
+        else:
+            expect[o.name] = data[o.name].values
+        prefix = f"{o.name}_error_"
+        names = [str(name) for name in data.data_vars if str(name).startswith(prefix)]
+        errors[o.name] = {name.removeprefix(prefix): data[name].values for name in names}
+    return expect, errors
+
+
+# what stands in `frame.attrs`, so that a table says its units
+UNITS = {
+    "time": "inverse of the unit of rates and frequencies (hbar = 1)",
+    "error": "half-width of the error bar, at least 95 %; NaN: not known",
+}
+
+
+def tidy_frame(
+    method: str,
+    observables: Iterable[Observable],
+    expect: Mapping[str, NDArray[Any]],
+    errors: Mapping[str, NDArray[np.float64]] | None,
+    times: NDArray[np.float64] | None = None,
+) -> Any:
+    """Return a DataFrame with columns method, observable, labels, [time,] value, error.
+
+    Every dimension of an observable is a column of its own, empty (NA) where an observable has no
+    such label. Complex observables have two names, ``<name>_re`` and ``<name>_im``.
+    """
+    import pandas as pd
+
+    listed = list(observables)
+    dims = list(dict.fromkeys(dim for o in listed for dim in o.dims))
+    parts = [
+        _columns_of(name, o, values, None if errors is None else errors[o.name], dims, times)
+        for o in listed
+        for name, values in real_parts(o.name, expect[o.name])
+    ]
+    columns = ["observable", *dims, *(["time"] if times is not None else []), "value", "error"]
+    frame = pd.DataFrame({c: np.concatenate([part[c] for part in parts]) for c in columns})
+    for dim in dims:
+        frame[dim] = frame[dim].convert_dtypes()
+    frame.insert(0, "method", method)
+    frame.attrs = dict(UNITS)
+    return frame
+
+
+def _columns_of(
+    name: str,
+    o: Observable,
+    values: NDArray[Any],
+    error: NDArray[np.float64] | None,
+    dims: Sequence[str],
+    times: NDArray[np.float64] | None,
+) -> dict[str, NDArray[Any]]:
+    """Return the columns of one observable, row-major with time first."""
+    axes: dict[str, Any] = {} if times is None else {"time": times}
+    axes |= dict(o.coords)
+    shape = tuple(len(labels) for labels in axes.values())
+    columns: dict[str, NDArray[Any]] = {
+        dim: np.full(int(np.prod(shape)), None, dtype=object) for dim in dims
+    }
+    for axis, (dim, labels) in enumerate(axes.items()):
+        column = np.empty(len(labels), dtype=float if dim == "time" else object)
+        column[:] = labels
+        spread = column.reshape([-1 if k == axis else 1 for k in range(len(shape))])
+        columns[dim] = np.broadcast_to(spread, shape).ravel()
+    flat = np.asarray(values, dtype=float).ravel()
+    columns["observable"] = np.full(flat.size, name, dtype=object)
+    columns["value"] = flat
+    bars = np.nan if error is None else error
+    columns["error"] = np.broadcast_to(np.asarray(bars, dtype=float), np.shape(values)).ravel()
+    return columns

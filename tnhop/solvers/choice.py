@@ -1,0 +1,60 @@
+"""The choice of a method: by name, by what it supports, by its cost."""
+
+from __future__ import annotations
+
+import math
+import sys
+from typing import Any
+
+from tnhop.physics.problem import Cost, Method, Problem
+from tnhop.solvers.registry import ALL_METHODS
+from tnhop.support.checks import one_of, wrong_type
+
+_SECONDS = 5.0  # estimated time up to which "auto" does not look for a faster method
+
+
+def resolve_method(method: Any) -> Any:
+    """Turn a name into the method with its defaults."""
+    if isinstance(method, str):
+        return ALL_METHODS[one_of(method, "method", [*ALL_METHODS])]()
+    if isinstance(method, type) or not isinstance(method, Method):
+        remedy = f"Use one of {', '.join(f'th.{name}()' for name in ALL_METHODS)}."
+        raise wrong_type("method", "be a method object or its name", method, remedy)
+    return method
+
+
+def choose_method(problem: Problem, method: Any, verb: str, *, announce: bool = False) -> Any:
+    """Return the method, or say why not.
+
+    "auto" takes the first with error bars that is done in seconds, else the fastest of them.
+    """
+    if not (isinstance(method, str) and method == "auto"):
+        chosen = resolve_method(method)
+        reason = chosen.supports(problem, verb)
+        if reason is not None:
+            raise ValueError(reason)
+        return chosen
+    chosen, cost = _automatic(problem, verb)
+    if announce:
+        print(f"Method `{type(chosen).__name__}` chosen: {cost}.", file=sys.stderr)
+    return chosen
+
+
+def _automatic(problem: Problem, verb: str) -> tuple[Any, Cost]:
+    # spectra of a reduced space are not those of the whole: no swap for speed there
+    enough = _SECONDS if verb in ("evolve", "correlation") else math.inf
+    reasons, found = [], []
+    for candidate in ALL_METHODS.values():
+        method = candidate()
+        reason = method.supports(problem, verb)
+        if reason is not None:
+            reasons.append(reason)
+            continue
+        cost = method.estimate(problem, verb)
+        if method.controlled and cost.time < enough:
+            return method, cost
+        found.append((method, cost))
+    if not found:
+        raise ValueError(" ".join(["No method can solve this problem.", *reasons]))
+    controlled = [pair for pair in found if pair[0].controlled]
+    return min(controlled or found, key=lambda pair: pair[1].time)
