@@ -352,5 +352,6 @@ def progress_bar(problem: Problem, method: Method, progress: bool | None) -> Any
 def bar_hidden(progress: bool | None) -> bool:
     """Return whether a bar is not wanted; None shows it on terminals and in notebooks."""
     if progress is None:
-        return not sys.stderr.isatty() and "ipykernel" not in sys.modules
-    return not progress
+        terminal = getattr(sys.stderr, "isatty", None)  # no stream at all in windowed programs
+        return not (terminal and terminal()) and "ipykernel" not in sys.modules
+    return not progress or sys.stderr is None

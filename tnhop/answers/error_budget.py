@@ -7,9 +7,11 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from tnhop.support.checks import one_of
+from tnhop.support.checks import one_of, wrong_type
 
 __all__ = ["ErrorBudget"]
+
+_CONDITION = "map observables to sources of error and their half-widths"
 
 
 class ErrorBudget(Mapping[str, NDArray[np.float64]]):
@@ -25,6 +27,11 @@ class ErrorBudget(Mapping[str, NDArray[np.float64]]):
     """
 
     def __init__(self, by_source: Mapping[str, Mapping[str, NDArray[np.float64]]]) -> None:
+        if not isinstance(by_source, Mapping):
+            raise wrong_type("by_source", _CONDITION, by_source)
+        for name, sources in [*by_source.items()]:
+            if not isinstance(name, str) or not isinstance(sources, Mapping):
+                raise wrong_type("by_source", _CONDITION, sources)
         self._by_source = {name: dict(sources) for name, sources in by_source.items()}
 
     def __getitem__(self, name: str) -> NDArray[np.float64]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from tnhop.models.parts import (
+    MOST_SPINS,
+    made_by,
     mode_couplings,
     mode_rates,
     patterns_of,
@@ -170,7 +171,7 @@ def dicke(
     >>> dicke(3, g=0.7, omega=1.0, Omega=0.5, loss=1.0, fock_dim=8).n_modes
     1
     """
-    size = len(spins(integer(n_spins, "n_spins", minimum=1)))  # not too many
+    size = len(spins(integer(n_spins, "n_spins", minimum=1, maximum=MOST_SPINS)))  # not too many
     couplings = np.full((1, size), real(g, "g") / math.sqrt(size))
     model = multimode_dicke(
         couplings, omega=omega, Omega=Omega, loss=loss, gain=gain, fock_dim=fock_dim, decay=decay,
@@ -179,4 +180,4 @@ def dicke(
     arguments = {"n_spins": size, "g": g, "omega": omega, "Omega": Omega, "loss": loss,
                  "gain": gain, "fock_dim": fock_dim, "decay": decay, "pumping": pumping,
                  "dephasing": dephasing}  # fmt: skip
-    return replace(model, recipe=recipe("dicke", arguments))
+    return made_by(model, recipe("dicke", arguments))

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from tnhop.models.parts import recipe, spin_fields, spin_jumps
+from tnhop.models.parts import made_by, recipe, spin_fields, spin_jumps
 from tnhop.patterns.couplings import check_couplings, hebb
 from tnhop.patterns.ensembles import check_patterns
 from tnhop.physics.model import Model, spins
@@ -117,4 +116,4 @@ def hebbian_ising(
     )  # fmt: skip
     arguments = {"xi": patterns, "Omega": Omega, "longitudinal": longitudinal, "decay": decay,
                  "pumping": pumping, "dephasing": dephasing}  # fmt: skip
-    return replace(model, recipe=recipe("hebbian_ising", arguments))
+    return made_by(model, recipe("hebbian_ising", arguments))

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
+from copy import copy
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tnhop.physics.model import Recipe
+from tnhop.physics.model import Model, Recipe
 from tnhop.physics.terms import Jump, Operator, sigma
 from tnhop.support.checks import broadcast, fail, integer, non_negative, real_array
 
+MOST_SPINS = 20_000  # of a model that is given by numbers alone
 _LARGEST = 1e100  # of a rate or a frequency: products of three or four stay numbers
 
 
@@ -92,5 +94,15 @@ def recipe(function: str, arguments: dict[str, Any]) -> Recipe:
     )
 
 
+def made_by(model: Model, provenance: Recipe) -> Model:
+    """Return the same model with another provenance."""
+    other = copy(model)
+    object.__setattr__(other, "recipe", provenance)
+    return other
+
+
 def _plain(value: Any) -> Any:
-    return np.asarray(value) if isinstance(value, list | tuple) else value
+    """Return a plain number or array of what has passed the checks of a model."""
+    if isinstance(value, list | tuple) or hasattr(value, "__array__"):
+        value = np.asarray(value)
+    return value[()] if isinstance(value, np.ndarray) and not value.ndim else value

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.linalg import expm
 
-from tnhop.models.parts import mode_rates, recipe, spin_fields, spin_jumps
+from tnhop.models.parts import MOST_SPINS, mode_rates, recipe, spin_fields, spin_jumps
 from tnhop.physics.model import Model, modes, spins
 from tnhop.physics.terms import Jump, create, destroy, number
 from tnhop.support.checks import (
@@ -66,7 +66,7 @@ def independent_spins(
     >>> len(independent_spins(2, Omega=0.3, decay=0.5).jumps)
     2
     """
-    size = integer(n_spins, "n_spins", minimum=1)
+    size = integer(n_spins, "n_spins", minimum=1, maximum=MOST_SPINS)
     arguments = {"n_spins": size, "Omega": Omega, "longitudinal": longitudinal, "decay": decay,
                  "pumping": pumping, "dephasing": dephasing}  # fmt: skip
     return Model(

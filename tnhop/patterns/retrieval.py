@@ -28,6 +28,7 @@ from tnhop.support.statistics import proportion_width
 
 __all__ = ["Basin", "Retrieval", "basin", "retrieve"]
 
+_MOST_SAMPLES = 10**6
 _jit = numba.njit(cache=True, boundscheck=False)
 
 
@@ -136,7 +137,7 @@ def retrieve(
     start = signs(s, "s", (*map(str, range(ndim - 1)), "n_spins"))
     couplings = check_couplings(J, start.shape[-1], "J")
     one_of(update, "update", ["asynchronous", "synchronous"])
-    integer(max_sweeps, "max_sweeps", minimum=1)
+    max_sweeps = integer(max_sweeps, "max_sweeps", minimum=1)
     spins = start.reshape(-1, start.shape[-1]).copy()
     if update == "synchronous":
         sweeps, period = _synchronous(couplings, spins, max_sweeps)
@@ -248,8 +249,8 @@ def basin(
     """
     patterns = check_patterns(xi)
     n_patterns, n_spins = patterns.shape
-    integer(n_samples, "n_samples", minimum=1)
-    real(threshold, "threshold", minimum=-1.0, maximum=1.0)
+    n_samples = integer(n_samples, "n_samples", minimum=1, maximum=_MOST_SAMPLES)
+    threshold = real(threshold, "threshold", minimum=-1.0, maximum=1.0)
     listed = plain_array(n_flips, "n_flips")
     if listed.ndim > 1:
         raise fail("n_flips", "have shape (n_corruptions,)", f"has shape {listed.shape}")

@@ -12,7 +12,7 @@ from scipy.integrate import DOP853
 from scipy.optimize import brentq
 
 from tnhop.phases.flow import followed
-from tnhop.support.checks import real
+from tnhop.support.checks import real, settle
 from tnhop.support.errors import ConvergenceError
 
 __all__ = ["ChannelCycle", "RetrievalChannel"]
@@ -107,7 +107,7 @@ class RetrievalChannel:
     temperature: float
 
     def __post_init__(self) -> None:
-        real(self.temperature, "temperature", minimum=0.0)
+        settle(self, real, "temperature", minimum=0.0)
 
     @property
     def pitchfork(self) -> float:
@@ -150,7 +150,8 @@ class RetrievalChannel:
         Omega : float
             Transverse field.
         """
-        T, stretch = self.temperature, 1 + 8 * _field(Omega) ** 2
+        Omega = _field(Omega)
+        T, stretch = self.temperature, 1 + 8 * Omega**2
         if T * stretch >= 1:
             return None
         z = 1.0
@@ -167,6 +168,7 @@ class RetrievalChannel:
         Omega : float
             Transverse field.
         """
+        Omega = _field(Omega)
         if self.retrieval(Omega) is None:
             return "paramagnet" if self.temperature >= _TRICRITICAL else "cycle"
         if self.temperature >= _TRICRITICAL or Omega < self.fold:
@@ -184,7 +186,8 @@ class RetrievalChannel:
         Omega : float
             Transverse field.
         """
-        if self.temperature >= _TRICRITICAL or _field(Omega) <= 0.25:
+        Omega = _field(Omega)
+        if self.temperature >= _TRICRITICAL or Omega <= 0.25:
             return []
         outer = self._outer(Omega)
         if outer is None:

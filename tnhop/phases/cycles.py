@@ -22,6 +22,7 @@ __all__ = ["LimitCycle", "limit_cycle"]
 _MARGINAL = 1e-6  # | |μ| - 1 | that counts as neither growth nor decay
 _RTOL, _ATOL = 1e-11, 1e-13
 _NUDGE = 1e-5
+_MOST_POINTS = 10**4  # along an orbit
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,8 +121,9 @@ def limit_cycle(
     (5.82150538, True)
     """
     flow = PhaseFlow(model, closure)
-    integer(n_points, "n_points", minimum=2)
-    y = _integrated(flow, flow.pack(start, "start"), real(transient, "transient", minimum=0.0))
+    n_points = integer(n_points, "n_points", minimum=2, maximum=_MOST_POINTS)
+    transient = real(transient, "transient", minimum=0.0)
+    y = _integrated(flow, flow.pack(start, "start"), transient)
     y, period = _one_turn(flow, y, transient)
     for _ in range(12):
         end = _integrated(flow, y, period)

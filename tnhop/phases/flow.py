@@ -16,8 +16,10 @@ from tnhop.solvers.meanfield.flow import MeanFieldFlow
 from tnhop.solvers.meanfield.meanfield import MeanField
 from tnhop.support.arrays import Real
 from tnhop.support.checks import fail, wrong_type
+from tnhop.support.errors import ConvergenceError
 
 _STEP = 1e-3  # of the differences of sixth order, in all variables
+_MOST_STEPS = 20_000  # of one orbit, some seconds
 _SOLVED = 1e-10  # speed at which a point counts as fixed
 
 
@@ -26,8 +28,16 @@ def followed(f: Callable[..., Any], y: Any, duration: float, rtol: float, atol: 
     if duration == 0:
         return np.asarray(y, dtype=float)
     solver = DOP853(f, 0.0, y, duration, rtol=rtol, atol=atol)
-    while solver.status == "running":
+    for _ in range(_MOST_STEPS):
+        if solver.status != "running":
+            break
         solver.step()
+    else:
+        raise ConvergenceError(
+            f"The mean-field flow takes more than {_MOST_STEPS} steps of time"
+            f" to t = {duration:g}. Ask for a shorter time.",
+            np.asarray(solver.y),
+        )
     return np.asarray(solver.y)
 
 

@@ -156,7 +156,7 @@ def fixed_points(
     [True, True, False]
     """
     flow = PhaseFlow(model, closure)
-    integer(n_starts, "n_starts", minimum=0)
+    n_starts = integer(n_starts, "n_starts", minimum=0)
     radius = np.full(model.n_spins, real(length, "length", above=0.0, maximum=1.0))
     generator = random_generator(rng)
     given = members(starts, "starts", "be a sequence of product states", ProductState)

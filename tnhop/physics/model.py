@@ -15,7 +15,7 @@ from tnhop.physics.observables import Observable, select_observables, standard_o
 from tnhop.physics.operators import kind_of
 from tnhop.physics.terms import FieldJump, Jump, Operator, Term, as_operator, pauli_terms
 from tnhop.support import html
-from tnhop.support.checks import fail, integer, integers, members, one_of, wrong_type
+from tnhop.support.checks import fail, integer, integers, kept, members, one_of, wrong_type
 from tnhop.support.codec import digest, register
 
 __all__ = ["Model", "Recipe", "Site", "modes", "spins"]
@@ -76,7 +76,7 @@ def modes(n_modes: int, *, fock_dim: int | Sequence[int]) -> tuple[Site, ...]:
         Number of kept Fock levels, at least 2, of all modes or of each.
     """
     n_modes = integer(n_modes, "n_modes", minimum=0, maximum=_MOST_SITES)
-    if np.ndim(fock_dim) if isinstance(fock_dim, np.ndarray) else isinstance(fock_dim, Sequence):
+    if isinstance(fock_dim, Sequence) or getattr(fock_dim, "ndim", None):
         dims = integers(fock_dim, "fock_dim", minimum=2)
     else:
         dims = [integer(fock_dim, "fock_dim", minimum=2)] * n_modes
@@ -100,6 +100,9 @@ class Recipe:
 
     function: str
     arguments: tuple[tuple[str, Any], ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "arguments", kept(self.arguments))
 
     def __eq__(self, other: object) -> bool:
         """Compare by content."""
@@ -157,11 +160,10 @@ class Model:
         put("hamiltonian", self._check_hamiltonian())
         put("jumps", self._check_jumps(self.jumps))
         if self.patterns is not None:
-            put("patterns", check_patterns(self.patterns, "patterns"))
+            put("patterns", kept(check_patterns(self.patterns, "patterns")))
             if self.patterns.shape[1] != self.n_spins:
                 found = f"has shape {self.patterns.shape}"
                 raise fail("patterns", f"have shape (n_patterns, {self.n_spins})", found)
-            self.patterns.setflags(write=False)
         if not isinstance(self.recipe, Recipe | None):
             raise wrong_type("recipe", "be a Recipe", self.recipe)
         chosen = self._standard[1] if self.observables is None else self.observables
@@ -175,8 +177,9 @@ class Model:
             raise wrong_type("hamiltonian", "be an Operator", self.hamiltonian)
         H = as_operator(self.hamiltonian)
         self._check_operator(H, "hamiltonian")
-        odd = (H - H.dag()).terms
-        if odd and _not_hermitian(H):
+        adjoint = H.dag()
+        if adjoint != H and _not_hermitian(H):
+            odd = (H - adjoint).terms
             found = f"the term on {odd[0].factors} has no Hermitian partner"
             raise fail("hamiltonian", "be Hermitian", found)
         return H
@@ -277,11 +280,11 @@ class Model:
         levels : sequence of int
             The `fock_dim` of every mode.
         """
-        recipe = self.recipe
+        levels = integers(levels, "levels", minimum=2)
+        fresh, recipe = modes(self.n_modes, fock_dim=levels), self.recipe
         if recipe is not None:
             arguments = dict(recipe.arguments) | {"fock_dim": np.array(levels)}
             recipe = Recipe(recipe.function, tuple(arguments.items()))
-        fresh = modes(self.n_modes, fock_dim=tuple(levels))
         spins, old = self.sites[: self.n_spins], self.sites[self.n_spins :]
         named = [replace(a, name=b.name) for a, b in zip(fresh, old, strict=True)]
         return replace(self, sites=(*spins, *named), recipe=recipe)

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tnhop.physics.terms import Operator, Term, as_operator, destroy, number, sigma
-from tnhop.support.checks import fail, members, one_of, plain_array, wrong_type
+from tnhop.support.checks import fail, kept, members, one_of, plain_array, wrong_type
 from tnhop.support.codec import digest, register
 
 __all__ = ["Functional", "Observable", "standard_observables"]
@@ -45,7 +45,7 @@ class Functional:
         for pair in pairs:
             if len(pair) != 2 or not isinstance(pair[0], str):
                 raise wrong_type("arguments", condition, pair)
-        object.__setattr__(self, "arguments", tuple((name, item) for name, item in pairs))
+        object.__setattr__(self, "arguments", tuple((name, kept(item)) for name, item in pairs))
 
     def __call__(self, state: Any) -> NDArray[Any]:
         """Evaluate on a state."""

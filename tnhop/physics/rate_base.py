@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tnhop.support.checks import fail, integer, real, real_array, shown, wrong_type
+from tnhop.support.checks import fail, integer, real, real_array, shown, single, wrong_type
 from tnhop.support.codec import register
 
 __all__ = ["ChebyshevRate", "Rate"]
@@ -25,11 +25,13 @@ def field_values(value: ArrayLike) -> NDArray[np.float64]:
     return real_array(value, "h")
 
 
-def check_sign(sign: Any) -> None:
+def signed_unit(sign: Any, name: str) -> float:
     """Accept +1 or -1."""
-    number = isinstance(sign, int | float | np.number) and not isinstance(sign, bool)
-    if not number or sign not in (1, -1):
-        raise fail("sign", "be +1 or -1", f"it is {shown(sign)}")
+    value = single(sign, name)
+    number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
+    if not number or value not in (1, -1):
+        raise fail(name, "be +1 or -1", f"it is {shown(sign)}")
+    return float(value)
 
 
 class Rate(ABC):
@@ -150,8 +152,8 @@ class ChebyshevRate(Rate):
         if not isinstance(name, str):
             raise wrong_type("name", "be a text", name)
         bound = real(bound, "bound", above=0.0)
-        real(tolerance, "tolerance", above=0.0)
-        integer(max_degree, "max_degree", minimum=_FIRST_DEGREE, maximum=_LAST_DEGREE)
+        tolerance = real(tolerance, "tolerance", above=0.0)
+        max_degree = integer(max_degree, "max_degree", minimum=_FIRST_DEGREE, maximum=_LAST_DEGREE)
         probe = bound * np.cos(np.pi * np.arange(1009) / 1008)
         values = cls._values(function, probe, name)
         if not signed and values.min() < 0:

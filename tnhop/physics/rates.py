@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit
 
 from tnhop.physics.bath_integrals import HalfFourier, mode_integral
-from tnhop.physics.rate_base import ChebyshevRate, Rate, check_sign, field_values
+from tnhop.physics.rate_base import ChebyshevRate, Rate, field_values, signed_unit
 from tnhop.support.checks import (
     broadcast,
     complex_array,
@@ -24,6 +24,7 @@ from tnhop.support.checks import (
     integer,
     real,
     real_array,
+    settle,
     signs,
     wrong_type,
 )
@@ -96,7 +97,7 @@ class GlauberRate(Rate):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "beta", real(self.beta, "beta", minimum=0.0, infinite=True))
-        check_sign(self.sign)
+        settle(self, signed_unit, "sign")
 
     @property
     def smooth(self) -> bool:
@@ -143,9 +144,10 @@ class DenseGlauberRate(Rate):
     step: float
 
     def __post_init__(self) -> None:
-        GlauberRate(self.beta, self.sign)
-        integer(self.degree, "degree", minimum=2, maximum=MOST_DEGREE)
-        real(self.step, "step", minimum=0.0, maximum=1.0)
+        settle(self, real, "beta", minimum=0.0, infinite=True)
+        settle(self, signed_unit, "sign")
+        settle(self, integer, "degree", minimum=2, maximum=MOST_DEGREE)
+        settle(self, real, "step", minimum=0.0, maximum=1.0)
         column = signs(self.column, "column", ("n_patterns",))
         if not column.size:
             raise fail("column", "have an entry for every pattern", "it is empty")
@@ -227,7 +229,7 @@ class SpinBosonRate(Rate):
             k = int(np.argmax(bad))
             found = f"mode {k} has gain {gain[k]:g} and loss {loss[k]:g}"
             raise fail("gain", "be at least 0 and below `loss` in coupled modes", found, _UNDAMPED)
-        check_sign(self.sign)
+        settle(self, signed_unit, "sign")
         for name, values in zip(("g", *names), (g, omega, loss, gain), strict=True):
             object.__setattr__(self, name, tuple(map(float, values)))
         object.__setattr__(self, "Omega", real(self.Omega, "Omega"))

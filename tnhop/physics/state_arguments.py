@@ -18,6 +18,8 @@ from tnhop.support.checks import affordable, fail, integer, integers, members, s
 
 __all__ = ["DOORS", "guarded"]
 
+_MOST_PATTERNS = 10**4  # each has its own distribution
+
 
 def _check_operators(state: Any, operators: Any) -> list[Operator]:
     n_spins, n_modes = state.size()
@@ -40,6 +42,8 @@ def _check_patterns(state: Any, xi: Any) -> NDArray[np.int8]:
     n_spins = state.size()[0]
     if patterns.shape[1] != n_spins:
         raise fail("xi", f"have shape (n_patterns, {n_spins})", f"has shape {patterns.shape}")
+    if len(patterns) > _MOST_PATTERNS:
+        raise fail("xi", f"have at most {_MOST_PATTERNS} patterns", f"there are {len(patterns)}")
     return patterns
 
 
@@ -61,6 +65,13 @@ def _check_spins(state: Any, spins: Any) -> list[int]:
     found = integers(spins, "spins", minimum=0, maximum=state.size()[0] - 1)
     if not found:
         raise fail("spins", "name at least one spin", "it is empty")
+    return _different(found, "spins")
+
+
+def _check_orders(_: Any, orders: Any) -> list[int]:
+    found = integers(orders, "orders", minimum=0, maximum=1000)
+    if not found:
+        raise fail("orders", "name at least one order", "it is empty")
     return found
 
 
@@ -129,7 +140,7 @@ DOORS: dict[str, dict[str, Callable[[Any, Any], Any]]] = {
     "joint_overlap_distribution": {"xi": _check_joint},
     "overlap_moments": {
         "xi": _check_patterns,
-        "orders": lambda _, orders: integers(orders, "orders", minimum=0, maximum=1000),
+        "orders": _check_orders,
     },
     "binder_cumulant": {"xi": _check_patterns},
     "edwards_anderson": {"spins": _check_spins},

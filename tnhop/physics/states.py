@@ -20,6 +20,7 @@ from tnhop.support.checks import (
     fail,
     integer,
     integers,
+    named_arrays,
     real,
     real_array,
     shown,
@@ -61,6 +62,8 @@ class ProductState(StateFunctionals):
         put("bloch", real_array(self.bloch, "bloch", ("n_spins", 3)))
         put("alpha", complex_array(self.alpha, "alpha", ("n_modes",)))
         _check_range(self.alpha)
+        for array in (self.bloch, self.alpha):
+            array.setflags(write=False)
 
     def size(self) -> tuple[int, int]:
         """Return the numbers of spins and modes."""
@@ -139,7 +142,7 @@ class ProductState(StateFunctionals):
     @classmethod
     def from_arrays(cls, arrays: dict[str, NDArray[Any]]) -> ProductState:
         """Rebuild the state from `to_arrays`."""
-        return cls(**arrays)
+        return cls(**named_arrays(arrays, ("bloch", "alpha")))
 
 
 def product_state(

@@ -5,6 +5,7 @@ Nothing here holds a matrix or knows a basis: a `Term` is a number times named l
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from numbers import Number
@@ -16,7 +17,16 @@ from numpy.typing import ArrayLike, NDArray
 from tnhop.physics.operators import PAULI_COMPONENTS, adjoint_name, kind_of, multiply_names
 from tnhop.physics.rate_base import Rate
 from tnhop.physics.rates import as_amplitude
-from tnhop.support.checks import fail, integer, members, one_of, real_array, shown, wrong_type
+from tnhop.support.checks import (
+    fail,
+    finite_number,
+    integer,
+    members,
+    one_of,
+    real_array,
+    single,
+    wrong_type,
+)
 from tnhop.support.codec import digest, register
 
 __all__ = [
@@ -59,17 +69,17 @@ class Term:
     factors: Factors = ()
 
     def __post_init__(self) -> None:
-        value = _number(self.coefficient, "coefficient")
+        value = finite_number(self.coefficient, "coefficient")
         local: dict[int, str] = {}
         for site, name in _pairs(self.factors):
-            integer(site, "site", minimum=0)
+            site = integer(site, "site", minimum=0)
             kind = kind_of(name)
             if site in local and kind_of(local[site]) != kind:
                 found = f"'{local[site]}' and '{name}' meet on site {site}"
                 raise fail("factors", "act on one kind of site", found)
             phase, local[site] = multiply_names(local[site], name) if site in local else (1.0, name)
             value *= phase
-        factors = tuple(sorted((int(s), name) for s, name in local.items() if name != "I"))
+        factors = tuple(sorted((site, name) for site, name in local.items() if name != "I"))
         object.__setattr__(self, "factors", factors)
         object.__setattr__(self, "coefficient", value.real if value.imag == 0 else value)
 
@@ -96,7 +106,7 @@ class Term:
 class Operator:
     """An immutable sum of terms; like terms are merged and zeros dropped.
 
-    Supports ``+``, ``-``, ``*`` (with operators and numbers) and `dag`.
+    Supports ``+``, ``-``, ``*`` (with operators and numbers), ``@``, ``**`` and `dag`.
 
     Parameters
     ----------
@@ -173,23 +183,19 @@ class Operator:
 
     def __truediv__(self, other: complex) -> Operator:
         """Return the operator divided by a number."""
-        number = _number(other, "other")
+        number = finite_number(other, "other")
         if not abs(number) > 1e-308:
             raise fail("other", "be a number that divides", f"it is {other}")
         return self * (1 / number)
 
+    def __pow__(self, exponent: int) -> Operator:
+        """Return a power; the zeroth one is the identity."""
+        exponent = integer(exponent, "exponent", minimum=0, maximum=100)
+        return functools.reduce(Operator.__mul__, [self] * exponent, identity())
 
-def _number(value: Any, name: str) -> complex:
-    """Accept a finite number."""
-    if isinstance(value, bool) or not isinstance(value, Number):
-        raise wrong_type(name, "be a number", value)
-    try:
-        number = complex(value)  # type: ignore[call-overload]
-    except (OverflowError, TypeError):  # beyond the range of numbers, or of another kind
-        raise fail(name, "be a finite number", f"it is {shown(value)}") from None
-    if not np.isfinite(number):
-        raise fail(name, "be finite", f"it is {value}")
-    return number
+    def __matmul__(self, other: Operator) -> Operator:
+        """Return the product, as ``*`` does."""
+        return self * other
 
 
 def _pairs(factors: Any) -> list[tuple[Any, Any]]:
@@ -208,6 +214,7 @@ def as_operator(value: Operator | Term | complex) -> Operator:
     """Accept an Operator, a Term or a number (a multiple of the identity)."""
     if isinstance(value, Operator):
         return value
+    value = single(value, "other")
     if not isinstance(value, Term | Number):
         raise wrong_type("other", "be an Operator, a Term or a number", value)
     return Operator((value if isinstance(value, Term) else Term(value),))

@@ -202,7 +202,7 @@ def save_retrieval(
     """
     if file_name(path).suffix.lower() != ".gif":
         raise fail("path", "end in '.gif'", f"it is '{path}'")
-    target = new_file(path, overwrite)
+    target, fps = new_file(path, overwrite), integer(fps, "fps", minimum=1, maximum=50)
     moving = draw_retrieval(data, shape=shape, fps=fps, window=False)
     with whole_file(target) as partial:
         moving.save(str(partial), writer=_GifWriter(fps=fps))

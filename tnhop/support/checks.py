@@ -5,15 +5,26 @@ Every message has the form "Argument `x` must <condition>, but <what was found>.
 
 from __future__ import annotations
 
+import array as buffers
+import itertools
 import math
 import os
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from difflib import get_close_matches
+from numbers import Number
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+_MOST = 10**7  # entries that are taken from what is no array
+_CHEAP = 1e6  # bytes that no machine lacks
+_DEEPEST = 70  # axes, more than numpy has
+_ENTRIES = {bool, int, float, complex, str, *np.sctypeDict.values()}
+_NOT_LISTS: Any = (
+    str, bytes, bytearray, memoryview, buffers.array, Mapping, np.generic,
+)  # fmt: skip
 
 
 def _sentence(name: str, condition: str, found: str, remedy: str = "") -> str:
@@ -50,7 +61,7 @@ def machine_memory() -> float:
 
 def affordable(n_bytes: float, name: str, what: str) -> None:
     """Refuse what would take more than half the memory of the machine."""
-    if n_bytes > machine_memory() / 2:
+    if n_bytes > _CHEAP and n_bytes > machine_memory() / 2:
         raise fail(name, "fit into memory", f"{what} take {n_bytes / 1e9:.2g} GB")
 
 
@@ -59,12 +70,12 @@ def real_array(
 ) -> NDArray[np.float64]:
     """Convert to a finite real array of the given shape; a string entry is any length, by name."""
     raw = plain_array(value, name)
-    if raw.dtype.kind not in "biuf":
+    if raw.dtype.kind not in "iuf":
         raise wrong_type(name, "be an array of real numbers", value)
+    if shape is not None:
+        check_shape(raw, name, shape, remedy)
     with np.errstate(over="ignore"):  # of longer floats: infinite then, and refused below
         array = np.array(raw, dtype=np.float64)
-    if shape is not None:
-        check_shape(array, name, shape, remedy)
     if not np.all(np.isfinite(array)):
         bad = np.argwhere(~np.isfinite(np.atleast_1d(array)))[0]
         where = ", ".join(map(str, bad))
@@ -74,15 +85,70 @@ def real_array(
 
 
 def plain_array(value: Any, name: str) -> NDArray[Any]:
-    """Convert to an array of any kind, without masked entries."""
-    if np.ma.isMaskedArray(value) and np.ma.is_masked(value):
-        raise fail(name, "have no masked entries", f"it is {_describe(value)}", "Fill them in.")
+    """Convert to an array of any kind that fits into memory, without masked entries."""
+    if type(value) is float or type(value) is int:
+        return np.asarray(value)
+    if type(value) is np.ndarray:
+        affordable(24.0 * value.size, name, f"{value.size} numbers")
+        return value
     try:
+        masked = np.ma.isMaskedArray(value) and np.ma.is_masked(value)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a masked entry of a list becomes NaN
-            return np.asarray(value)
-    except (TypeError, ValueError, OverflowError, RecursionError) as error:
-        raise fail(name, "be a rectangular array of numbers", shown(error)) from error
+            array = np.asarray(_Gathered().all(value))
+    except Exception as error:  # what it is made of may raise anything
+        if isinstance(error, _TooLargeError):
+            raise fail(name, "fit into memory", str(error)) from None
+        found = shown(error) or f"its conversion ends in a {type(error).__name__}"
+        raise fail(name, "be a rectangular array of numbers", found) from error
+    if masked:
+        raise fail(name, "have no masked entries", f"it is {_describe(value)}", "Fill them in.")
+    affordable(24.0 * array.size, name, f"{array.size} numbers")
+    return array
+
+
+class _TooLargeError(Exception):
+    """There is more in a container than an array could hold."""
+
+
+class _Gathered:
+    """What nested sequences hold, of a size that is known before anything is copied."""
+
+    def __init__(self) -> None:
+        self._entries, self._numbers = 0, 0.0
+
+    def all(self, value: Any, depth: int = 0) -> Any:
+        """Return nested sequences as lists; arrays and single entries as they are."""
+        kind = type(value)
+        if kind is not list and kind is not tuple:
+            if not _is_sequence(value):
+                self._numbers += _size(value)
+                if 24.0 * self._numbers > machine_memory() / 2:
+                    raise _TooLargeError(f"{self._numbers:g} numbers take too much")
+                return value
+            if len(value) <= _MOST:  # which may not be true
+                value = list(itertools.islice(value, _MOST + 1))
+        self._entries += len(value)
+        if self._entries > _MOST:
+            raise _TooLargeError(f"it holds more than {_MOST:.0e} entries and is no array")
+        if depth > _DEEPEST or set(map(type, value)) <= _ENTRIES:
+            return value
+        return [self.all(item, depth + 1) for item in value]
+
+
+def _is_sequence(value: Any) -> bool:
+    """Return whether numpy would ask an object for its entries, one by one."""
+    kind = type(value)
+    if not (hasattr(kind, "__getitem__") and hasattr(kind, "__len__")):
+        return False
+    words = "__array__", "__array_interface__", "__array_struct__"
+    return not isinstance(value, _NOT_LISTS) and not any(hasattr(value, word) for word in words)
+
+
+def _size(value: Any) -> int:
+    """Return the number of entries of an array of any library; 1 for everything else."""
+    size = getattr(value, "size", 1)
+    return size if isinstance(size, int) else 1
 
 
 def complex_array(value: Any, name: str, shape: Sequence[int | str] | None = None) -> NDArray[Any]:
@@ -90,13 +156,37 @@ def complex_array(value: Any, name: str, shape: Sequence[int | str] | None = Non
     raw = plain_array(value, name)
     if raw.dtype.kind not in "iufc":
         raise wrong_type(name, "be finite numbers", value)
+    if shape is not None:
+        check_shape(raw, name, shape)
     with np.errstate(over="ignore"):
         array = np.array(raw, dtype=complex if raw.dtype.kind == "c" else float)
     if not np.all(np.isfinite(array)):
         raise fail(name, "be finite numbers", f"it is {shown(value, repr)}")
-    if shape is not None:
-        check_shape(array, name, shape)
     return array
+
+
+def named_arrays(value: Any, names: Sequence[str]) -> dict[str, NDArray[Any]]:
+    """Accept the form of a state: a mapping with an array under each of some names."""
+    if not isinstance(value, Mapping):
+        raise wrong_type("arrays", "map names to arrays", value, "Use those of `to_arrays`.")
+    for name in names:
+        if name not in value:
+            raise fail("arrays", f"have {', '.join(names)}", f"'{name}' is missing")
+    return {name: plain_array(value[name], f"arrays['{name}']") for name in names}
+
+
+def kept(value: Any) -> Any:
+    """Copy the arrays of an immutable object, which nobody can change then.
+
+    Arrays keep the order of their axes in memory; tuples and lists are searched.
+    """
+    if isinstance(value, np.ndarray):
+        value = value.copy(order="K")
+        value.setflags(write=False)
+        return value
+    if type(value) in (tuple, list):
+        return type(value)(kept(item) for item in value)
+    return value
 
 
 def check_shape(
@@ -111,6 +201,30 @@ def check_shape(
         raise fail(name, f"have shape {spec}", f"has shape {array.shape}", remedy)
 
 
+def single(value: Any, name: str) -> Any:
+    """Return the entry of an array without axes, of any library; everything else as it is."""
+    if isinstance(value, int | float | complex | np.generic | str | bytes):
+        return value
+    try:
+        ndim = getattr(value, "ndim", None)
+        is_array = isinstance(ndim, int) and ndim == 0 and hasattr(value, "__array__")
+    except Exception:  # of the user's own making
+        return value
+    return plain_array(value, name)[()] if is_array else value
+
+
+def settle(owner: Any, check: Callable[..., Any], name: str, **limits: Any) -> None:
+    """Check a number among the fields of a frozen object; it stays there as a plain one.
+
+    None stands for a field that is left out. Integers remain integers.
+    """
+    given = getattr(owner, name)
+    if given is not None:
+        number = check(given, name, **limits)
+        whole = isinstance(single(given, name), int | np.integer)
+        object.__setattr__(owner, name, int(number) if whole else number)
+
+
 def real(
     value: Any,
     name: str,
@@ -121,14 +235,7 @@ def real(
     infinite: bool = False,
 ) -> float:
     """Convert to a real number inside the given limits."""
-    if isinstance(value, bool | np.bool_) or not isinstance(value, int | float | np.number):
-        raise wrong_type(name, "be a real number", value)
-    if isinstance(value, np.complexfloating | np.timedelta64):
-        raise wrong_type(name, "be a real number", value)
-    try:
-        number = float(value)
-    except OverflowError:
-        raise fail(name, "be a number below 1e308", f"it is {shown(value)}") from None
+    number = value if type(value) is float else _number(value, name)
     if math.isnan(number) or (math.isinf(number) and not infinite):
         raise fail(name, "be a finite number", f"it is {number}")
     if number < minimum:
@@ -140,17 +247,54 @@ def real(
     return number
 
 
+def _number(value: Any, name: str) -> float:
+    value = single(value, name)
+    if isinstance(value, bool | np.bool_) or not isinstance(value, int | float | np.number):
+        raise wrong_type(name, "be a real number", value)
+    if isinstance(value, np.complexfloating | np.timedelta64):
+        raise wrong_type(name, "be a real number", value)
+    try:
+        return float(value)
+    except OverflowError:
+        raise fail(name, "be a number below 1e308", f"it is {shown(value)}") from None
+    except Exception:  # of what only says that it is a float
+        raise wrong_type(name, "be a real number", value) from None
+
+
+def finite_number(value: Any, name: str) -> complex:
+    """Accept a finite number."""
+    value = value if type(value) in (float, complex) else single(value, name)
+    if isinstance(value, bool) or not isinstance(value, Number):
+        raise wrong_type(name, "be a number", value)
+    try:
+        number = complex(value)  # type: ignore[call-overload]
+    except (OverflowError, TypeError):  # beyond the range of numbers, or of another kind
+        raise fail(name, "be a finite number", f"it is {shown(value)}") from None
+    if not np.isfinite(number):
+        raise fail(name, "be finite", f"it is {value}")
+    return number
+
+
 def integer(value: Any, name: str, *, minimum: int, maximum: int | None = None) -> int:
     """Convert to an integer inside the given limits."""
+    number = value if type(value) is int else _whole(value, name)
+    if number < minimum:
+        raise fail(name, f"be at least {minimum}", f"it is {shown(number)}")
+    if maximum is not None and number > maximum:
+        raise fail(name, f"be at most {maximum}", f"it is {shown(number)}")
+    return number
+
+
+def _whole(value: Any, name: str) -> int:
+    value = single(value, name)
     if isinstance(value, bool | np.bool_) or not isinstance(value, int | np.integer):
         raise wrong_type(name, "be an integer", value)
     if isinstance(value, np.timedelta64):  # numpy counts it among the integers
         raise wrong_type(name, "be an integer", value)
-    if value < minimum:
-        raise fail(name, f"be at least {minimum}", f"it is {shown(value)}")
-    if maximum is not None and value > maximum:
-        raise fail(name, f"be at most {maximum}", f"it is {shown(value)}")
-    return int(value)
+    try:
+        return int(value)
+    except Exception:  # of what only says that it is an int
+        raise wrong_type(name, "be an integer", value) from None
 
 
 def flag(value: Any, name: str) -> bool:
@@ -168,7 +312,7 @@ def one_of(value: Any, name: str, choices: Iterable[str], remedy: str = "") -> s
         hint = f"Did you mean '{near[0]}'?" if near else remedy
         listed = ", ".join(f"'{word}'" for word in words)
         raise fail(name, f"be one of {listed}", f"it is '{shown(value)}'", hint)
-    return str(value)
+    return words[words.index(value)]
 
 
 def broadcast(value: ArrayLike, name: str, length: int, axis: str) -> NDArray[np.float64]:
@@ -216,9 +360,12 @@ def signs(value: ArrayLike, name: str, shape: Sequence[int | str]) -> NDArray[np
 def members(value: Any, name: str, condition: str, kinds: Any, remedy: str = "") -> list[Any]:
     """Accept a sequence of objects of some kinds; `condition` is what the argument must be."""
     try:
-        found = list(value)
-    except TypeError:
-        raise wrong_type(name, condition, value, remedy) from None
+        lists = type(value) in (list, tuple)
+        found = list(value) if lists else list(itertools.islice(value, _MOST + 1))
+    except Exception as error:  # it cannot be iterated over, or does not want to
+        raise wrong_type(name, condition, value, remedy) from error
+    if not lists and len(found) > _MOST:
+        raise fail(name, condition, f"it has more than {_MOST:.0e} members")
     for item in found:
         if not isinstance(item, kinds):
             raise wrong_type(name, condition, item, remedy)

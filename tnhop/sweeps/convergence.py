@@ -249,7 +249,7 @@ class _Limits:
     def __post_init__(self) -> None:
         for name in ("wall_time", "memory"):
             if (value := getattr(self, name)) is not None:
-                real(value, f"max_{name}", above=0.0)
+                object.__setattr__(self, name, real(value, f"max_{name}", above=0.0))
 
 
 class _Refinement:

@@ -11,7 +11,9 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from typing import Any
 
-from tnhop.support.checks import fail, integer, wrong_type
+import numpy as np
+
+from tnhop.support.checks import fail, integer, single, wrong_type
 from tnhop.sweeps.task import INTERRUPTED, Outcome
 
 _TRIES = 5  # deaths of its worker after which a task is given up
@@ -130,7 +132,8 @@ def make_pool(executor: Any, n_tasks: int) -> Here | Local | Foreign:
     """Turn the argument `executor` into something that runs tasks."""
     if executor is None:
         executor = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
-    if isinstance(executor, int) and not isinstance(executor, bool):
+    executor = single(executor, "executor")
+    if isinstance(executor, int | np.integer) and not isinstance(executor, bool):
         n_workers = min(integer(executor, "executor", minimum=1), max(n_tasks, 1))
         return Here() if n_workers == 1 else Local(n_workers)
     if isinstance(executor, str):

@@ -13,10 +13,11 @@ from tnhop.physics.model import Model
 from tnhop.physics.problem import Method, Problem
 from tnhop.solvers.choice import resolve_method
 from tnhop.storage.store import Label, Point
-from tnhop.support.checks import fail, wrong_type
+from tnhop.support.checks import fail, members, single, wrong_type
 from tnhop.support.codec import text_form
 from tnhop.sweeps.task import Task
 
+_MOST_LABELS = 10**6  # of an axis
 _RESERVED = {"method", "digest", "failure", "wall_time", "time", "xi"}
 
 
@@ -105,8 +106,13 @@ class Grid:
             found = f"the problem has '{min(clash)}' already"
             raise fail("grid", "name its axes unlike observables and their dimensions", found)
         method = self._make_method(**_taken(self._make_method, keywords))
-        method = method if method == "auto" else resolve_method(method)
+        method = method if _is_auto(method) else resolve_method(method)
         return Task(problem, method, self.verb)
+
+
+def _is_auto(method: Any) -> bool:
+    """Return whether the method is left to the package; arrays have no truth value."""
+    return isinstance(method, str) and method == "auto"
 
 
 def _is_maker(method: Any) -> bool:
@@ -124,12 +130,20 @@ def _axis_name(name: Any) -> str:
 
 def _labelled(name: str, values: Any) -> dict[Label, Any]:
     """Return label → value of an axis."""
-    if isinstance(values, str) or not isinstance(values, Mapping | Sequence | np.ndarray | range):
-        raise wrong_type(f"grid['{name}']", "be a sequence or a mapping", values)
-    pairs = values.items() if isinstance(values, Mapping) else [(x, x) for x in values]
+    where, condition = f"grid['{name}']", "be a sequence or a mapping"
+    one = isinstance(values, str) or not (
+        isinstance(values, Mapping | Sequence) or getattr(values, "ndim", None)
+    )
+    if one:
+        raise wrong_type(where, condition, values)
+    items = values.items() if isinstance(values, Mapping) else values
+    listed = members(items, where, condition, object)
+    if len(listed) > _MOST_LABELS:
+        raise fail(where, f"have at most {_MOST_LABELS} values", f"it has {len(listed)}")
     found: dict[Label, Any] = {}
-    for label, value in pairs:
-        plain = label.item() if isinstance(label, np.generic) else label
+    for label, value in listed if isinstance(values, Mapping) else zip(listed, listed, strict=True):
+        plain = single(label, where)
+        plain = plain.item() if isinstance(plain, np.generic) else plain
         if not isinstance(plain, int | float | str | bool):
             remedy = "Map labels to such values: {'first': ..., 'second': ...}."
             raise wrong_type(f"grid['{name}']", "have numbers or texts as labels", plain, remedy)
@@ -147,18 +161,22 @@ def _labelled(name: str, values: Any) -> dict[Label, Any]:
 def _method_maker(method: Any) -> Callable[..., Any]:
     if _is_maker(method):
         return method
-    if method != "auto":
+    if not _is_auto(method):
         method = resolve_method(method)
     return lambda: method
 
 
 def _name_of(method: Any) -> str:
-    return method if method == "auto" else text_form(resolve_method(method))
+    return method if _is_auto(method) else text_form(resolve_method(method))
 
 
 def _accepted(function: Callable[..., Any], names: Sequence[str]) -> set[str]:
     """Return which keywords a function takes."""
-    parameters = inspect.signature(function).parameters.values()
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):  # builtins may not tell
+        remedy = "Write a function of the axes of the grid."
+        raise wrong_type("make_problem", "name its arguments", function, remedy) from None
     if any(p.kind is p.VAR_KEYWORD for p in parameters):
         return set(names)
     return {p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)} & {

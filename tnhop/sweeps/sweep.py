@@ -19,7 +19,7 @@ from tqdm.auto import tqdm
 from tnhop.answers.loading import load
 from tnhop.driver import bar_hidden, termination, undisturbed
 from tnhop.storage.store import Manifest, Point, Store, read_store
-from tnhop.support.checks import fail, integer, one_of, real, wrong_type
+from tnhop.support.checks import fail, flag, integer, one_of, real, wrong_type
 from tnhop.support.errors import TruncationWarning
 from tnhop.sweeps.executors import Round, make_pool
 from tnhop.sweeps.grid import Grid
@@ -124,6 +124,9 @@ def sweep(
         deadline = time.time() + real(max_wall_time, "max_wall_time", above=0.0)
     threshold = _thresholds(refine, plan, part)
     levels = integer(levels, "levels", minimum=1)
+    resume, keep_states = flag(resume, "resume"), flag(keep_states, "keep_states")
+    if progress is not None:
+        progress = flag(progress, "progress")
     points = plan.points()
     first, step = _part(part)
     with tempfile.TemporaryDirectory() if store is None else nullcontext(store) as folder:

@@ -31,7 +31,7 @@ from tnhop.solvers.chain.run import ChainMethod
 from tnhop.solvers.chain.steady_state import mixed, steady_state
 from tnhop.solvers.chain.steps.sweep_generator import Generator
 from tnhop.solvers.chain.steps.tdvp_step import Settings, Stepper
-from tnhop.support.checks import integer, real, wrong_type
+from tnhop.support.checks import integer, real, settle, wrong_type
 from tnhop.support.codec import register
 
 __all__ = ["TDVP"]
@@ -154,12 +154,12 @@ class TDVP(ChainMethod):
 
     def __post_init__(self) -> None:
         self.check_chain()
-        real(self.krylov_tolerance, "krylov_tolerance", above=0.0, maximum=1e-2)
-        real(self.fock_tolerance, "fock_tolerance", minimum=0.0, maximum=1e-2)
+        settle(self, real, "krylov_tolerance", above=0.0, maximum=1e-2)
+        settle(self, real, "fock_tolerance", minimum=0.0, maximum=1e-2)
         if not isinstance(self.companion, bool | None):
             raise wrong_type("companion", "be True, False or None", self.companion)
-        integer(self.sites, "sites", minimum=1, maximum=2)
-        integer(self.expansion, "expansion", minimum=0)
+        settle(self, integer, "sites", minimum=1, maximum=2)
+        settle(self, integer, "expansion", minimum=0)
 
     def supports(self, problem: Problem, verb: str = "evolve") -> str | None:
         """Return None, or why the problem is out of reach."""

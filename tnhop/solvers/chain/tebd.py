@@ -22,7 +22,7 @@ from tnhop.solvers.chain.steps.backend import placed
 from tnhop.solvers.chain.steps.swap_network import swap_network
 from tnhop.solvers.chain.steps.tebd_step import Circuit, Gates, half_step
 from tnhop.solvers.machine_speed import speed
-from tnhop.support.checks import fail
+from tnhop.support.checks import fail, integer, settle
 from tnhop.support.codec import register
 
 __all__ = ["TEBD"]
@@ -109,8 +109,9 @@ class TEBD(ChainMethod):
 
     def __post_init__(self) -> None:
         self.check_chain()
-        if self.order not in (2, 4):
-            raise fail("order", "be 2 or 4", f"it is {self.order!r}")
+        settle(self, integer, "order", minimum=2, maximum=4)
+        if self.order == 3:
+            raise fail("order", "be 2 or 4", "it is 3")
 
     def supports(self, problem: Problem, verb: str = "evolve") -> str | None:
         """Return None, or why the problem is out of reach."""

@@ -23,6 +23,17 @@ from tnhop.physics.terms import FieldJump, Operator, pauli_terms
 from tnhop.solvers.classical.spin_flips import flips
 from tnhop.solvers.exact.kernels import accumulate
 from tnhop.support.arrays import Real, Signs
+from tnhop.support.checks import (
+    affordable,
+    check_shape,
+    fail,
+    kept,
+    named_arrays,
+    plain_array,
+    real_array,
+    shown,
+    wrong_type,
+)
 from tnhop.support.codec import register
 
 __all__ = [
@@ -205,9 +216,19 @@ class ConfigurationDistribution(_Weighted):
 
     probabilities: Real
 
+    def __post_init__(self) -> None:
+        p = real_array(self.probabilities, "probabilities", ("n_configurations",))
+        if len(p).bit_count() != 1:
+            raise fail("probabilities", "be 2**n_spins numbers", f"there are {len(p)}")
+        p.setflags(write=False)
+        object.__setattr__(self, "probabilities", p)
+
     @classmethod
     def from_product(cls, state: ProductState) -> ConfigurationDistribution:
         """Return the populations of a product state."""
+        if not isinstance(state, ProductState):
+            raise wrong_type("state", "be a ProductState", state)
+        affordable(16 * 2.0 ** len(state.bloch), "state", f"{len(state.bloch)} spins")
         p = np.ones(1)
         for z in state.bloch[:, 2]:
             p = np.multiply.outer(p, [(1 + z) / 2, (1 - z) / 2]).ravel()
@@ -239,7 +260,7 @@ class ConfigurationDistribution(_Weighted):
     @classmethod
     def from_arrays(cls, arrays: dict[str, NDArray[Any]]) -> ConfigurationDistribution:
         """Rebuild the state from `to_arrays`."""
-        return cls(np.asarray(arrays["probabilities"]))
+        return cls(**named_arrays(arrays, ("probabilities",)))
 
 
 @register
@@ -254,6 +275,14 @@ class ConfigurationSamples(_Weighted):
     """
 
     spins: Signs
+
+    def __post_init__(self) -> None:
+        array = plain_array(self.spins, "spins")
+        check_shape(array, "spins", ("n_samples", "n_spins"))
+        if not array.size or array.dtype.kind not in "iuf" or not np.all(np.abs(array) == 1):
+            found = f"it is {shown(array.tolist() if array.size < 100 else 'something else')}"
+            raise fail("spins", "be samples of +1 and -1", found)
+        object.__setattr__(self, "spins", kept(array.astype(np.int8)))
 
     @property
     def configurations(self) -> Signs:
@@ -289,4 +318,4 @@ class ConfigurationSamples(_Weighted):
     @classmethod
     def from_arrays(cls, arrays: dict[str, NDArray[Any]]) -> ConfigurationSamples:
         """Rebuild the state from `to_arrays`."""
-        return cls(np.asarray(arrays["spins"], dtype=np.int8))
+        return cls(**named_arrays(arrays, ("spins",)))

@@ -38,7 +38,7 @@ from tnhop.solvers.symmetric.cost import populations_time
 from tnhop.solvers.symmetric.populations import ClassChain, PopulationState
 from tnhop.solvers.symmetric.reduced_problem import chain_evolution, chosen_classes
 from tnhop.solvers.symmetric.spin_classes import SpinClasses, find_classes
-from tnhop.support.checks import fail, machine_memory, real
+from tnhop.support.checks import fail, machine_memory, real, settle
 from tnhop.support.codec import register
 from tnhop.support.units import pretty_bytes
 
@@ -94,9 +94,8 @@ class ClassicalMaster(ByTolerance):
     max_memory: float | None = None
 
     def __post_init__(self) -> None:
-        real(self.tolerance, "tolerance", minimum=1e-13, maximum=1e-2)
-        if self.max_memory is not None:
-            real(self.max_memory, "max_memory", above=0.0)
+        settle(self, real, "tolerance", minimum=1e-13, maximum=1e-2)
+        settle(self, real, "max_memory", above=0.0)
 
     def supports(self, problem: Problem, verb: str = "evolve") -> str | None:
         """Return None, or why the problem is out of reach."""

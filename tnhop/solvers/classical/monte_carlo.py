@@ -16,7 +16,7 @@ from tnhop.solvers.classical.configurations import ConfigurationSamples
 from tnhop.solvers.classical.sampling import JACKKNIFE_GROUPS, SampledEvolution
 from tnhop.solvers.classical.spin_flips import flip_obstacle, rate_bound
 from tnhop.solvers.machine_speed import speed
-from tnhop.support.checks import integer, machine_memory, real
+from tnhop.support.checks import integer, machine_memory, real, settle
 from tnhop.support.codec import register
 from tnhop.support.units import pretty_bytes
 
@@ -77,9 +77,8 @@ class KineticMonteCarlo:
     max_memory: float | None = None
 
     def __post_init__(self) -> None:
-        integer(self.n_samples, "n_samples", minimum=2)
-        if self.max_memory is not None:
-            real(self.max_memory, "max_memory", above=0.0)
+        settle(self, integer, "n_samples", minimum=2)
+        settle(self, real, "max_memory", above=0.0)
 
     def coarser(self) -> KineticMonteCarlo:
         """Return a cheaper one: a quarter of the samples."""

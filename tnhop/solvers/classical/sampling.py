@@ -36,6 +36,12 @@ _CHUNK = 500.0  # mean attempts whose number is drawn at once: e^-500 is not yet
 _HEARTBEAT = 2e7  # attempts between two heartbeats
 JACKKNIFE_GROUPS = 40  # of samples left out in turn
 
+
+def _wrapping() -> Any:
+    """Let sums of 64 bits wrap around, also where loops are not compiled (NUMBA_DISABLE_JIT)."""
+    return np.errstate(over="ignore")
+
+
 # Compiled loops. Constants are unsigned: uint64 and int64 together would become floats.
 
 _23, _17, _45, _41, _19, _11 = (np.uint64(n) for n in (23, 17, 45, 41, 19, 11))
@@ -179,7 +185,8 @@ class SampledEvolution:
         times = np.asarray(self.problem.times)
         if carry is None:
             given = self.problem.rng
-            seed = int(np.random.SeedSequence().generate_state(1)[0]) if given is None else given
+            drawn = np.random.SeedSequence().generate_state(1) if given is None else given
+            seed = int(np.ravel(drawn)[0])
             walkers, first, part = self._start(seed), 0, 0
         else:
             seed, first, part = carry["seed"], carry["next"], carry["part"]
@@ -212,7 +219,8 @@ class SampledEvolution:
             spins = state.spins.copy()
         else:
             spins = np.empty((n, len(right)), dtype=np.int8)
-            draw(np.ascontiguousarray(state.bloch[:, 2]), spins, streams)
+            with _wrapping():
+                draw(np.ascontiguousarray(state.bloch[:, 2]), spins, streams)
         sum_up(right, spins, sums)
         return Walkers(spins, sums, streams, counts)
 
@@ -223,7 +231,8 @@ class SampledEvolution:
 
         def run(some: slice) -> None:
             batch = [array[some] for array in new]
-            advance(self.flips.arrays, self.flips.fastest, mean / chunks, chunks, *batch)
+            with _wrapping():
+                advance(self.flips.arrays, self.flips.fastest, mean / chunks, chunks, *batch)
 
         threads = numba.get_num_threads()
         edges = np.linspace(0, self.n_samples, min(self.n_samples, 8 * threads) + 1).astype(int)

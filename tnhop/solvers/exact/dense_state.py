@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from tnhop.physics.model import Model
 from tnhop.physics.operators import local_matrix
 from tnhop.physics.state_functionals import ModeFunctionals, StateFunctionals
-from tnhop.physics.states import ProductState, coherent_ket
+from tnhop.physics.states import ProductState, check_dims, coherent_ket
 from tnhop.physics.terms import FieldJump, Jump, Operator
 from tnhop.solvers.exact.block_lindbladian import (
     BlockLindbladian,
@@ -29,7 +29,7 @@ from tnhop.solvers.exact.block_lindbladian import (
     unpack,
 )
 from tnhop.support.arrays import Real
-from tnhop.support.checks import fail, integer, integers, real_array
+from tnhop.support.checks import fail, integer, integers, named_arrays, real_array
 from tnhop.support.codec import register
 
 __all__ = [
@@ -183,12 +183,14 @@ class DenseState(StateFunctionals, ModeFunctionals):
         if not dims:
             raise fail("dims", "have a dimension for every site", "it is empty")
         packed = real_array(self.packed, "packed", (math.prod(dims), math.prod(dims)))
+        packed.setflags(write=False)
         object.__setattr__(self, "packed", packed)
 
     @classmethod
     def from_product(cls, state: ProductState, dims: Sequence[int]) -> DenseState:
         """Return the density matrix of a product state."""
-        return cls(product_matrix(state, dims), tuple(dims), len(state.bloch))
+        checked = check_dims(state, dims)
+        return cls(product_matrix(state, checked), checked, len(state.bloch))
 
     def misfit(self, model: Model) -> str | None:
         """Return what keeps the state from being one of the model, or None."""
@@ -252,9 +254,10 @@ class DenseState(StateFunctionals, ModeFunctionals):
     @classmethod
     def from_arrays(cls, arrays: dict[str, NDArray[Any]]) -> DenseState:
         """Rebuild the state from `to_arrays`."""
-        dims = tuple(int(d) for d in arrays["dims"])
-        n_spins = int(arrays["n_spins"]) if "n_spins" in arrays else None
-        return cls(np.asarray(arrays["packed"]), dims, n_spins)
+        fields: dict[str, Any] = named_arrays(arrays, ("packed", "dims"))
+        if "n_spins" in arrays:  # not in old files
+            fields |= named_arrays(arrays, ("n_spins",))
+        return cls(**fields)
 
 
 def top_level_rows(dims: Sequence[int], modes: Sequence[int]) -> sp.csr_array:

@@ -49,7 +49,7 @@ from tnhop.solvers.exact.stationary import (
 from tnhop.solvers.machine_speed import speed
 from tnhop.solvers.refinement import ByTolerance
 from tnhop.support.arrays import Real
-from tnhop.support.checks import fail, machine_memory, real
+from tnhop.support.checks import fail, machine_memory, real, settle
 from tnhop.support.codec import register
 from tnhop.support.units import pretty_bytes
 
@@ -105,9 +105,8 @@ class Exact(ByTolerance):
     max_memory: float | None = None
 
     def __post_init__(self) -> None:
-        real(self.tolerance, "tolerance", minimum=1e-13, maximum=1e-2)
-        if self.max_memory is not None:
-            real(self.max_memory, "max_memory", above=0.0)
+        settle(self, real, "tolerance", minimum=1e-13, maximum=1e-2)
+        settle(self, real, "max_memory", above=0.0)
 
     def supports(self, problem: Problem, verb: str = "evolve") -> str | None:
         """Return None, or why the problem is out of reach."""

@@ -17,7 +17,7 @@ from tnhop.physics.states import ProductState
 from tnhop.physics.terms import FieldJump
 from tnhop.solvers.machine_speed import speed
 from tnhop.solvers.meanfield.flow import MeanFieldFlow, expectation_polynomial
-from tnhop.support.checks import one_of, real
+from tnhop.support.checks import one_of, real, settle
 from tnhop.support.codec import register
 from tnhop.support.errors import ConvergenceError
 
@@ -91,8 +91,8 @@ class MeanField:
     def __post_init__(self) -> None:
         one_of(self.closure, "closure", ["auto", "thermodynamic", "field", "product"])
         one_of(self.integrator, "integrator", _INTEGRATORS)
-        real(self.rtol, "rtol", minimum=1e-13, maximum=1e-2)
-        real(self.atol, "atol", minimum=0.0, maximum=1e-2)
+        settle(self, real, "rtol", minimum=1e-13, maximum=1e-2)
+        settle(self, real, "atol", minimum=0.0, maximum=1e-2)
 
     def closure_for(self, model: Model) -> str:
         """Return the closure that is used for a model."""

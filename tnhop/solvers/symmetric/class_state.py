@@ -12,6 +12,20 @@ from scipy.special import comb
 from tnhop.physics.state_functionals import StateFunctionals
 from tnhop.solvers.symmetric.spin_classes import SpinClasses
 from tnhop.support.arrays import Real
+from tnhop.support.checks import check_shape, fail, kept, plain_array, shown, signs, wrong_type
+
+
+def checked_labels(value: Any, name: str, length: int | str) -> NDArray[np.intp]:
+    """Check the labels 0, 1, ... of groups, none of them empty."""
+    array = plain_array(value, name)
+    check_shape(array, name, (length,))
+    if array.size and array.dtype.kind not in "iu":
+        raise wrong_type(name, "be integers", value)
+    found = np.unique(array)
+    if not np.array_equal(found, np.arange(len(found))):
+        raise fail(name, "number the groups 0, 1, ...", f"it is {shown(array.tolist())}")
+    fresh: NDArray[np.intp] = kept(array.astype(np.intp))
+    return fresh
 
 
 class ClassState(StateFunctionals):
@@ -19,6 +33,12 @@ class ClassState(StateFunctionals):
 
     labels: NDArray[np.intp]
     signs: NDArray[np.int8]
+
+    def _check_classes(self) -> None:
+        """Check and keep which spins form a class, and how."""
+        labels = checked_labels(self.labels, "labels", "n_spins")
+        object.__setattr__(self, "labels", labels)
+        object.__setattr__(self, "signs", kept(signs(self.signs, "signs", labels.shape)))
 
     @cached_property
     def classes(self) -> SpinClasses:

@@ -6,6 +6,7 @@ classes form a Markov chain with ∏(N_g + 1) states, Eq. (51) of docs/physics.m
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -25,6 +26,7 @@ from tnhop.solvers.symmetric.operators import Part, correlators
 from tnhop.solvers.symmetric.spin_classes import SpinClasses
 from tnhop.solvers.symmetric.total_spins import Key
 from tnhop.support.arrays import Real
+from tnhop.support.checks import named_arrays, real_array
 from tnhop.support.codec import register
 
 __all__ = ["ClassChain", "PopulationState", "populations_close"]
@@ -187,6 +189,13 @@ class PopulationState(ClassState):
     labels: NDArray[np.intp]
     signs: NDArray[np.int8]
 
+    def __post_init__(self) -> None:
+        self._check_classes()
+        size = math.prod(n + 1 for n in self.classes.sizes)
+        populations = real_array(self.populations, "populations", (size,))
+        populations.setflags(write=False)
+        object.__setattr__(self, "populations", populations)
+
     @classmethod
     def from_product(cls, state: ProductState, classes: SpinClasses) -> PopulationState:
         """Return the populations of a product state."""
@@ -259,4 +268,4 @@ class PopulationState(ClassState):
     @classmethod
     def from_arrays(cls, arrays: dict[str, NDArray[Any]]) -> PopulationState:
         """Rebuild the state from `to_arrays`."""
-        return cls(**{name: np.asarray(array) for name, array in arrays.items()})
+        return cls(**named_arrays(arrays, ("populations", "labels", "signs")))

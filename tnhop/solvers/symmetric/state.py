@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -28,12 +28,12 @@ from tnhop.solvers.exact.block_lindbladian import (
     split_blocks,
     unpack,
 )
-from tnhop.solvers.symmetric.class_state import ClassState
+from tnhop.solvers.symmetric.class_state import ClassState, checked_labels
 from tnhop.solvers.symmetric.operators import Part, correlators
 from tnhop.solvers.symmetric.product_blocks import class_blocks, product_blocks
 from tnhop.solvers.symmetric.spin_classes import SpinClasses
 from tnhop.support.arrays import Real
-from tnhop.support.checks import integer
+from tnhop.support.checks import integer, integers, kept, named_arrays, real_array
 from tnhop.support.codec import register
 
 __all__ = ["SymmetricState", "joined_labels"]
@@ -74,6 +74,17 @@ class SymmetricState(ClassState, ModeFunctionals):
     signs: NDArray[np.int8]
     fock_dims: NDArray[np.intp]
     joined: NDArray[np.intp]
+
+    def __post_init__(self) -> None:
+        put = partial(object.__setattr__, self)
+        self._check_classes()
+        levels = integers(self.fock_dims, "fock_dims", minimum=2, maximum=10**6)
+        put("fock_dims", kept(np.array(levels, dtype=np.intp)))
+        groups = len(self.classes.sizes) + len(levels)
+        put("joined", checked_labels(self.joined, "joined", groups))
+        size = sum(part.size for part in self.parts)
+        put("packed", real_array(self.packed, "packed", (size,)))
+        self.packed.setflags(write=False)
 
     @classmethod
     def from_product(
@@ -158,7 +169,7 @@ class SymmetricState(ClassState, ModeFunctionals):
         """The independent parts."""
         n_classes, n_spins = len(self.classes.sizes), len(self.labels)
         found = []
-        for label in range(int(self.joined.max()) + 1):
+        for label in range(int(self.joined.max(initial=-1)) + 1):
             inside = np.flatnonzero(self.joined == label)
             own = tuple(int(g) for g in inside if g < n_classes)
             modes = tuple(int(m) - n_classes for m in inside if m >= n_classes)
@@ -288,4 +299,4 @@ class SymmetricState(ClassState, ModeFunctionals):
     @classmethod
     def from_arrays(cls, arrays: dict[str, NDArray[Any]]) -> SymmetricState:
         """Rebuild the state from `to_arrays`."""
-        return cls(**{name: np.asarray(array) for name, array in arrays.items()})
+        return cls(**named_arrays(arrays, ("packed", "labels", "signs", "fock_dims", "joined")))

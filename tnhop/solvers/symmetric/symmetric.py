@@ -40,7 +40,7 @@ from tnhop.solvers.symmetric.reduced_problem import (
 )
 from tnhop.solvers.symmetric.spin_classes import SpinClasses, find_classes
 from tnhop.solvers.symmetric.state import SymmetricState
-from tnhop.support.checks import fail, machine_memory, one_of, real
+from tnhop.support.checks import fail, machine_memory, one_of, real, settle
 from tnhop.support.codec import register
 from tnhop.support.units import pretty_bytes
 
@@ -106,10 +106,9 @@ class Symmetric(ByTolerance):
     eigensolver: str = "propagator"
 
     def __post_init__(self) -> None:
-        real(self.tolerance, "tolerance", minimum=1e-13, maximum=1e-2)
+        settle(self, real, "tolerance", minimum=1e-13, maximum=1e-2)
         one_of(self.eigensolver, "eigensolver", ["propagator", "shift-invert"])
-        if self.max_memory is not None:
-            real(self.max_memory, "max_memory", above=0.0)
+        settle(self, real, "max_memory", above=0.0)
 
     def supports(self, problem: Problem, verb: str = "evolve") -> str | None:
         """Return None, or why the problem is out of reach."""

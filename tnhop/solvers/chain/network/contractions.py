@@ -430,6 +430,8 @@ def to_quimb(tensors: Sequence[NDArray[Any]]) -> Any:
 
 def from_quimb(mps: Any) -> tuple[NDArray[Any], ...]:
     """Return the tensors of a quimb MatrixProductState, legs vL a vR."""
+    if not isinstance(getattr(mps, "cyclic", None), bool) or not hasattr(mps, "permute_arrays"):
+        raise wrong_type("mps", "be a quimb MatrixProductState", mps)
     if mps.cyclic:
         raise fail("mps", "have open boundaries", "it is cyclic")
     copied = mps.copy()

@@ -187,8 +187,8 @@ def lindblad_mpo(
         raise wrong_type("model", "be a Model", model)
     order = site_order(model, ordering)
     bases = tuple(site_bases(model, order, real(epsilon, "epsilon", above=0.0, maximum=1.0)))
-    _check_tolerances(tolerance, rate_tolerance)
-    integer(max_bond, "max_bond", minimum=1)
+    tolerance, rate_tolerance = _tolerances(tolerance, rate_tolerance)
+    max_bond = integer(max_bond, "max_bond", minimum=1)
     strings, families = real_strings(model, bases, order)
     chain_of_terms = minimal_chain(strings, families)
     kinds = [model.sites[k].kind for k in order]
@@ -238,17 +238,19 @@ def predicted_bond(
     """
     if not isinstance(model, Model):
         raise wrong_type("model", "be a Model", model)
-    _check_tolerances(tolerance, rate_tolerance)
+    tolerance, rate_tolerance = _tolerances(tolerance, rate_tolerance)
     if enough is not None:
-        integer(enough, "enough", minimum=1)
+        enough = integer(enough, "enough", minimum=1)
     order = site_order(model, ordering)
     terms = minimal_chain(*real_strings(model, site_bases(model, order, 1.0), order))
     return _largest_bond(terms, field_table(model, order), tolerance, rate_tolerance, enough)
 
 
-def _check_tolerances(tolerance: float, rate_tolerance: float) -> None:
-    real(tolerance, "tolerance", above=0.0, maximum=0.1)
-    real(rate_tolerance, "rate_tolerance", above=0.0)
+def _tolerances(tolerance: Any, rate_tolerance: Any) -> tuple[float, float]:
+    return (
+        real(tolerance, "tolerance", above=0.0, maximum=0.1),
+        real(rate_tolerance, "rate_tolerance", above=0.0),
+    )
 
 
 def _largest_bond(

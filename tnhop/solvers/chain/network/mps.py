@@ -43,7 +43,7 @@ from tnhop.solvers.chain.network.contractions import (
     witness_pairs,
 )
 from tnhop.support.arrays import Complex, Real
-from tnhop.support.checks import complex_array, fail, integer, integers, real
+from tnhop.support.checks import complex_array, fail, integer, integers, kept, named_arrays, real
 from tnhop.support.codec import register
 
 __all__ = ["MPSState"]
@@ -99,10 +99,10 @@ class MPSState(StateFunctionals, ModeFunctionals):
     def __post_init__(self) -> None:
         put = partial(object.__setattr__, self)
         dims, order, n_spins = geometry(self.dims, self.order, self.n_spins)
-        put("dims", np.array(dims, dtype=np.intp))
-        put("order", np.array(order, dtype=np.intp))
+        put("dims", kept(np.array(dims, dtype=np.intp)))
+        put("order", kept(np.array(order, dtype=np.intp)))
         put("n_spins", n_spins)
-        put("tensors", check_chain(self.tensors, order, dims))
+        put("tensors", kept(check_chain(self.tensors, order, dims)))
         put("epsilon", checked_weight(self.epsilon))
 
     @classmethod
@@ -157,7 +157,7 @@ class MPSState(StateFunctionals, ModeFunctionals):
         """
         dims, order, n_spins = geometry(dims, order, n_spins)
         epsilon = checked_weight(epsilon)
-        real(cutoff, "cutoff", minimum=0.0, maximum=1.0)
+        cutoff = real(cutoff, "cutoff", minimum=0.0, maximum=1.0)
         rho = complex_array(rho, "rho", (math.prod(dims), math.prod(dims)))
         defect = np.linalg.norm(rho - rho.conj().T)
         if defect > 1e-8 * np.linalg.norm(rho):
@@ -428,6 +428,7 @@ class MPSState(StateFunctionals, ModeFunctionals):
             As in the class.
         """
         tensors = from_quimb(mps)
+        dims, order, n_spins = geometry(dims, order, n_spins)
         return cls(tensors, np.asarray(order), np.asarray(dims), n_spins, epsilon)
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
@@ -439,6 +440,6 @@ class MPSState(StateFunctionals, ModeFunctionals):
     @classmethod
     def from_arrays(cls, arrays: dict[str, NDArray[Any]]) -> MPSState:
         """Rebuild the state from `to_arrays`."""
-        tensors = tuple(np.asarray(arrays[f"tensor_{n}"]) for n in range(len(arrays["order"])))
-        return cls(tensors, arrays["order"], arrays["dims"], int(arrays["n_spins"]),
-                   float(arrays["epsilon"]))  # fmt: skip
+        named: dict[str, Any] = named_arrays(arrays, ("order", "dims", "n_spins", "epsilon"))
+        tensors = named_arrays(arrays, [f"tensor_{n}" for n in range(named["order"].size)])
+        return cls(tuple(tensors.values()), **named)

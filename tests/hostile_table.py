@@ -1,0 +1,352 @@
+"""Right calls of everything public, as expressions, and what has to be there for them."""
+
+from __future__ import annotations
+
+import re
+
+SETUP = """
+import matplotlib
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+
+XI, SMALL, EIGHT = [[1, 1, -1], [1, -1, 1]], [[1, 1, -1]], [[1, 1, 1, 1, 1, 1, 1, 1]]
+X, Y, Z = th.sigma("x")(0), th.sigma("y")(0), th.sigma("z")(0)
+RATE = th.SqrtRate(th.GlauberRate(2.0, 1))
+network = th.open_hopfield(SMALL, beta=1.5, Omega=0.3)
+classical = th.open_hopfield(SMALL, beta=1.5)
+eight = th.open_hopfield(EIGHT, beta=1.5)
+single = th.open_hopfield([[1]], beta=2.0, Omega=0.6)
+cavity = th.dicke(1, g=0.4, omega=8 / 7, Omega=4 / 9, loss=9 / 7, gain=0.1, fock_dim=4)
+empty = th.damped_mode(omega=1.0, loss=1.0, gain=0.1, fock_dim=4)
+
+
+def start(model):
+    bloch = [0.1, 0.2, 0.6] if model.n_spins else None
+    return th.product_state(model, bloch=bloch, alpha=0.1)
+
+
+tilted, tilted_cavity, tilted_eight = start(network), start(cavity), start(eight)
+tilted_single = start(single)
+
+
+def final(model, method):
+    return th.evolve(model, start(model), [0.0, 0.5], method=method, observables="sigma_z", rng=1).final_state
+
+
+dense, symmetric, chain = (final(network, m) for m in ("Exact", "Symmetric", "TDVP"))
+dense_cavity, symmetric_cavity, chain_cavity = (final(cavity, m) for m in ("Exact", "Symmetric", "TDVP"))
+populations = final(eight, "ClassicalMaster")
+distribution = final(classical, "ClassicalMaster")
+samples = final(classical, th.KineticMonteCarlo(n_samples=20))
+result = th.evolve(network, tilted, [0.0, 0.5], method="Exact")
+steady = th.steady_state(network, method="Exact")
+spectrum = th.liouvillian_spectrum(network, 3, method="Exact")
+emitted = th.correlation(
+    empty, th.product_state(empty), np.linspace(0, 40, 81), th.destroy(0), th.create(0), method="Exact"
+)
+comparison = th.compare(network, tilted, [0.0, 0.5])
+problem = th.Problem(network, tilted, [0.0, 0.5], ["m_z"])
+problem_steady = th.Problem(network, None, [0.0])
+convergence = th.converge(problem, {"m_z": 0.1}, method=th.TDVP(dt=0.2))
+mpo = th.lindblad_mpo(network, epsilon=0.3, tolerance=1e-3)
+point = th.fixed_points(single, n_starts=1)[0]
+channel = th.RetrievalChannel(0.5)
+snapshot = th.Snapshot(0.0)
+
+
+def make_problem(Omega=0.1, seed=0):
+    model = th.open_hopfield([[1, -1]], beta=1.0, Omega=Omega)
+    return th.Problem(model, th.pattern_state(model), [0.0, 0.1], ["m_z"])
+
+
+def make_model(Omega):
+    return th.open_hopfield([[1]], beta=2.0, Omega=Omega)
+
+
+hopf_start = th.product_state(make_model(0.2), bloch=[0.0, -0.52, 0.65])
+critical = th.critical_point(make_model, hopf_start, 0.3, 0.34)
+hopf = make_model(critical.value)
+stored = str(HERE / "stored.sweep")
+data = th.sweep(make_problem, {"Omega": [0.1, 0.3], "seed": [0, 1]}, method="Exact", store=stored, executor=1)
+saved = str(result.save(HERE / "saved.h5", overwrite=True))
+cycle = th.limit_cycle(single, tilted_single, transient=20.0, n_points=5)
+"""
+
+_MODES = "omega=8 / 7, Omega=4 / 9, loss=9 / 7, gain=0.1"
+_FIELDS = "Omega=0.3, longitudinal=[0.2, 0.1, 0.3], decay=0.5, pumping=0.1, dephasing=0.2"
+_XI = "xi=[[1, 1, -1], [1, -1, 1]]"
+_J = "J=[[0, 0.3, 0.1], [0.3, 0, 0.2], [0.1, 0.2, 0]]"
+
+_TEXT = f"""
+th.random_patterns(n_patterns=2, n_spins=4, rng=1)
+th.biased_patterns(n_patterns=2, n_spins=4, bias=0.2, rng=1)
+th.correlated_patterns(n_patterns=2, n_spins=4, correlation=0.5, rng=1)
+th.orthogonal_patterns(n_patterns=2, n_spins=4, rng=1)
+th.patterns_from_images(images=["#.|.#"], shape=(2, 2))
+th.patterns_from_images(images=[[[1, 0], [0, 1]], [[0, 1], [1, 1]]], shape=None)
+th.corrupt(pattern=[1, -1, 1], n_flips=1, rng=1)
+th.overlaps({_XI}, s=[1, -1, 1])
+th.pattern_classes({_XI}, merge_signs=True)
+th.hebb({_XI}, norm="N")
+th.pseudo_inverse({_XI})
+th.power_law(n_spins=4, exponent=1.5)
+th.local_fields({_J}, s=[1, -1, 1])
+th.energy({_J}, s=[1, -1, 1])
+th.pattern_couplings({_XI}, g=0.5)
+th.retrieve({_J}, s=[1, -1, 1], update="synchronous", max_sweeps=5, rng=1)
+th.basin({_XI}, n_flips=[0, 1], couplings=th.hebb, n_samples=4, threshold=1.0, update="asynchronous", max_sweeps=5, rng=1)
+th.sigma(name="x")
+th.sigma("x")(site=0)
+th.destroy(site=0)
+th.create(site=0)
+th.number(site=0)
+th.identity()
+th.Term(coefficient=0.5, factors={{0: "z", 1: "x"}})
+th.Term(coefficient=0.5, factors=((0, "z"), (1, "x")))
+th.Term(0.5j, {{0: "z"}}).dag()
+th.Operator(terms=(th.Term(1.0, {{0: "z"}}),))
+th.Operator.sum(operators=[X, Y])
+X.dag()
+operator.mul(X, Y)
+operator.mul(2.0, X)
+operator.add(X, 1.0)
+operator.add(1.0, X)
+operator.sub(X, Y)
+operator.truediv(X, 2.0)
+operator.neg(X)
+operator.eq(X, Y)
+th.Term(1.0, {{0: "x"}}).__mul__(th.Term(2.0, {{0: "y"}}))
+th.Jump(operator=X)
+th.FieldJump(site=0, amplitudes={{"+": RATE}}, fields=[0, 0.5, 0.2], self_field=0.1)
+th.FieldJump(site=0, amplitudes={{"+": np.cosh}}, fields=[[0, 0.5, 0.2]], self_field=(0.1,))
+th.FieldJump(site=0, amplitudes=(("+", RATE),), fields=[0, 0.5, 0.2])
+th.ConstantRate(value=0.5)
+th.GlauberRate(beta=2.0, sign=1)
+th.DenseGlauberRate(beta=2.0, sign=1, degree=3, column=(1, -1), step=0.2)
+th.SpinBosonRate(g=(0.5,), omega=(1.0,), loss=(1.0,), gain=(0.1,), Omega=0.2, sign=1)
+th.ChebyshevRate(coefficients=(0.5, 0.1), bound=1.0, max_error=0.0)
+th.ChebyshevRate.fit(function=np.cosh, bound=1.0, tolerance=1e-10, max_degree=64, signed=False, name="function")
+th.SqrtRate(rate=th.GlauberRate(1.0, 1))
+th.ScaledRate(factor=0.5 - 0.2j, rate=th.GlauberRate(1.0, 1))
+th.GlauberRate(1.0, 1)([0.3])
+th.DenseGlauberRate(1.0, 1, 3, (1, -1), 0.5)([0.3], [0.1])
+th.ConstantRate(0.4)([0.3])
+th.ChebyshevRate((0.5, 0.1), 1.0)([0.3])
+th.SpinBosonRate((0.5,), (1.0,), (1.0,), (0.1,), 0.2, 1)([0.3])
+th.SpinBosonRate((0.5,), (1.0,), (1.0,), (0.1,), 0.2, 1).half_fourier(h=[0.3])
+th.GlauberRate(1.0, 1).thermodynamic()
+th.Site(kind="mode", dim=3, name="mode 0")
+th.spins(n_spins=2)
+th.modes(n_modes=2, fock_dim=[3, 4])
+th.Model(sites=th.spins(2), hamiltonian=0.5 * X, jumps=[th.Jump(Y)], observables=None, patterns=[[1, -1]], recipe=None)
+th.Model(sites=(th.Site("spin", 2, "a"), th.Site("mode", 3, "b")), hamiltonian=X, jumps=(), observables=(th.Observable("own", X),))
+network.select(observables=["m_z", th.Observable("own", Y)])
+cavity.with_levels(levels=[5])
+th.Observable(name="own", operators=[X, Y], functional=None, dims=["site"], coords={{"site": [0, 1]}})
+th.Observable(name="own", functional=th.Functional("purity"))
+th.Functional(name="purity", arguments=())
+th.Functional(name="reduced_state", arguments=(("sites", (0, 1)),))
+th.open_hopfield({_XI}, beta=2.0, Omega=0.3, longitudinal=0.1, couplings=th.hebb)
+th.open_hopfield({_XI}, beta=2.0, Omega=[0.1, 0.2, 0.3], couplings=[[0, 0.3, 0.1], [0.3, 0, 0.2], [0.1, 0.2, 0]])
+th.dense_hopfield({_XI}, degree=3, beta=2.0, Omega=0.3, longitudinal=0.1)
+th.multimode_dicke(g=[[0.3, 0.5, 0.2], [0.1, 0.2, 0.3]], {_MODES}, fock_dim=[3, 4], {_FIELDS.replace("Omega=0.3, ", "")}, patterns=[[1, -1, 1]], n_spins=3)
+th.dicke(n_spins=2, g=0.4, {_MODES}, fock_dim=4, decay=0.1, pumping=0.1, dephasing=0.1)
+th.hebbian_ising({_XI}, {_FIELDS})
+th.long_range_ising(couplings=[[0, 0.3, 0.1], [0.3, 0, 0.2], [0.1, 0.2, 0]], {_FIELDS}, patterns=[[1, -1, 1]])
+th.eliminated_dicke(g=[[0.3, 0.5, 0.2], [0.1, 0.2, 0.3]], {_MODES}, n_spins=3)
+th.classical_dicke(g=[[0.3, 0.5, 0.2]], {_MODES}, coincident="collective", n_spins=3)
+th.independent_spins(n_spins=3, {_FIELDS})
+th.damped_mode(omega=1.0, drive=0.2, loss=0.5, gain=0.1, fock_dim=5)
+th.bloch_solution(times=[0.0, 0.5], bloch=[0, 0, 1], Omega=0.3, longitudinal=0.2, decay=0.5, pumping=0.1, dephasing=0.2)
+th.damped_mode_solution(times=[0.0, 0.5], alpha=0.2j, omega=1.0, drive=0.2, loss=0.5, gain=0.1)
+th.dephased_ising_solution(times=[0.0, 0.5], couplings=[[0, 0.3], [0.3, 0]], bloch=[[0, 0, 1], [1, 0, 0]], dephasing=0.1, longitudinal=0.2)
+th.product_state(model=cavity, bloch=[0, 0, 1], alpha=[0.1])
+th.product_state(model=network, spins=[1, -1, 1], alpha=0.0)
+th.pattern_state(model=network, pattern=0, overlap=0.5, alpha=0.0)
+th.ProductState(bloch=np.zeros((2, 3)), alpha=np.zeros(1))
+th.ProductState.from_arrays(arrays=tilted.to_arrays())
+th.DenseState(packed=np.eye(4) / 4, dims=(2, 2), n_spins=2)
+th.DenseState.from_arrays(arrays=dense.to_arrays())
+th.DenseState.from_product(state=tilted, dims=(2, 2, 2))
+th.SymmetricState(packed=symmetric.packed, labels=symmetric.labels, signs=symmetric.signs, fock_dims=symmetric.fock_dims, joined=symmetric.joined)
+th.SymmetricState.from_arrays(arrays=symmetric.to_arrays())
+th.PopulationState(populations=populations.populations, labels=populations.labels, signs=populations.signs)
+th.PopulationState.from_arrays(arrays=populations.to_arrays())
+th.ConfigurationDistribution(probabilities=[0.5, 0.1, 0.2, 0.2])
+th.ConfigurationDistribution.from_arrays(arrays=distribution.to_arrays())
+th.ConfigurationDistribution.from_product(state=tilted)
+th.ConfigurationSamples(spins=[[1, -1], [1, 1]])
+th.ConfigurationSamples.from_arrays(arrays=samples.to_arrays())
+th.MPSState(tensors=(np.ones((1, 4, 1)), np.ones((1, 4, 1))), order=(0, 1), dims=(2, 2), n_spins=2, epsilon=0.3)
+th.MPSState.from_arrays(arrays=chain.to_arrays())
+th.MPSState.from_product(state=tilted, dims=(2, 2, 2), order=(0, 1, 2), epsilon=0.3)
+th.MPSState.from_dense(rho=np.eye(4) / 4, dims=(2, 2), n_spins=2, order=(0, 1), epsilon=0.3, cutoff=0.0)
+th.MPSState.from_quimb(mps=chain.to_quimb(), order=(0, 1, 2), dims=(2, 2, 2), n_spins=3, epsilon=0.3)
+th.to_qutip(item=tilted_cavity, model=cavity)
+th.to_qutip(item=cavity)
+th.to_qutip(item=dense)
+th.Problem(model=network, state=tilted, times=[0.0, 0.5], observables=["m_z"], rng=1, save_states=False)
+th.Cost(memory=1e6, time=1.0, note="")
+th.Snapshot(time=0.0, values={{}}, errors={{}}, stats={{}}, state=None, carry=None)
+th.evolve(model=network, state=tilted, times=[0.0, 0.5], observables=["m_z"], method="Exact", progress=None, max_wall_time=100.0, save_states=False, callback=print, rng=1, checkpoint="new.ckpt", checkpoint_interval=30.0)
+th.evolve(model=network, state=tilted, times=[0.0, 0.5], method=th.TDVP(), observables="m_z")
+th.evolve(model=network, state=tilted, times=[0.0, 0.5], method=th.TEBD(), observables="m_z")
+th.evolve(model=classical, state=tilted, times=[0.0, 0.5], method=th.KineticMonteCarlo(n_samples=20), observables=["sigma_z"], rng=1)
+th.evolve(model=cavity, state=tilted_cavity, times=[0.0, 0.5], observables="occupation", method=th.Exact())
+th.steady_state(model=network, state=None, observables=["m_z"], method="Exact")
+th.liouvillian_spectrum(model=network, k=3, method="Exact")
+th.correlation(model=network, state=tilted, times=[0.0, 0.5], first=X, second=Y, method="Exact")
+th.compare(model=network, state=tilted, times=[0.0, 0.5], methods=["Exact", th.MeanField()], observables=None, progress=None)
+th.estimate(model=network, method="Exact", state=None, times=[0.0, 0.5])
+th.converge(problem=problem, tolerance={{"m_z": 0.1}}, method=th.TDVP(dt=0.2), store="new", max_wall_time=100.0, max_memory=1e9, max_runs=3)
+th.sweep(make_problem=make_problem, grid={{"Omega": [0.1, 0.3]}}, method="Exact", verb="evolve", store="new.sweep", executor=1, resume=True, part=(1, 2), levels=1, keep_states=False, max_wall_time=100.0, progress=None)
+th.sweep(make_problem=make_problem, grid={{"Omega": [0.1, 0.3], "seed": range(2)}}, method=th.Exact(), executor=1, refine={{"m_z": 0.5}}, levels=1)
+th.sweep(make_problem=make_model, grid={{"Omega": {{"a": 0.1, "b": 0.3}}}}, verb="steady_state", method=lambda: th.Exact(), executor=1)
+th.quenched_average(data=data, dim="seed")
+th.load(path=saved)
+th.load(path=stored)
+th.lindblad_mpo(model=network, epsilon=0.3, ordering="auto", tolerance=1e-3, rate_tolerance=1e-3, max_bond=100)
+th.lindblad_mpo(model=network, ordering=(2, 1, 0))
+th.predicted_bond(model=network, ordering="auto", tolerance=1e-3, rate_tolerance=1e-3, enough=50)
+th.emission_spectrum(correlation=emitted, frequencies=[0.5, 1.0], limit=0.0)
+th.fixed_points(model=single, starts=[tilted_single], n_starts=1, length=1.0, closure="auto", rng=0)
+th.critical_point(make_model=make_model, state=hopf_start, low=0.3, high=0.34, closure="auto")
+th.lyapunov_coefficient(model=hopf, state=critical.point.state, closure="auto")
+th.limit_cycle(model=single, start=tilted_single, transient=20.0, n_points=5, closure="auto")
+th.RetrievalChannel(temperature=0.5)
+channel.retrieval(Omega=0.2)
+channel.phase(Omega=0.2)
+channel.cycles(Omega=0.6)
+th.cite(model=network, method="Exact", libraries=["quimb"])
+th.cite("open_hopfield", th.Exact(), libraries="quimb")
+th.Exact(tolerance=1e-10, max_memory=1e9)
+th.Symmetric(tolerance=1e-10, max_memory=1e9, eigensolver="propagator")
+th.ClassicalMaster(tolerance=1e-10, max_memory=None)
+th.KineticMonteCarlo(n_samples=100, max_memory=None)
+th.MeanField(closure="auto", rtol=1e-10, atol=1e-12, integrator="DOP853")
+th.TDVP(max_bond=128, cutoff=1e-5, dt=0.4, epsilon=None, mpo_tolerance=3e-4, rate_tolerance=0.1, sites=1, expansion=4, ordering="auto", krylov_tolerance=2e-7, fock_tolerance=1e-7, companion=None, backend="numpy", device=None, precision="float64")
+th.TEBD(max_bond=128, cutoff=1e-4, dt=0.1, epsilon=0.3, mpo_tolerance=3e-3, rate_tolerance=0.1, order=2, ordering=(0, 1, 2), backend="numpy", device=None, precision="float64")
+result.save(path="new.h5", overwrite=False)
+result.plot(ax=None, observables=["m_z"], width=None)
+result.plot(ax=plt.gca(), observables="m_z")
+result.animate(path="new.gif", shape=(1, 3), fps=10, overwrite=False)
+result.animate(shape=(1, 3))
+result.to_dataframe(tidy=True)
+result.to_xarray()
+result.table()
+result.cite()
+result.errors.sources(name="m_z")
+result.errors.__getitem__("m_z")
+result.errors.get("m_z", 0)
+result.errors.keys()
+result.errors.items()
+result.errors.values()
+steady.save(path="new.h5", overwrite=True)
+steady.plot(ax=None, observables=["m_z"], width=3.0)
+steady.to_dataframe()
+steady.to_xarray()
+spectrum.plot(ax=None, width=None)
+spectrum.to_dataframe()
+spectrum.to_xarray()
+emitted.plot(ax=None, width="column")
+emitted.to_dataframe()
+emitted.to_xarray()
+comparison.plot(ax=None, observables=["m_z"], width=None)
+comparison.table()
+comparison.to_dataframe()
+comparison.cite()
+convergence.plot(ax=None)
+convergence.table()
+mpo.to_matrix()
+mpo.to_quimb()
+mpo.trace_defect()
+th.Result(times=result.times, expect=result.expect, errors=result.errors, stats={{}}, model=network, method=th.Exact(), observables=result.observables, final_state=tilted, states=[])
+th.SteadyState(state=dense, expect=steady.expect, residual=0.0, gap=1.0, multiplicity=1, converged=True, model=network, method=th.Exact(), observables=steady.observables)
+th.Spectrum(eigenvalues=[0, -1], residuals=[0.0, 0.0], multiplicity=1, model=network, method=th.Exact())
+th.Correlation(times=[0.0, 0.5], values=[1, 0.5j], errors=[0.0, 0.0], model=network, method=th.Exact())
+th.Comparison(results=(result, result))
+th.Convergence(runs=convergence.runs, tolerance={{"m_z": 0.1}}, converged=True, reason="why")
+th.ErrorBudget(by_source={{"m_z": {{"integration": np.zeros(2)}}}})
+th.Basin(n_flips=[0], success=[1.0], errors=[0.1], overlap=[1.0])
+th.Retrieval(spins=[[1, -1]], sweeps=[1], period=[1])
+th.ChannelCycle(y=0.1, period=1.0, slope=0.1, z_max=0.2)
+th.CriticalPoint(value=0.1, frequency=0.2, point=point)
+th.FixedPoint(state=tilted, eigenvalues=[-1, -2], speed=0.0)
+th.LimitCycle(period=1.0, times=[0.0, 1.0], states=(tilted, tilted), multipliers=[1, 0.5], defect=0.0)
+th.LindbladMPO(factors=mpo.factors, bases=mpo.bases, order=mpo.order)
+th.Check(name="a", found=1.0, expected=1.0, tolerance=0.1, seconds=1.0)
+th.Verification(checks=(th.Check("a", 1.0, 1.0, 0.1, 1.0),))
+th.ConvergenceError(message="a", best=None, residual=0.1)
+th.TruncationWarning("a")
+"""
+
+# What states are asked.
+_OF_SPINS = """
+{s}.expect(operators=[Z, X])
+{s}.overlap_distribution(xi={xi})
+{s}.joint_overlap_distribution(xi={xi})
+{s}.overlap_moments(xi={xi}, orders=(1, 2))
+{s}.binder_cumulant(xi={xi})
+{s}.edwards_anderson(spins=[0, 1])
+{s}.reduced_state(sites=[0, 1])
+{s}.misfit(model=network)
+{s}.purity()
+{s}.renyi_entropy()
+{s}.size()
+{s}.to_arrays()
+"""
+_OF_MODES = """
+{s}.expect(operators=[Z, th.number(1)])
+{s}.g2(modes=[1])
+{s}.mode_state(mode=0)
+{s}.photon_distribution(mode=0)
+{s}.photon_distributions(levels=(4,))
+{s}.wigner(mode=0, x=[0.0, 0.5], p=[0.1])
+{s}.reduced_state(sites=[0])
+"""
+_SOME = """
+tilted.entropy()
+dense.entropy()
+dense.populations()
+symmetric.entropy()
+distribution.entropy()
+populations.entropy()
+populations.negativity(classes=[0])
+symmetric.negativity(classes=[0], modes=())
+symmetric.blocks(k=0)
+symmetric.smallest_eigenvalue()
+chain.smallest_eigenvalue()
+chain.negativity(first=[0], second=[1, 2])
+chain.pair_states(pairs=[(0, 1), (1, 2)])
+chain.schmidt_values(cut=0, weighted=True)
+chain.bloch()
+chain.operator_entanglement()
+chain.to_dense()
+chain.to_quimb()
+chain.trace()
+tilted_cavity.g2(modes=[1])
+tilted_cavity.photon_distributions(levels=(4,))
+"""
+
+
+def _lines(text: str) -> list[str]:
+    return [line for line in text.strip().splitlines() if line]
+
+
+def _filled(text: str, state: str) -> list[str]:
+    xi = "[[1, 1, 1, 1, 1, 1, 1, 1]]" if state == "populations" else "[[1, 1, -1]]"
+    return [line.format(s=state, xi=xi) for line in _lines(text)]
+
+
+_SPINS = ("tilted", "dense", "symmetric", "chain", "populations", "distribution", "samples")
+CALLS = _lines(_TEXT) + _lines(_SOME)
+for _state in _SPINS:
+    CALLS += _filled(_OF_SPINS, _state)
+for _state in ("dense_cavity", "symmetric_cavity", "chain_cavity"):
+    CALLS += _filled(_OF_MODES, _state)
+
+# Methods that only other parts of the package call, inherited ones, and `verify`, which has no argument to speak of.
+NOT_CALLED = re.compile(
+    r"^(Rate|verify|add_note)$|\.(add_note|with_traceback|from_content|from_populations|rejoined|thermodynamic|get|misfit)$"
+    r"|^(SymmetricState|PopulationState)\.from_product$|^(ConfigurationDistribution|ConfigurationSamples|PopulationState)\.g2$"
+)

@@ -1,0 +1,105 @@
+"""What is immutable has arrays of its own: nobody changes them afterwards, not even their maker."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+import hostile_calls
+import tnhop as th
+from hostile_table import CALLS
+from tnhop.support import codec
+
+
+def instances():
+    """Return one object of every registered class, from the calls of the table."""
+    found = {}
+
+    def collect(value):
+        name = type(value).__name__
+        if dataclasses.is_dataclass(value) and codec._REGISTRY.get(name) is type(value):
+            found.setdefault(name, value)
+            for field in dataclasses.fields(value):
+                collect(getattr(value, field.name))
+        elif isinstance(value, tuple | list):
+            for item in value:
+                collect(item)
+
+    for name, value in hostile_calls.space().items():
+        if name in ("dense", "symmetric", "chain", "populations", "distribution", "samples"):
+            collect(value)
+    constructors = ("th.Functional", "th.Observable", "th.Model", "th.FieldJump", "th.ProductState",
+                    "th.multimode_dicke", "th.open_hopfield", "th.SpinBosonRate", "th.ScaledRate",
+                    "th.ChebyshevRate", "th.DenseGlauberRate", "th.ConstantRate", "th.Exact",
+                    "th.TDVP", "th.TEBD", "th.MeanField", "th.Symmetric", "th.ClassicalMaster",
+                    "th.KineticMonteCarlo", "th.sigma", "th.Term")  # fmt: skip
+    for source in CALLS:
+        if source.partition("(")[0] in constructors:
+            collect(hostile_calls.evaluate(source))
+    collect(th.Functional("overlap_distribution", (("xi", np.ones((1, 3))), ("a", [np.ones(2)]))))
+    return found
+
+
+INSTANCES = instances()
+
+
+def copied(value, arrays):
+    """Return the same with arrays that may be changed, and collect those."""
+    if isinstance(value, np.ndarray):
+        arrays.append(value.copy())
+        return arrays[-1]
+    if isinstance(value, tuple | list):
+        return type(value)(copied(item, arrays) for item in value)
+    return value
+
+
+def held(value):
+    """Yield the arrays that an object holds."""
+    if isinstance(value, np.ndarray):
+        yield value
+    elif isinstance(value, tuple | list):
+        for item in value:
+            yield from held(item)
+    elif dataclasses.is_dataclass(value):
+        for field in dataclasses.fields(value):
+            yield from held(getattr(value, field.name))
+
+
+def test_every_registered_class_is_here():
+    assert set(INSTANCES) == {n for n, c in codec._REGISTRY.items() if c.__module__[:5] == "tnhop"}
+
+
+@pytest.mark.parametrize("name", INSTANCES)
+def test_object_has_arrays_of_its_own(name):
+    old, arrays = INSTANCES[name], []
+    fields = {f.name: copied(getattr(old, f.name), arrays) for f in dataclasses.fields(old)}
+    new = type(old)(**fields)
+    before = codec.dumps(new)
+    assert before == codec.dumps(old)
+    for array in arrays:
+        array[...] = 7
+    assert codec.dumps(new) == before
+    for array in held(new):
+        assert not array.flags.writeable
+        with pytest.raises(ValueError, match="read-only"):
+            array[...] = 0
+
+
+def test_models_keep_no_array_of_their_caller():
+    models = [s for s in CALLS if s.partition("(")[0].removeprefix("th.") in th.ALL_MODELS]
+    assert {s.partition("(")[0] for s in models} == {f"th.{name}" for name in th.ALL_MODELS}
+    for source in models:
+        function, values, named = hostile_calls.built(source)
+        given = {
+            name: np.array(value) if isinstance(value, int | float | list) else value
+            for name, value in named.items()
+        }
+        model = function(*values, **given)
+        before = codec.dumps(model)
+        assert model == function(*values, **named)
+        for value in given.values():
+            if isinstance(value, np.ndarray):
+                value[...] = 3
+        assert codec.dumps(model) == before, source
