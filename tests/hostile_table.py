@@ -69,7 +69,6 @@ hopf = make_model(critical.value)
 stored = str(HERE / "stored.sweep")
 data = th.sweep(make_problem, {"Omega": [0.1, 0.3], "seed": [0, 1]}, method="Exact", store=stored, executor=1)
 saved = str(result.save(HERE / "saved.h5", overwrite=True))
-cycle = th.limit_cycle(single, tilted_single, transient=20.0, n_points=5)
 """
 
 _MODES = "omega=8 / 7, Omega=4 / 9, loss=9 / 7, gain=0.1"

@@ -361,10 +361,11 @@ def members(value: Any, name: str, condition: str, kinds: Any, remedy: str = "")
     """Accept a sequence of objects of some kinds; `condition` is what the argument must be."""
     try:
         lists = type(value) in (list, tuple)
-        found = list(value) if lists else list(itertools.islice(value, _MOST + 1))
+        few = lists or not hasattr(type(value), "__len__") or len(value) <= _MOST
+        found = list(value) if lists else list(itertools.islice(value, few * _MOST + 1))
     except Exception as error:  # it cannot be iterated over, or does not want to
         raise wrong_type(name, condition, value, remedy) from error
-    if not lists and len(found) > _MOST:
+    if not few or not lists and len(found) > _MOST:
         raise fail(name, condition, f"it has more than {_MOST:.0e} members")
     for item in found:
         if not isinstance(item, kinds):
