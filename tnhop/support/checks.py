@@ -365,7 +365,7 @@ def members(value: Any, name: str, condition: str, kinds: Any, remedy: str = "")
         found = list(value) if lists else list(itertools.islice(value, few * _MOST + 1))
     except Exception as error:  # it cannot be iterated over, or does not want to
         raise wrong_type(name, condition, value, remedy) from error
-    if not few or not lists and len(found) > _MOST:
+    if not few or (not lists and len(found) > _MOST):
         raise fail(name, condition, f"it has more than {_MOST:.0e} members")
     for item in found:
         if not isinstance(item, kinds):
