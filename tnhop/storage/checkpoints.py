@@ -15,7 +15,6 @@ import json
 import os
 import shutil
 import uuid
-import warnings
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,7 @@ import numpy as np
 from tnhop.support.atomic_files import file_name, sync
 from tnhop.support.checks import fail
 from tnhop.support.codec import Aside, decode, encode
-from tnhop.support.errors import TruncationWarning
+from tnhop.support.errors import warn
 from tnhop.support.locks import Lock
 from tnhop.support.units import pretty_bytes
 
@@ -93,7 +92,7 @@ class Checkpoint:
                 continue
             if faults:
                 message = f"{faults[0]}. The run goes on from '{slot}', the one before."
-                warnings.warn(f"Checkpoint {message}", TruncationWarning, stacklevel=5)
+                warn(f"Checkpoint {message}")
             if slot != self.path:  # the next writing must not push it out
                 os.replace(slot, self.path)
             return _unpacked(raw)

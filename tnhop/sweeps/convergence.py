@@ -22,10 +22,11 @@ from tnhop.physics.model import Model
 from tnhop.physics.observables import Observable
 from tnhop.physics.problem import Problem
 from tnhop.solvers.choice import choose_method
+from tnhop.solvers.contract import Refinable
 from tnhop.storage.store import Store
 from tnhop.support import html
 from tnhop.support.checks import fail, integer, one_of, real, wrong_type
-from tnhop.support.errors import TruncationWarning
+from tnhop.support.errors import TruncationWarning, warn
 from tnhop.support.units import pretty_bytes
 from tnhop.sweeps.task import INTERRUPTED, Task, run_task
 
@@ -211,7 +212,7 @@ def converge(
     """
     wanted = _check_tolerance(problem, tolerance)
     chosen = choose_method(problem, method, "evolve")
-    if not hasattr(chosen, "refined"):
+    if not isinstance(chosen, Refinable):
         name = type(chosen).__name__
         raise fail("method", "have error bars that can be made smaller", f"`{name}` has none")
     limits = _Limits(max_wall_time, max_memory, integer(max_runs, "max_runs", minimum=2))
@@ -219,7 +220,7 @@ def converge(
         Path(folder).mkdir(parents=True, exist_ok=True)
         answer = _Refinement(problem, wanted, limits, Store(Path(folder))).follow(chosen)
     if not answer.converged:
-        warnings.warn(f"Not converged: {answer.reason}.", TruncationWarning, stacklevel=2)
+        warn(f"Not converged: {answer.reason}.")
     return answer
 
 

@@ -6,7 +6,6 @@ import itertools
 import os
 import tempfile
 import time
-import warnings
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
@@ -20,7 +19,7 @@ from tnhop.answers.loading import load
 from tnhop.driver import bar_hidden, termination, undisturbed
 from tnhop.storage.store import Manifest, Point, Store, read_store
 from tnhop.support.checks import fail, integer, one_of, real, wrong_type
-from tnhop.support.errors import TruncationWarning
+from tnhop.support.errors import warn
 from tnhop.sweeps.executors import Round, make_pool
 from tnhop.sweeps.grid import Grid
 from tnhop.sweeps.task import VERBS, run_task
@@ -290,4 +289,4 @@ class _Work:
             if said:
                 texts.append(f"{len(said)} of {n} points {what}, such as: {said[0]}")
         for text in texts:
-            warnings.warn(text, TruncationWarning, stacklevel=3)
+            warn(text)

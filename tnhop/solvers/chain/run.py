@@ -7,7 +7,6 @@ a resume needs.
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -29,7 +28,7 @@ from tnhop.solvers.chain.steps.backend import placed
 from tnhop.solvers.chain.steps.truncation import Tally, right_canonical
 from tnhop.support.arrays import Array, Real
 from tnhop.support.checks import fail, integer, one_of, real, wrong_type
-from tnhop.support.errors import TruncationWarning
+from tnhop.support.errors import warn
 
 FIRST_PROBES = {0: 2, 2: 3, 5: 5}  # step whose error is measured: steps it stands for
 PROBE_INTERVAL = 10  # from this step on, every so many
@@ -368,11 +367,9 @@ class ChainRun:
     def _warn_saturated(self) -> None:
         self._warned = True
         found = self.progress.tally.saturated
-        warnings.warn(
+        warn(
             f"`max_bond` = {self.method.max_bond} cut away singular values of {found:.1e}, above"
-            f" the cutoff. Increase `max_bond`, or `cutoff` or `epsilon` decides the accuracy.",
-            TruncationWarning,
-            stacklevel=4,
+            f" the cutoff. Increase `max_bond`, or `cutoff` or `epsilon` decides the accuracy."
         )
 
     def _facts(self) -> dict[str, float]:

@@ -21,6 +21,7 @@ from tnhop.solvers.chain.steps.environments import sketched
 from tnhop.solvers.chain.steps.sweep_generator import seen_core
 from tnhop.solvers.chain.steps.tdvp_step import random_signs
 from tnhop.support.arrays import Real
+from tnhop.support.heartbeat import beat
 
 _LONGEST = 400.0  # time after which a state counts as what it is
 _LEAST = 5.0
@@ -71,6 +72,7 @@ def relax(method: Any, problem: Problem, start: Any) -> Relaxed:
     values = [{o.name: evaluate(run.state(), o) for o in problem.observables}]
     dt = method.dt
     while times[-1] < _LONGEST:
+        beat()
         before = run.state()
         run.method = dataclasses.replace(method, dt=dt)
         run.advance(_LONGEST)

@@ -12,7 +12,6 @@ import scipy.sparse as sp
 
 from tnhop.answers.spectrum import Spectrum
 from tnhop.answers.steady_state import SteadyState
-from tnhop.physics.model import Model
 from tnhop.physics.problem import Cost, Problem, Snapshot, missing_functionals
 from tnhop.physics.states import ProductState
 from tnhop.solvers.classical.closure import quantum_obstacle
@@ -190,13 +189,13 @@ class ClassicalMaster(ByTolerance):
         stats = {"dimension": str(L.size), "undamped": found.undamped}
         return steady_result(problem, self, state, found, float(found.x.min()), stats)
 
-    def liouvillian_spectrum(self, model: Model, k: int) -> Spectrum:
+    def liouvillian_spectrum(self, problem: Problem, k: int) -> Spectrum:
         """Return the k eigenvalues of the rate matrix with the largest real parts.
 
         The full generator has more: those of coherences, and beyond 16 spins also those of
         populations that change when spins of a class are exchanged.
         """
-        problem = Problem(model, None, [0.0])
+        model = problem.model
         if _in_classes(problem, "liouvillian_spectrum"):
             L = RateMatrix(ClassChain(model, find_classes(model)).R)
         else:

@@ -20,6 +20,7 @@ from scipy.linalg import eig, qr
 from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigs
 
 from tnhop.support.arrays import Real
+from tnhop.support.heartbeat import beat
 
 Map = Callable[[Real], Real]
 
@@ -56,6 +57,7 @@ def propagator(generator: Map, centre: float, norm: float, tau: float) -> Map:
 
     def apply(x: Real) -> Real:
         for _ in range(steps):
+            beat()
             term = total = np.asarray(x, dtype=float)
             for k in range(1, _DEGREE + 1):
                 term = (generator(term) - centre * term) * (h / k)
@@ -72,7 +74,7 @@ def slowest(generator: Map, evolve: Map, size: int, k: int, *, seed: int = 20) -
         basis, converged = np.eye(size), True
     else:
         basis, converged = _slow_space(evolve, size, k, seed)
-    image = np.column_stack([generator(column) for column in basis.T])
+    image = np.column_stack([_beating(generator, column) for column in basis.T])
     values, coefficients = eig(basis.T @ image)
     vectors = basis @ coefficients
     norms = np.linalg.norm(vectors, axis=0)
@@ -80,6 +82,11 @@ def slowest(generator: Map, evolve: Map, size: int, k: int, *, seed: int = 20) -
     residuals = np.linalg.norm(image @ (coefficients / norms) - vectors * values, axis=0)
     order = np.lexsort((-values.imag, -values.real.round(10)))[:k]
     return Eigenpairs(values[order], vectors[:, order], residuals[order], converged)
+
+
+def _beating(generator: Map, x: Real) -> Real:
+    beat()
+    return generator(x)
 
 
 def nearest_zero(matrix: Any, k: int, *, seed: int = 20) -> Eigenpairs:

@@ -22,6 +22,7 @@ from tnhop.solvers.bounds import functional_bound, operator_bound, rate_error
 from tnhop.solvers.exact.block_lindbladian import BlockLindbladian, multiplied
 from tnhop.solvers.exact.taylor import TaylorPropagator
 from tnhop.support.arrays import Real
+from tnhop.support.heartbeat import beat
 
 Combine = Callable[[list[NDArray[np.complex128]]], NDArray[np.complex128]]
 
@@ -294,7 +295,10 @@ class RegressionPart:
                     first_length=8 / self.L.norm,
                 )  # fmt: skip
                 start = [self.rows @ x] if times[0] == 0.0 else []
-                steps = list(propagator.steps(x, times)) if times[-1] > 0 else []
+                steps = []
+                for step in propagator.steps(x, times) if times[-1] > 0 else ():
+                    beat()
+                    steps.append(step)
                 rows = np.concatenate([np.reshape(start, (-1, len(self.rows.indptr) - 1)),
                                        *(step.moments for step in steps)])  # fmt: skip
                 halves.append(rows[:, 0::2] + 1j * rows[:, 1::2])

@@ -48,7 +48,7 @@ from tnhop.solvers.exact.stationary import (
 )
 from tnhop.solvers.machine_speed import speed
 from tnhop.solvers.refinement import ByTolerance
-from tnhop.support.arrays import Real
+from tnhop.support.arrays import Complex, Real
 from tnhop.support.checks import fail, machine_memory, real
 from tnhop.support.codec import register
 from tnhop.support.units import pretty_bytes
@@ -178,7 +178,9 @@ class Exact(ByTolerance):
             stats["fock_tail"] = float((top_level_rows(model.dims, model.modes) @ found.x).max())
         return steady_result(problem, self, state, found, state.populations().min(), stats)
 
-    def correlation(self, problem: Problem, first: Operator, second: Operator) -> Any:
+    def correlation(
+        self, problem: Problem, first: Operator, second: Operator
+    ) -> tuple[Complex, float]:
         """Return ⟨second(t) first(0)⟩ at the times of the problem and the time-step error."""
         model, L = problem.model, Lindbladian(problem.model)
         part = RegressionPart(
@@ -189,8 +191,9 @@ class Exact(ByTolerance):
         values, error = regression([part], one, one, np.asarray(problem.times), self.tolerance)
         return values, error * operator_bound(second, model)
 
-    def liouvillian_spectrum(self, model: Model, k: int) -> Spectrum:
+    def liouvillian_spectrum(self, problem: Problem, k: int) -> Spectrum:
         """Return the k eigenvalues of the generator with the largest real parts."""
+        model = problem.model
         limit = self.max_memory or machine_memory() / 2
         at_most = max(1, int((limit / 8 / _size(model) - 60) / 3))  # vectors of the Arnoldi basis
         if min(k, L_size := _size(model)) > at_most:

@@ -11,7 +11,6 @@ import numpy as np
 
 from tnhop.answers.spectrum import Spectrum
 from tnhop.answers.steady_state import SteadyState
-from tnhop.physics.model import Model
 from tnhop.physics.problem import Cost, Problem, Snapshot, missing_functionals
 from tnhop.physics.states import ProductState
 from tnhop.physics.terms import Operator
@@ -202,12 +201,13 @@ class Symmetric(ByTolerance):
         values, error = setting.correlation(first, second, self.tolerance)
         return values, error * operator_bound(second, problem.model)
 
-    def liouvillian_spectrum(self, model: Model, k: int) -> Spectrum:
+    def liouvillian_spectrum(self, problem: Problem, k: int) -> Spectrum:
         """Return the k eigenvalues with the largest real parts, among symmetric states.
 
         The full generator has more eigenvalues: those of modes that permutations change.
         """
-        setting = Setting(Problem(model, None, [0.0]))
+        model = problem.model
+        setting = Setting(problem)
         values, residuals = np.zeros(1, dtype=complex), np.zeros(1)
         for part in range(len(setting.parts)):
             found = [

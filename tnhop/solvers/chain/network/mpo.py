@@ -6,7 +6,6 @@ field jumps, whose functions of the fields are interpolated (`_skeleton`).
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -30,7 +29,7 @@ from tnhop.solvers.chain.network.term_strings import (
 )
 from tnhop.support.arrays import Real
 from tnhop.support.checks import fail, integer, real, wrong_type
-from tnhop.support.errors import TruncationWarning
+from tnhop.support.errors import warn
 
 __all__ = ["LindbladMPO", "lindblad_mpo", "predicted_bond"]
 
@@ -201,13 +200,11 @@ def lindblad_mpo(
     chain = field_chain(table, tolerance, rate_tolerance)
     missed = chain.max_error > tolerance or chain.rate_error > rate_tolerance
     if missed or chain.smallest_rate < -1e-13:
-        warnings.warn(
+        warn(
             f"The generator errs by {chain.max_error:.1e} (`tolerance` = {tolerance:g}), its"
             f" population rates by {chain.rate_error:.1e} (`rate_tolerance` = {rate_tolerance:g})"
             f" of their value; the smallest is {chain.smallest_rate:.1e}."
-            " Use smaller tolerances, or larger ones if this is enough.",
-            TruncationWarning,
-            stacklevel=2,
+            " Use smaller tolerances, or larger ones if this is enough."
         )
     sites = zip(chain_of_terms, families, kinds, field_cores(chain, bases), strict=True)
     factors = _ended([_joined(weights, *rest) for weights, *rest in sites])
