@@ -1,4 +1,4 @@
-"""What states of interchangeable spins share: classes, and distributions of overlaps."""
+"""Base of the states of interchangeable spins: classes, and distributions of overlaps."""
 
 from __future__ import annotations
 

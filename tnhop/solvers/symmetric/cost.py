@@ -1,4 +1,4 @@
-"""What evolutions of interchangeable spins will cost: behind the estimates of `Symmetric`."""
+"""Predicted times of evolutions of interchangeable spins: behind the estimates of `Symmetric`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tnhop.solvers.exact.cost import (
     states_per_step,
 )
 from tnhop.solvers.machine_speed import speed
-from tnhop.solvers.symmetric.operators import Part, partition
+from tnhop.solvers.symmetric.operators import IndependentPart, partition
 from tnhop.solvers.symmetric.reduced_problem import chosen_classes, joined_parts
 
 _PER_OPERATION = 9e-10  # seconds per multiplication: stretches of consecutive numbers are short
@@ -53,8 +53,8 @@ def _start_time(sizes: Sequence[int]) -> float:
     )
 
 
-def _share(part: Part, problem: Problem) -> float:
-    """Return which share of the generator acts on a part."""
+def _share(part: IndependentPart, problem: Problem) -> float:
+    """Return the share of the sites that a part has."""
     sites = sum(part.sizes) + len(part.fock_dims)
     return sites / problem.model.n_sites
 

@@ -18,7 +18,7 @@ from tnhop.solvers.exact.block_lindbladian import (
     split_blocks,
     unpack,
 )
-from tnhop.solvers.symmetric.operators import Part, part_operators
+from tnhop.solvers.symmetric.operators import IndependentPart, part_operators
 from tnhop.solvers.symmetric.spin_classes import SpinClasses
 from tnhop.solvers.symmetric.total_spins import SymmetricSpace
 from tnhop.support.arrays import Real
@@ -35,7 +35,7 @@ class SymmetricLindbladian(BlockLindbladian):
         The system.
     classes : SpinClasses
         Classes of interchangeable spins.
-    part : Part
+    part : IndependentPart
         Classes and modes to evolve.
     start : ndarray, shape (n_blocks,), optional
         Weight of every block at the start; blocks that no jump reaches from there are left out.
@@ -50,7 +50,7 @@ class SymmetricLindbladian(BlockLindbladian):
     """
 
     def __init__(
-        self, model: Model, classes: SpinClasses, part: Part, start: Real | None = None
+        self, model: Model, classes: SpinClasses, part: IndependentPart, start: Real | None = None
     ) -> None:
         self.part = part
         A, jumps = part_operators(model, classes, part)

@@ -21,7 +21,7 @@ from tnhop.physics.states import ProductState
 from tnhop.physics.terms import FieldJump, Operator, pauli_terms
 from tnhop.solvers.exact.kernels import accumulate
 from tnhop.solvers.symmetric.class_state import ClassState
-from tnhop.solvers.symmetric.operators import Part, correlators
+from tnhop.solvers.symmetric.operators import correlators, whole_system
 from tnhop.solvers.symmetric.spin_classes import SpinClasses
 from tnhop.solvers.symmetric.total_spins import Key
 from tnhop.support.arrays import Real
@@ -225,8 +225,8 @@ class PopulationState(ClassState):
 
     def expect(self, operators: Sequence[Operator]) -> NDArray[np.complex128]:
         """Return the expectation values of operators, shape (n_operators,)."""
-        whole = Part(tuple(range(len(self.classes.sizes))), (), self.classes.sizes, ())
-        keys, weights, owner, table = correlators(operators, self.classes, [whole])
+        parts = [whole_system(self.classes)]
+        keys, weights, owner, table = correlators(operators, self.classes, parts)
         shape = self.class_distribution.shape
         moments = np.array([class_sums(key, shape).ravel() @ self.populations for key in keys[0]])
         values = np.zeros(len(operators), dtype=complex)

@@ -1,4 +1,4 @@
-"""Which spins of a Model are interchangeable, read off its terms.
+"""Classes of interchangeable spins of a Model, read off its terms.
 
 Spins i and j belong to one class if exchanging them maps the model onto itself, or does so together
 with a conjugation by σˣ of both; the class then holds them with opposite signs. Exchanges generate
