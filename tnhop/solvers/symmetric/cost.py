@@ -13,7 +13,7 @@ from tnhop.solvers.exact.cost import (
     applications,
     class_operations,
     dimension,
-    spectrum,
+    spectral_bounds,
     states_per_step,
 )
 from tnhop.solvers.machine_speed import speed
@@ -36,7 +36,7 @@ def blocks_time(problem: Problem, verb: str, tolerance: float) -> float:
     for part in parts:
         work = class_operations(model, part.sizes, part.fock_dims)
         rows = float(math.prod(map(dimension, part.sizes)) * math.prod(part.fock_dims))
-        count = applications(spectrum(model).share(_share(part, problem)), end, tolerance)
+        count = applications(spectral_bounds(model).share(_share(part, problem)), end, tolerance)
         states = states_per_step(problem, count)
         each = application_time(float(part.size), rows, work, _PER_OPERATION, states)
         count = count if verb == "evolve" else _ARNOLDI
@@ -85,7 +85,7 @@ def populations_time(
         Accepted error.
     """
     end = float(np.max(problem.times, initial=0.0))
-    count = applications(spectrum(problem.model), end, tolerance)
+    count = applications(spectral_bounds(problem.model), end, tolerance)
     each = application_time(size, 0.0, 0.0, 0.0, states_per_step(problem, count))
     each += size * speed().sweep * (_CHAIN_ENTRY * (moves + 1) + _CHAIN_FUNCTIONAL * functionals)
     assembled = 1e-7 * size * (moves + 1) + 4e-3 * len(problem.model.jumps)

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from tnhop.physics.model import Model
 from tnhop.solvers.exact.block_lindbladian import (
     BlockLindbladian,
-    functional_rows,
     make_real,
     pack,
     split_blocks,
+    trace_rows,
     unpack,
 )
 from tnhop.solvers.symmetric.operators import IndependentPart, part_operators
@@ -77,7 +77,7 @@ class SymmetricLindbladian(BlockLindbladian):
 
     def rows(self, operators: Sequence[sp.csr_array]) -> sp.csr_array:
         """Rows of Re and Im tr(Oρ) on packed states of this generator."""
-        return functional_rows(map(self.operator, operators), self.layout)
+        return trace_rows(map(self.operator, operators), self.layout)
 
     def top_levels(self) -> list[sp.csr_array]:
         """Projectors on the highest kept level of every mode of the part."""

@@ -22,10 +22,10 @@ from tnhop.physics.state_functionals import ModeFunctionals
 from tnhop.physics.states import ProductState, coherent_ket
 from tnhop.physics.terms import Operator
 from tnhop.solvers.exact.block_lindbladian import (
-    functional_rows,
     layout_of,
     pack,
     split_blocks,
+    trace_rows,
     unpack,
 )
 from tnhop.solvers.symmetric.class_state import ClassState
@@ -191,7 +191,7 @@ class SymmetricState(ClassState, ModeFunctionals):
         product = weights
         for k, (part, packed) in enumerate(zip(self.parts, self.packed_parts, strict=True)):
             layout = layout_of(part.space.block_dims)
-            moments = functional_rows(map(part.space.operator, keys[k]), layout) @ packed
+            moments = trace_rows(map(part.space.operator, keys[k]), layout) @ packed
             product = product * (moments[0::2] + 1j * moments[1::2])[table[:, k]]
         values = np.zeros(len(operators), dtype=complex)
         np.add.at(values, owner, product)
