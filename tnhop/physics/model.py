@@ -88,7 +88,7 @@ def modes(n_modes: int, *, fock_dim: int | Sequence[int]) -> tuple[Site, ...]:
 @register
 @dataclass(frozen=True, eq=False)
 class Recipe:
-    """How a model was made: provenance only, the terms are the truth.
+    """Provenance of a model: function and arguments; the terms alone are its physics.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What states are asked, and what the arguments of these questions must be."""
+"""Arguments of questions about states."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Functionals of states: what can be asked of any density matrix, and of modes."""
+"""Functionals of states: numbers that any density matrix has, and those of modes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _MOST_REDUCED = 8  # spins of a reduced state that is made of 4^n expectation va
 
 
 class StateFunctionals:
-    """What every state offers from its expectation values and its distribution of overlaps."""
+    """Functionals that follow from expectation values and from the distribution of overlaps."""
 
     def __init_subclass__(cls) -> None:
         """Put the checks of arguments before the methods of a class of states."""
@@ -107,7 +107,7 @@ class StateFunctionals:
 
 
 class ModeFunctionals:
-    """What states offer that know the density matrix of every mode."""
+    """Functionals of states that know the density matrix of every mode."""
 
     def mode_state(self, mode: int) -> NDArray[np.complex128]:
         """Return the density matrix of a mode in the Fock basis, shape (fock_dim, fock_dim)."""

@@ -67,7 +67,7 @@ class ProductState(StateFunctionals):
         return len(self.bloch), len(self.alpha)
 
     def misfit(self, model: Model) -> str | None:
-        """Return what keeps the state from being one of the model, or None."""
+        """Return why the state does not fit the model, as half a sentence, or None."""
         have, want = (len(self.bloch), len(self.alpha)), (model.n_spins, model.n_modes)
         length = np.linalg.norm(self.bloch, axis=1)
         if length.size and length.max() > 1 + 1e-6:  # integrators may overstep a pure state

@@ -165,7 +165,7 @@ class _Weighted(StateFunctionals):
         return self.configurations.shape[1], 0
 
     def misfit(self, model: Model) -> str | None:
-        """Return what keeps the state from being one of the model, or None."""
+        """Return why the state does not fit the model, as half a sentence, or None."""
         n_spins = self.configurations.shape[1]
         if n_spins == model.n_sites == model.n_spins:
             return None

@@ -183,7 +183,7 @@ class BlockLindbladian:
 
 
 def unsigned(index: NDArray[Any]) -> NDArray[np.uint64]:
-    """Return indices as the compiled loops want them."""
+    """Return indices in the form of the compiled loops."""
     return np.ascontiguousarray(index, dtype=np.uint64)
 
 

@@ -106,7 +106,7 @@ def applications(bounds: SpectralBounds, end: float, tolerance: float) -> float:
 
 
 def _degree(z: float, target: float) -> int:
-    """Return where the terms zᵏ/k! of a series fall below exp(target)."""
+    """Return the degree at which the terms zᵏ/k! of a series fall below exp(target)."""
     k = 1
     while k < MAX_DEGREE and not (k * math.log(z) - math.lgamma(k + 1) < target and z < 0.7 * k):
         k += 1
@@ -211,7 +211,7 @@ def application_time(
 
 
 def states_per_step(problem: Problem, count: float) -> float:
-    """Return how many states a step sums up for functionals at output times."""
+    """Return the number of states that a step sums up for functionals at output times."""
     needed = any(o.functional is not None for o in problem.observables or ())
     times = len(np.atleast_1d(problem.times))
     return times / max(1.0, count / GOOD_DEGREE) if needed else 0.0

@@ -191,7 +191,7 @@ class DenseState(StateFunctionals, ModeFunctionals):
         return cls(product_matrix(state, dims), tuple(dims), len(state.bloch))
 
     def misfit(self, model: Model) -> str | None:
-        """Return what keeps the state from being one of the model, or None."""
+        """Return why the state does not fit the model, as half a sentence, or None."""
         if self.dims == model.dims:
             return None
         return f"its sites have dimensions {self.dims} while those of the model have {model.dims}"

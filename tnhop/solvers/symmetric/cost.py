@@ -74,13 +74,13 @@ def populations_time(
     Parameters
     ----------
     problem : Problem
-        What to compute.
+        The problem.
     size : float
         Number of populations.
     moves : float
         Flips out of each.
     functionals : float
-        Functionals that every term of the series is looked at with.
+        Expectation values taken of every term of the series.
     tolerance : float
         Accepted error.
     """

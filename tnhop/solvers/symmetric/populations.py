@@ -215,7 +215,7 @@ class PopulationState(ClassState):
         return total.ravel()
 
     def misfit(self, model: Model) -> str | None:
-        """Return what keeps the state from being one of the model, or None."""
+        """Return why the state does not fit the model, as half a sentence, or None."""
         if len(self.labels) == model.n_sites == model.n_spins:
             return None
         return (

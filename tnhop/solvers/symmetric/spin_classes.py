@@ -143,7 +143,7 @@ class _Terms:
         self.scale = max(float(np.abs(self.rows).max(initial=0.0)), 1e-300)
 
     def difference(self, i: int, j: int, sign: int) -> str | None:
-        """Return what changes when spins i and j are exchanged (and flipped), or None."""
+        """Return a term that changes when spins i and j are exchanged (and flipped), or None."""
         return (
             self._hamiltonian_difference(i, j, sign)
             or self._jump_difference(i, j, sign)

@@ -149,7 +149,7 @@ class SymmetricState(ClassState, ModeFunctionals):
         return np.concatenate(packed)
 
     def misfit(self, model: Model) -> str | None:
-        """Return what keeps the state from being one of the model, or None."""
+        """Return why the state does not fit the model, as half a sentence, or None."""
         have = (len(self.labels), tuple(self.fock_dims.tolist()))
         want = (model.n_spins, tuple(model.sites[site].dim for site in model.modes))
         if have == want:

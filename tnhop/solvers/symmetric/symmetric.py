@@ -66,7 +66,7 @@ class Symmetric(ByTolerance):
     max_memory : float, optional
         Refuse computations that need more, in bytes; by default half the memory of the machine.
     eigensolver : str
-        How `steady_state` and `liouvillian_spectrum` search, in every sector of the reflections.
+        Search of `steady_state` and `liouvillian_spectrum`, in every sector of the reflections.
         ``"propagator"``: Arnoldi iteration on e^{Lτ}, matrix-free; finds the slowest decay whatever
         its frequency. ``"shift-invert"``: a sparse LU decomposition and the eigenvalues nearest to
         zero, among which a slow but fast rotating one may be missing.
