@@ -229,10 +229,6 @@ class DenseState(StateFunctionals, ModeFunctionals):
         p = p[p > 0]
         return np.asarray(-(p * np.log(p)).sum())
 
-    def overlap_distribution(self, xi: NDArray[np.int8]) -> Real:
-        """Return P(m) of σᶻ measurements for every pattern, shape (n_patterns, n_spins + 1)."""
-        return np.stack([self.joint_overlap_distribution(pattern[None]) for pattern in xi])
-
     def joint_overlap_distribution(self, xi: NDArray[np.int8]) -> Real:
         """Return P(m₁, m₂, ...) of all patterns at once, shape (n_spins + 1,) * n_patterns."""
         n_patterns, n_spins = xi.shape

@@ -37,10 +37,6 @@ class ClassState(StateFunctionals):
         """
         raise NotImplementedError
 
-    def overlap_distribution(self, xi: NDArray[np.int8]) -> Real:
-        """Return P(m) of σᶻ measurements for every pattern, shape (n_patterns, n_spins + 1)."""
-        return np.stack([self.joint_overlap_distribution(pattern[None]) for pattern in xi])
-
     def joint_overlap_distribution(self, xi: NDArray[np.int8]) -> Real:
         """Return P(m₁, m₂, ...) of all patterns at once, shape (n_spins + 1,) * n_patterns."""
         patterns = np.asarray(xi) * self.signs

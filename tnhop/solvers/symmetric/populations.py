@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from scipy.special import comb, gammaln, xlogy
 
 from tnhop.physics.model import Model
+from tnhop.physics.state_arguments import check_class_labels, with_checked_arguments
 from tnhop.physics.states import ProductState
 from tnhop.physics.terms import FieldJump, Operator, pauli_terms
 from tnhop.solvers.exact.kernels import accumulate
@@ -214,15 +215,6 @@ class PopulationState(ClassState):
             total = np.add.outer(total, ways)
         return total.ravel()
 
-    def misfit(self, model: Model) -> str | None:
-        """Return why the state does not fit the model, as half a sentence, or None."""
-        if len(self.labels) == model.n_sites == model.n_spins:
-            return None
-        return (
-            f"it has {len(self.labels)} spins and no modes while the model has {model.n_spins}"
-            f" spins and {model.n_modes} modes"
-        )
-
     def expect(self, operators: Sequence[Operator]) -> NDArray[np.complex128]:
         """Return the expectation values of operators, shape (n_operators,)."""
         parts = [whole_system(self.classes)]
@@ -242,6 +234,7 @@ class PopulationState(ClassState):
         p = np.maximum(self.populations, 0.0)
         return np.asarray(np.sum(p * self._log_ways - xlogy(p, p)))
 
+    @with_checked_arguments(classes=check_class_labels)
     def negativity(self, classes: Sequence[int]) -> Real:  # noqa: ARG002
         """Return the negativity between some classes and the others: a diagonal state has none.
 

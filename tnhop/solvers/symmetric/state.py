@@ -18,6 +18,12 @@ from numpy.typing import NDArray
 from scipy.special import gammaln
 
 from tnhop.physics.model import Model
+from tnhop.physics.state_arguments import (
+    check_class_labels,
+    check_mode_numbers,
+    check_part,
+    with_checked_arguments,
+)
 from tnhop.physics.state_functionals import ModeFunctionals
 from tnhop.physics.states import ProductState, coherent_ket
 from tnhop.physics.terms import Operator
@@ -150,14 +156,11 @@ class SymmetricState(ClassState, ModeFunctionals):
 
     def misfit(self, model: Model) -> str | None:
         """Return why the state does not fit the model, as half a sentence, or None."""
-        have = (len(self.labels), tuple(self.fock_dims.tolist()))
-        want = (model.n_spins, tuple(model.sites[site].dim for site in model.modes))
-        if have == want:
-            return None
-        return (
-            f"it has {have[0]} spins and modes of {have[1]} levels while the model has {want[0]}"
-            f" spins and modes of {want[1]} levels"
-        )
+        have = tuple(self.fock_dims.tolist())
+        want = tuple(model.sites[site].dim for site in model.modes)
+        if counts := super().misfit(model):
+            return counts
+        return None if have == want else f"its modes have {have} levels while the model has {want}"
 
     @cached_property
     def parts(self) -> list[IndependentPart]:
@@ -180,6 +183,7 @@ class SymmetricState(ClassState, ModeFunctionals):
         ends = np.cumsum([part.size for part in self.parts])
         return np.split(self.packed, ends[:-1])
 
+    @with_checked_arguments(k=check_part)
     def blocks(self, k: int) -> list[NDArray[np.complex128]]:
         """Return the density matrices of part k, block by block; their traces add up to one."""
         space = self.parts[k].space
@@ -254,6 +258,7 @@ class SymmetricState(ClassState, ModeFunctionals):
             total += np.einsum("aibajb->ij", rho.reshape((before, dim, after) * 2))
         return total
 
+    @with_checked_arguments(classes=check_class_labels, modes=check_mode_numbers)
     def negativity(self, classes: Sequence[int], modes: Sequence[int] = ()) -> Real:
         """Return the negativity between some classes and modes and all others.
 
