@@ -127,14 +127,12 @@ def classical_dicke(
             jump, shift = _collective(group, sign, K, rate)
             jumps.append(jump)
             shifts.append(shift)
-    arguments = {"g": couplings, "omega": omega, "Omega": Omega, "loss": loss, "gain": gain,
-                 "coincident": coincident}  # fmt: skip
     return Model(
         spins(size),
         Operator.sum(shifts),
         tuple(jumps),
         patterns=patterns_of(couplings),
-        recipe=recipe("classical_dicke", arguments),
+        recipe=recipe(classical_dicke, locals(), g=couplings, n_spins=None),
     )
 
 

@@ -77,12 +77,10 @@ def dense_hopfield(
         for name, sign in (("+", 1), ("-", -1)):
             rate = DenseGlauberRate(beta, sign, degree, column, 1 / n_spins)
             jumps.append(FieldJump(k, {name: SqrtRate(rate)}, np.asarray(overlap), self_field=own))
-    arguments = {"xi": patterns, "degree": degree, "beta": beta, "Omega": Omega,
-                 "longitudinal": longitudinal}  # fmt: skip
     return Model(
         spins(n_spins),
         spin_fields(n_spins, Omega=("x", Omega), longitudinal=("z", longitudinal)),
         tuple(jumps),
         patterns=patterns,
-        recipe=recipe("dense_hopfield", arguments),
+        recipe=recipe(dense_hopfield, locals(), xi=patterns),
     )

@@ -109,9 +109,6 @@ def multimode_dicke(
         for rate, operator in ((down[k], destroy(site)), (up[k], create(site))):
             if rate:
                 jumps.append(Jump(math.sqrt(rate) * operator))
-    arguments = {"g": couplings, "omega": omega, "Omega": Omega, "loss": loss, "gain": gain,
-                 "fock_dim": fock_dim, "longitudinal": longitudinal, "decay": decay,
-                 "pumping": pumping, "dephasing": dephasing}  # fmt: skip
     return Model(
         sites,
         Operator.sum(parts),
@@ -119,7 +116,7 @@ def multimode_dicke(
         patterns=patterns_of(couplings)
         if patterns is None
         else check_patterns(patterns, "patterns"),
-        recipe=recipe("multimode_dicke", arguments),
+        recipe=recipe(multimode_dicke, locals(), g=couplings, patterns=None, n_spins=None),
     )
 
 
@@ -176,7 +173,4 @@ def dicke(
         couplings, omega=omega, Omega=Omega, loss=loss, gain=gain, fock_dim=fock_dim, decay=decay,
         pumping=pumping, dephasing=dephasing, patterns=np.ones((1, size)),
     )  # fmt: skip
-    arguments = {"n_spins": size, "g": g, "omega": omega, "Omega": Omega, "loss": loss,
-                 "gain": gain, "fock_dim": fock_dim, "decay": decay, "pumping": pumping,
-                 "dephasing": dephasing}  # fmt: skip
-    return replace(model, recipe=recipe("dicke", arguments))
+    return replace(model, recipe=recipe(dicke, locals(), n_spins=size))

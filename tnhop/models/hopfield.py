@@ -95,14 +95,12 @@ def open_hopfield(
         for name, amplitude in amplitudes.items()
     ]
     named = couplings in (hebb, pseudo_inverse) if callable(couplings) else False
-    arguments = {"xi": patterns, "beta": beta, "Omega": Omega, "longitudinal": longitudinal,
-                 "couplings": couplings if named else J}  # fmt: skip
     return Model(
         spins(n_spins),
         spin_fields(n_spins, Omega=("x", Omega), longitudinal=("z", longitudinal)),
         tuple(jumps),
         patterns=patterns,
-        recipe=recipe("open_hopfield", arguments),
+        recipe=recipe(open_hopfield, locals(), xi=patterns, couplings=couplings if named else J),
     )
 
 

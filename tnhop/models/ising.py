@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -65,15 +64,12 @@ def long_range_ising(
     ising = Operator(tuple(Term(-J[i, j], ((int(i), "z"), (int(j), "z"))) for i, j in pairs))
     fields = spin_fields(n_spins, Omega=("x", Omega), longitudinal=("z", longitudinal))
     xi = None if patterns is None else check_patterns(patterns, "patterns")
-    arguments: dict[str, Any] = {"couplings": J, "Omega": Omega, "longitudinal": longitudinal,
-                                 "decay": decay, "pumping": pumping, "dephasing": dephasing,
-                                 "patterns": xi}  # fmt: skip
     return Model(
         spins(n_spins),
         ising + fields,
         tuple(spin_jumps(n_spins, decay=decay, pumping=pumping, dephasing=dephasing)),
         patterns=xi,
-        recipe=recipe("long_range_ising", arguments),
+        recipe=recipe(long_range_ising, locals(), couplings=J, patterns=xi),
     )
 
 
@@ -115,6 +111,4 @@ def hebbian_ising(
         hebb(patterns), Omega=Omega, longitudinal=longitudinal, decay=decay, pumping=pumping,
         dephasing=dephasing, patterns=patterns,
     )  # fmt: skip
-    arguments = {"xi": patterns, "Omega": Omega, "longitudinal": longitudinal, "decay": decay,
-                 "pumping": pumping, "dephasing": dephasing}  # fmt: skip
-    return replace(model, recipe=recipe("hebbian_ising", arguments))
+    return replace(model, recipe=recipe(hebbian_ising, locals(), xi=patterns))

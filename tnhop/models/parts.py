@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import math
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -84,12 +86,22 @@ def patterns_of(g: NDArray[np.float64]) -> NDArray[np.int8] | None:
     return np.sign(g).astype(np.int8)
 
 
-def recipe(function: str, arguments: dict[str, Any]) -> Recipe:
-    """Return the provenance of a model; functions are named, arrays and numbers kept."""
-    named = ((key, getattr(value, "__name__", value)) for key, value in arguments.items())
-    return Recipe(
-        function, tuple((key, _plain(value)) for key, value in named if value is not None)
-    )
+def recipe(function: Callable[..., Any], given: Mapping[str, Any], **checked: Any) -> Recipe:
+    """Return the provenance of a model: arguments in the order of the signature, without None.
+
+    Parameters
+    ----------
+    function : callable
+        The model function.
+    given : mapping
+        Its ``locals()``, of which the arguments are kept: numbers, arrays, names of functions.
+    **checked : object
+        Arguments as they were used, instead of those given; None leaves one out.
+    """
+    values = {name: {**given, **checked}[name] for name in inspect.signature(function).parameters}
+    named = ((name, getattr(value, "__name__", value)) for name, value in values.items())
+    arguments = tuple((name, _plain(value)) for name, value in named if value is not None)
+    return Recipe(function.__name__, arguments)
 
 
 def _plain(value: Any) -> Any:

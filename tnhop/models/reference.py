@@ -67,13 +67,11 @@ def independent_spins(
     2
     """
     size = integer(n_spins, "n_spins", minimum=1)
-    arguments = {"n_spins": size, "Omega": Omega, "longitudinal": longitudinal, "decay": decay,
-                 "pumping": pumping, "dephasing": dephasing}  # fmt: skip
     return Model(
         spins(size),
         spin_fields(size, Omega=("x", Omega), longitudinal=("z", longitudinal)),
         tuple(spin_jumps(size, decay=decay, pumping=pumping, dephasing=dephasing)),
-        recipe=recipe("independent_spins", arguments),
+        recipe=recipe(independent_spins, locals(), n_spins=size),
     )
 
 
@@ -167,8 +165,7 @@ def damped_mode(
     H = frequency * number(0) + strength * (destroy(0) + create(0))
     pairs = ((down, destroy(0)), (up, create(0)))
     jumps = tuple(Jump(math.sqrt(rate) * operator) for rate, operator in pairs if rate)
-    arguments = {"omega": omega, "drive": drive, "loss": loss, "gain": gain, "fock_dim": fock_dim}
-    return Model(modes(1, fock_dim=fock_dim), H, jumps, recipe=recipe("damped_mode", arguments))
+    return Model(modes(1, fock_dim=fock_dim), H, jumps, recipe=recipe(damped_mode, locals()))
 
 
 def damped_mode_solution(

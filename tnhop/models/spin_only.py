@@ -83,13 +83,12 @@ def eliminated_dicke(
         for rate, operator in ((down[k], field), (up[k], field.dag())):
             if rate and operator.terms:
                 jumps.append(Jump(math.sqrt(rate) * operator))
-    arguments = {"g": couplings, "omega": omega, "Omega": Omega, "loss": loss, "gain": gain}
     return Model(
         spins(size),
         Operator.sum(parts),
         tuple(jumps),
         patterns=patterns_of(couplings),
-        recipe=recipe("eliminated_dicke", arguments),
+        recipe=recipe(eliminated_dicke, locals(), g=couplings, n_spins=None),
     )
 
 

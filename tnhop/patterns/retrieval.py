@@ -33,7 +33,7 @@ _jit = numba.njit(cache=True, boundscheck=False)
 
 @dataclass(frozen=True, eq=False)
 class Retrieval:
-    """Where configurations end.
+    """Ends of configurations under discrete dynamics.
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ class Retrieval:
 
 @dataclass(frozen=True, eq=False)
 class Basin:
-    """How often corrupted patterns are found again.
+    """Share of corrupted patterns that are found again.
 
     Parameters
     ----------

@@ -61,7 +61,7 @@ class ChannelCycle:
 
 @dataclass(frozen=True)
 class _Crossing:
-    """Where an orbit meets a line: time, z, y, ∫ div dt until then, the largest z on the way."""
+    """Meeting of an orbit and a line: time, z, y, ∫ div dt until then, largest z on the way."""
 
     time: float
     z: float
@@ -160,7 +160,7 @@ class RetrievalChannel:
         return z, -4 * Omega * z
 
     def phase(self, Omega: float) -> str:
-        """Return what is stable: "paramagnet", "retrieval", "cycle" or "coexistence" of the last.
+        """Return the stable phase: "paramagnet", "retrieval", "cycle" or "coexistence" of the last.
 
         Parameters
         ----------
@@ -306,7 +306,7 @@ class RetrievalChannel:
         return self._opening(Omega, y)[0]
 
     def _gap(self, Omega: float) -> float:
-        """Return how far the orbits out of and into the saddle pass each other."""
+        """Return the distance at which the orbits out of and into the saddle pass each other."""
         T, found = self.temperature, self.retrieval(Omega)
         assert found is not None
         if T:

@@ -64,7 +64,7 @@ class LimitCycle:
         return np.array([state.bloch for state in self.states])
 
     def __repr__(self) -> str:
-        """Return what matters in one line."""
+        """Return stability, period and neutral directions in one line."""
         kind = "stable" if self.stable else "unstable"
         return f"LimitCycle({kind}, period {self.period:.9g}, {self.n_neutral} neutral directions)"
 
@@ -88,7 +88,7 @@ def limit_cycle(
     model : Model
         The system.
     start : ProductState
-        Where to begin.
+        Start of the orbit.
     transient : float
         Time to come near the cycle.
     n_points : int

@@ -22,7 +22,7 @@ _SOLVED = 1e-10  # speed at which a point counts as fixed
 
 
 def followed(f: Callable[..., Any], y: Any, duration: float, rtol: float, atol: float) -> Real:
-    """Return where an orbit of y' = f(t, y) is after some time, of either sign."""
+    """Return the end of an orbit of y' = f(t, y) after some time, of either sign."""
     if duration == 0:
         return np.asarray(y, dtype=float)
     solver = DOP853(f, 0.0, y, duration, rtol=rtol, atol=atol)

@@ -64,14 +64,14 @@ class FixedPoint:
         return self.growth < -_MARGINAL
 
     def __repr__(self) -> str:
-        """Return what matters in one line."""
+        """Return stability and growth in one line."""
         kind = "stable" if self.stable else "unstable" if self.growth > _MARGINAL else "marginal"
         return f"FixedPoint({kind}, growth {self.growth:.6g})"
 
 
 @dataclass(frozen=True)
 class CriticalPoint:
-    """Where a fixed point loses its stability.
+    """Value of a parameter at which a fixed point loses its stability.
 
     Parameters
     ----------
@@ -117,7 +117,7 @@ def fixed_points(
     model : Model
         The system; for balanced patterns one spin per class is the limit N → ∞.
     starts : sequence of ProductState
-        Where to look first.
+        First points of the search.
     n_starts : int
         Number of random starts. Besides them the search starts from the maximally mixed state and,
         with few patterns, from all their mixtures.

@@ -1,4 +1,4 @@
-"""How fast this machine is, measured once per process: what estimates of time are scaled with."""
+"""Speed of this machine, measured once per process: estimates of time are scaled with it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _DENSE, _SWEEP, _CALLS = 1.65e-4, 2.4e-4, 4.7e-4
 
 @dataclass(frozen=True)
 class Speed:
-    """How long this machine takes, in units of the one on which constants were fitted.
+    """Times of this machine, in units of the one on which constants were fitted.
 
     Attributes
     ----------

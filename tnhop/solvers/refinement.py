@@ -1,4 +1,4 @@
-"""How numerics are made coarser or finer, knob by knob, from what the error budget says."""
+"""Coarser and finer parameters of a method, from the errors that its answer reports."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 
 MethodT = TypeVar("MethodT", bound=Any)
 
-_STEADY = 1.25  # a little more than asked for: orders are reached only in the limit
-_MOST = 50.0  # by which a knob is turned at once
+_STEADY = 1.25  # margin, because orders of convergence are reached only in the limit
+_MOST = 50.0  # largest factor by which a parameter changes in one refinement
 _SMALLEST_TOLERANCE = 1e-13
 
 
@@ -19,21 +19,21 @@ class ByTolerance:
     tolerance: float
 
     def coarser(self: MethodT) -> MethodT:
-        """Return a cheaper one: a thousand times the tolerance."""
+        """Return a cheaper method: a thousand times the tolerance."""
         return replace(self, tolerance=min(1e3 * self.tolerance, 1e-4))
 
     def refined(self: MethodT, excess: Mapping[str, float], stats: Mapping[str, Any]) -> MethodT:  # noqa: ARG002
-        """Return one whose errors are smaller by these factors, by source."""
+        """Return a method whose errors are smaller by these factors, by source."""
         factor = knob_factor(excess, "time_step")
         return replace(self, tolerance=rounded(max(self.tolerance / factor, _SMALLEST_TOLERANCE)))
 
 
 def knob_factor(excess: Mapping[str, float], source: str) -> float:
-    """Return by how much a knob is turned for a source of error."""
+    """Return the factor by which the parameter behind a source of error changes."""
     factor = excess.get(source, 1.0)
     return min(_STEADY * factor, _MOST) if factor > 1.0 else 1.0
 
 
 def rounded(value: Any) -> Any:
-    """Round to three digits, as one writes numerics."""
+    """Return a number rounded to three digits; anything else as it is."""
     return float(f"{value:.3g}") if isinstance(value, float) else value

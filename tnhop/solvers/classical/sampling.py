@@ -155,7 +155,7 @@ class SampledEvolution:
     Attributes
     ----------
     problem : Problem
-        What to compute.
+        The problem.
     n_samples : int
         Number of independent samples.
     """

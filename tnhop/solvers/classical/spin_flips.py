@@ -35,7 +35,7 @@ def flips(jump: Jump | FieldJump) -> Iterator[tuple[int, int, complex | Rate]]:
 
 @dataclass(frozen=True, eq=False)
 class _Site:
-    """What flips a spin: rates of its field, down and up, and the weights of the field."""
+    """Flips of one spin: rates as functions of its field, down and up, and weights of the field."""
 
     weights: Real | None = None
     own: float = 0.0
@@ -83,7 +83,7 @@ def _groups(sites: list[_Site]) -> tuple[list[_Site], NDArray[np.int64]]:
 
 
 def flip_obstacle(model: Model) -> str | None:
-    """Return what keeps the flips of a model from being tabulated, or None."""
+    """Return why the flips of a model cannot be tabulated, or None."""
     seen: dict[int, Real] = {}
     for jump in model.jumps:
         if isinstance(jump, FieldJump) and any(a.n_fields for _, a in jump.amplitudes):
@@ -150,7 +150,7 @@ def _low_rank(K: Real, most: int) -> tuple[Real, Real] | None:
 
 @dataclass(frozen=True, eq=False)
 class FlipModel:
-    """The flips of a model as the compiled loops want them.
+    """The flips of a model in the form of the compiled loops.
 
     Attributes
     ----------
@@ -208,5 +208,5 @@ class FlipModel:
 
     @property
     def arrays(self) -> tuple[Any, ...]:
-        """What the compiled loops take."""
+        """Arguments of the compiled loops."""
         return (self.left, self.right, self.own, self.group, self.tables, self.grids)

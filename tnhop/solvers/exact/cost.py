@@ -1,4 +1,4 @@
-"""What an evolution by Taylor series will cost: applications, operations in one of them, seconds.
+"""Predicted cost of an evolution by Taylor series: applications, operations in each, seconds.
 
 Behind the estimates of `Exact`, `Symmetric` and `ClassicalMaster`. Counts follow from the terms of
 the Model; the constants are seconds on the machine that `_speed` compares with, from
@@ -36,27 +36,27 @@ _PER_RUN = 1.5e-8  # seconds to begin another stretch of consecutive numbers
 
 
 @dataclass(frozen=True)
-class Spectrum:
-    """Bounds of the generator.
+class SpectralBounds:
+    """Circle around the part of the spectrum of a generator that decides its Taylor series.
 
     Attributes
     ----------
     radius : float
         Largest distance from the centre that matters.
     centre : float
-        How far left of zero the centre lies.
+        Distance of the centre from zero, to the left.
     """
 
     radius: float
     centre: float
 
-    def share(self, part: float) -> Spectrum:
+    def share(self, part: float) -> SpectralBounds:
         """Return the bounds of a part of the system."""
-        return Spectrum(self.radius * part, self.centre * part)
+        return SpectralBounds(self.radius * part, self.centre * part)
 
 
 @lru_cache(maxsize=64)
-def spectrum(model: Model) -> Spectrum:
+def spectral_bounds(model: Model) -> SpectralBounds:
     """Bound the spectrum from the terms: Hamiltonian and jumps, of spins and of modes."""
     sides: tuple[list[Term], list[Term]] = ([], [])
     for term in model.hamiltonian.terms:
@@ -76,14 +76,14 @@ def spectrum(model: Model) -> Spectrum:
         sum(a * b for a, b in zip(weights, values, strict=True))
         for weights, values in ((_OF_HAMILTONIAN, h), (_OF_JUMPS, rates), (_CENTRE, rates))
     ]
-    return Spectrum(math.hypot(weighted[0], weighted[1]), weighted[2])
+    return SpectralBounds(math.hypot(weighted[0], weighted[1]), weighted[2])
 
 
 def _has_mode(term: Term, model: Model) -> bool:
     return any(site >= model.n_spins for site in term.sites)
 
 
-def applications(bounds: Spectrum, end: float, tolerance: float) -> float:
+def applications(bounds: SpectralBounds, end: float, tolerance: float) -> float:
     """Follow the steps of `TaylorPropagator` to the time `end`, with numbers instead of vectors."""
     if end <= 0.0 or bounds.radius <= 0.0:
         return 1.0
@@ -106,7 +106,7 @@ def applications(bounds: Spectrum, end: float, tolerance: float) -> float:
 
 
 def _degree(z: float, target: float) -> int:
-    """Return where the terms zᵏ/k! of a series fall below exp(target)."""
+    """Return the degree at which the terms zᵏ/k! of a series fall below exp(target)."""
     k = 1
     while k < MAX_DEGREE and not (k * math.log(z) - math.lgamma(k + 1) < target and z < 0.7 * k):
         k += 1
@@ -115,7 +115,7 @@ def _degree(z: float, target: float) -> int:
 
 @cache
 def _shifts(name: str, dim: int) -> dict[int, float]:
-    """Return which diagonals of a local operator are filled, and the share of rows."""
+    """Return the filled diagonals of a local operator, each with its share of rows."""
     matrix = local_matrix(name, min(dim, _LEVELS) if dim > 2 else 2)
     rows, columns = np.nonzero(np.abs(matrix) > 1e-14)
     shifts, counts = np.unique(columns - rows, return_counts=True)
@@ -123,20 +123,20 @@ def _shifts(name: str, dim: int) -> dict[int, float]:
 
 
 def entries(terms: Iterable[Term], model: Model) -> dict[tuple[tuple[int, int], ...], float]:
-    """Return which flips and shifts a sum of terms makes, with the share of rows filled."""
-    found: dict[tuple[tuple[int, int], ...], float] = {}
+    """Return the flips and shifts that a sum of terms makes, each with its share of rows."""
+    total: dict[tuple[tuple[int, int], ...], float] = {}
     for term in terms:
-        made: dict[tuple[tuple[int, int], ...], float] = {(): 1.0}
+        product: dict[tuple[tuple[int, int], ...], float] = {(): 1.0}
         for site, name in term.factors:
             shifts = _shifts(name, model.sites[site].dim)
-            made = {
+            product = {
                 (*key, (site, shift)) if shift else key: share * part
-                for key, share in made.items()
+                for key, share in product.items()
                 for shift, part in shifts.items()
             }
-        for key, share in made.items():
-            found[key] = min(1.0, found.get(key, 0.0) + share)
-    return found
+        for key, share in product.items():
+            total[key] = min(1.0, total.get(key, 0.0) + share)
+    return total
 
 
 @lru_cache(maxsize=64)
@@ -155,7 +155,7 @@ def row_operations(model: Model) -> float:
 
 
 def class_operations(model: Model, sizes: Sequence[int], fock_dims: Sequence[int]) -> float:
-    """Return the same for classes of interchangeable spins and modes."""
+    """Return `row_operations` for classes of interchangeable spins and modes."""
     letters = {"x", "y", "+", "-"}
     names = {
         name for term in model.hamiltonian.terms for site, name in term.factors
@@ -189,7 +189,7 @@ def dimension(n: int) -> int:
 def application_time(
     size: float, rows: float, operations: float, per_operation: float, states: float = 0.0
 ) -> float:
-    """Return the seconds of one application and what a Taylor step does beside it.
+    """Return the seconds of one application, sums of the Taylor step included.
 
     Parameters
     ----------
@@ -211,7 +211,7 @@ def application_time(
 
 
 def states_per_step(problem: Problem, count: float) -> float:
-    """Return how many states a step sums up for functionals at output times."""
+    """Return the number of states that a step sums up for functionals at output times."""
     needed = any(o.functional is not None for o in problem.observables or ())
     times = len(np.atleast_1d(problem.times))
     return times / max(1.0, count / GOOD_DEGREE) if needed else 0.0

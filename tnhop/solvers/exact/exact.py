@@ -22,7 +22,7 @@ from tnhop.solvers.exact.cost import (
     application_time,
     applications,
     row_operations,
-    spectrum,
+    spectral_bounds,
     states_per_step,
 )
 from tnhop.solvers.exact.dense_state import (
@@ -128,7 +128,7 @@ class Exact(ByTolerance):
         """Predict memory and time without allocating."""
         model, size = problem.model, _size(problem.model)
         end = float(np.max(problem.times, initial=0.0))
-        count = applications(spectrum(model), end, self.tolerance)
+        count = applications(spectral_bounds(model), end, self.tolerance)
         each = application_time(
             size, math.sqrt(size), row_operations(model), _PER_OPERATION,
             states_per_step(problem, count),
@@ -171,12 +171,12 @@ class Exact(ByTolerance):
         model = problem.model
         L = Lindbladian(model)
         start = None if problem.state is None else _packed(problem.state, model)
-        found = stationary(L, np.eye(L.dim).ravel(), start)
-        state = DenseState(found.x.reshape(L.dim, L.dim), model.dims, model.n_spins)
-        stats = {"dimension": _dimension(model), "undamped": found.undamped}
+        limit = stationary(L, np.eye(L.dim).ravel(), start)
+        state = DenseState(limit.x.reshape(L.dim, L.dim), model.dims, model.n_spins)
+        stats = {"dimension": _dimension(model), "undamped": limit.undamped}
         if model.n_modes:
-            stats["fock_tail"] = float((top_level_rows(model.dims, model.modes) @ found.x).max())
-        return steady_result(problem, self, state, found, state.populations().min(), stats)
+            stats["fock_tail"] = float((top_level_rows(model.dims, model.modes) @ limit.x).max())
+        return steady_result(problem, self, state, limit, state.populations().min(), stats)
 
     def correlation(
         self, problem: Problem, first: Operator, second: Operator

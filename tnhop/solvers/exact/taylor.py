@@ -39,7 +39,7 @@ def _next_term(v: Real, w: Real, total: Real, centre: float, factor: float) -> f
 
 @dataclass(frozen=True, eq=False)
 class TaylorStep:
-    """What one step yields.
+    """One step: its end, expectation values on the way, error and effort.
 
     Attributes
     ----------
@@ -48,9 +48,9 @@ class TaylorStep:
     x : ndarray, shape (n,)
         State at `end`.
     moments : ndarray, shape (n_outputs, n_rows)
-        Functionals at the output times in (start, end].
+        Expectation values at the output times in (start, end].
     probes : ndarray, shape (n_probes, n_rows)
-        Functionals at evenly spaced times inside the step, for monitoring.
+        Expectation values at evenly spaced times inside the step, for monitoring.
     states : ndarray, shape (n_outputs, n) or None
         States at those times, if asked for.
     error : float
@@ -84,7 +84,7 @@ class TaylorPropagator:
     centre : float
         Shift, the mean of the diagonal of L.
     rows : sparse array, shape (n_rows, n)
-        Functionals to evaluate.
+        Dual vectors: expectation values are ``rows @ x``.
     tolerance : float
         Accepted error of the state (2-norm), summed over the whole evolution.
     accumulate : callable

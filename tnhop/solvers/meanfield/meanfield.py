@@ -49,7 +49,7 @@ class MeanField:
     Parameters
     ----------
     closure : str
-        How a field-dependent jump sees its field, Eq. (39) of docs/physics.md.
+        Field in the rates of field-dependent jumps, Eq. (39) of docs/physics.md.
         ``"thermodynamic"``: the N → ∞ limit, rates at :math:`\langle h_k\rangle` plus the self
         term, that is at ξ_k·m for Hebb couplings, Eq. (17). ``"field"``: rates at :math:`\langle
         h_k\rangle` of this finite network. ``"product"``: rates averaged exactly over the product
@@ -144,7 +144,7 @@ class MeanField:
     def evolve(self, problem: Problem, carry: Any = None) -> Iterator[Snapshot]:
         """Yield a snapshot at every output time."""
         times = np.asarray(problem.times)
-        run = _Run(self, problem)
+        run = MeanFieldRun(self, problem)
         start = carry["time"] if carry else 0.0
         y = carry["y"] if carry else MeanFieldFlow.pack(problem.state)
         if carry is None and times[0] == 0.0:
@@ -176,8 +176,16 @@ class MeanField:
         return solver.y, steps
 
 
-class _Run:
-    """One evolution: the flow and the compiled observables."""
+class MeanFieldRun:
+    """An evolution of mean field: the flow and the compiled observables.
+
+    Parameters
+    ----------
+    method : MeanField
+        Closure and integrator.
+    problem : Problem
+        The problem.
+    """
 
     def __init__(self, method: MeanField, problem: Problem) -> None:
         self.method, self.problem = method, problem

@@ -1,4 +1,4 @@
-"""What evolutions of interchangeable spins will cost: behind the estimates of `Symmetric`."""
+"""Predicted times of evolutions of interchangeable spins: behind the estimates of `Symmetric`."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from tnhop.solvers.exact.cost import (
     applications,
     class_operations,
     dimension,
-    spectrum,
+    spectral_bounds,
     states_per_step,
 )
 from tnhop.solvers.machine_speed import speed
-from tnhop.solvers.symmetric.operators import Part, partition
+from tnhop.solvers.symmetric.operators import IndependentPart, partition
 from tnhop.solvers.symmetric.reduced_problem import chosen_classes, joined_parts
 
 _PER_OPERATION = 9e-10  # seconds per multiplication: stretches of consecutive numbers are short
@@ -36,7 +36,7 @@ def blocks_time(problem: Problem, verb: str, tolerance: float) -> float:
     for part in parts:
         work = class_operations(model, part.sizes, part.fock_dims)
         rows = float(math.prod(map(dimension, part.sizes)) * math.prod(part.fock_dims))
-        count = applications(spectrum(model).share(_share(part, problem)), end, tolerance)
+        count = applications(spectral_bounds(model).share(_share(part, problem)), end, tolerance)
         states = states_per_step(problem, count)
         each = application_time(float(part.size), rows, work, _PER_OPERATION, states)
         count = count if verb == "evolve" else _ARNOLDI
@@ -53,8 +53,8 @@ def _start_time(sizes: Sequence[int]) -> float:
     )
 
 
-def _share(part: Part, problem: Problem) -> float:
-    """Return which share of the generator acts on a part."""
+def _share(part: IndependentPart, problem: Problem) -> float:
+    """Return the share of the sites that a part has."""
     sites = sum(part.sizes) + len(part.fock_dims)
     return sites / problem.model.n_sites
 
@@ -74,18 +74,18 @@ def populations_time(
     Parameters
     ----------
     problem : Problem
-        What to compute.
+        The problem.
     size : float
         Number of populations.
     moves : float
         Flips out of each.
     functionals : float
-        Functionals that every term of the series is looked at with.
+        Expectation values taken of every term of the series.
     tolerance : float
         Accepted error.
     """
     end = float(np.max(problem.times, initial=0.0))
-    count = applications(spectrum(problem.model), end, tolerance)
+    count = applications(spectral_bounds(problem.model), end, tolerance)
     each = application_time(size, 0.0, 0.0, 0.0, states_per_step(problem, count))
     each += size * speed().sweep * (_CHAIN_ENTRY * (moves + 1) + _CHAIN_FUNCTIONAL * functionals)
     assembled = 1e-7 * size * (moves + 1) + 4e-3 * len(problem.model.jumps)

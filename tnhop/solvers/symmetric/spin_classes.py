@@ -1,4 +1,4 @@
-"""Which spins of a Model are interchangeable, read off its terms.
+"""Classes of interchangeable spins of a Model, read off its terms.
 
 Spins i and j belong to one class if exchanging them maps the model onto itself, or does so together
 with a conjugation by σˣ of both; the class then holds them with opposite signs. Exchanges generate
@@ -143,7 +143,7 @@ class _Terms:
         self.scale = max(float(np.abs(self.rows).max(initial=0.0)), 1e-300)
 
     def difference(self, i: int, j: int, sign: int) -> str | None:
-        """Return what changes when spins i and j are exchanged (and flipped), or None."""
+        """Return a term that changes when spins i and j are exchanged (and flipped), or None."""
         return (
             self._hamiltonian_difference(i, j, sign)
             or self._jump_difference(i, j, sign)

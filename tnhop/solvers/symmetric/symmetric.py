@@ -31,7 +31,7 @@ from tnhop.solvers.symmetric.cost import blocks_time, chain_time
 from tnhop.solvers.symmetric.operators import is_averaged, jump_obstacle
 from tnhop.solvers.symmetric.populations import PopulationState
 from tnhop.solvers.symmetric.reduced_problem import (
-    Setting,
+    SymmetricProblem,
     chain_evolution,
     chosen_classes,
     is_classical,
@@ -65,7 +65,7 @@ class Symmetric(ByTolerance):
     max_memory : float, optional
         Refuse computations that need more, in bytes; by default half the memory of the machine.
     eigensolver : str
-        How `steady_state` and `liouvillian_spectrum` search, in every sector of the reflections.
+        Search of `steady_state` and `liouvillian_spectrum`, in every sector of the reflections.
         ``"propagator"``: Arnoldi iteration on e^{Lτ}, matrix-free; finds the slowest decay whatever
         its frequency. ``"shift-invert"``: a sparse LU decomposition and the eigenvalues nearest to
         zero, among which a slow but fast rotating one may be missing.
@@ -170,35 +170,35 @@ class Symmetric(ByTolerance):
     def evolve(self, problem: Problem, carry: Any = None) -> Iterator[Snapshot]:
         """Yield a snapshot at every output time and a heartbeat after every step."""
         compiled = chain_evolution(problem, self.tolerance) if is_classical(problem) else None
-        run = compiled or Setting(problem).evolution(self.tolerance)
+        run = compiled or SymmetricProblem(problem).evolution(self.tolerance)
         yield from run.snapshots(carry)
 
     def steady_state(self, problem: Problem) -> SteadyState:
         """Return the stationary state; if several exist, the one that the initial state reaches."""
-        setting = Setting(problem)
-        parts = [setting.stationary(k, self.eigensolver) for k in range(len(setting.parts))]
-        state = setting.state([found.x for found in parts])
-        gaps = [found.gap for found in parts if not math.isnan(found.gap)]
-        x = np.concatenate([found.x for found in parts])
-        whole = Stationary(
-            x, math.sqrt(sum(found.residual**2 for found in parts)), min(gaps, default=math.nan),
-            math.prod(found.multiplicity for found in parts),
-            sum(found.undamped for found in parts), all(found.converged for found in parts),
+        reduced = SymmetricProblem(problem)
+        parts = [reduced.stationary(k, self.eigensolver) for k in range(len(reduced.parts))]
+        state = reduced.state([part.x for part in parts])
+        gaps = [part.gap for part in parts if not math.isnan(part.gap)]
+        product = Stationary(
+            np.concatenate([part.x for part in parts]),
+            math.sqrt(sum(part.residual**2 for part in parts)), min(gaps, default=math.nan),
+            math.prod(part.multiplicity for part in parts),
+            sum(part.undamped for part in parts), all(part.converged for part in parts),
         )  # fmt: skip
-        stats = {"dimension": f"{state_size(problem):.0f}", "undamped": whole.undamped}
+        stats = {"dimension": f"{state_size(problem):.0f}", "undamped": product.undamped}
         if problem.model.n_modes:
             tops = [state.photon_distribution(m)[-1] for m in range(problem.model.n_modes)]
             stats["fock_tail"] = float(max(tops))
         lowest = float(state.class_distribution.min())
-        return steady_result(problem, self, state, whole, lowest, stats)
+        return steady_result(problem, self, state, product, lowest, stats)
 
     def correlation(self, problem: Problem, first: Operator, second: Operator) -> Any:
         """Return ⟨second(t) first(0)⟩ at the times of the problem and the time-step error."""
-        setting = Setting(problem)
-        if not is_averaged(first, setting.classes, problem.model.modes):
+        reduced = SymmetricProblem(problem)
+        if not is_averaged(first, reduced.classes, problem.model.modes):
             raise fail("first", "be symmetric in the spins of every class", "it is not",
                        "Sum it over a class, or use `Exact`.")  # fmt: skip
-        values, error = setting.correlation(first, second, self.tolerance)
+        values, error = reduced.correlation(first, second, self.tolerance)
         return values, error * operator_bound(second, problem.model)
 
     def liouvillian_spectrum(self, problem: Problem, k: int) -> Spectrum:
@@ -206,22 +206,21 @@ class Symmetric(ByTolerance):
 
         The full generator has more eigenvalues: those of modes that permutations change.
         """
-        model = problem.model
-        setting = Setting(problem)
+        model, reduced = problem.model, SymmetricProblem(problem)
         values, residuals = np.zeros(1, dtype=complex), np.zeros(1)
-        for part in range(len(setting.parts)):
-            found = [
+        for part in range(len(reduced.parts)):
+            of_sectors = [
                 slow_pairs(L, min(k, L.size), L.reflections, self.eigensolver)
-                for L in setting.sectors(part)
+                for L in reduced.sectors(part)
             ]
-            for pairs in found:
+            for pairs in of_sectors:
                 require_convergence(pairs, k)
-            own = np.concatenate([pairs.values for pairs in found])
-            error = np.concatenate([pairs.residuals for pairs in found])
+            part_values = np.concatenate([pairs.values for pairs in of_sectors])
+            part_residuals = np.concatenate([pairs.residuals for pairs in of_sectors])
             # independent parts: rates add up, and so do the residuals of product vectors
-            values = np.add.outer(values, own).ravel()
-            residuals = np.add.outer(residuals, error).ravel()
+            values = np.add.outer(values, part_values).ravel()
+            residuals = np.add.outer(residuals, part_residuals).ravel()
             order = np.lexsort((-values.imag, -values.real.round(10)))[:k]
             values, residuals = values[order], residuals[order]
-        zero = max(zero_tolerance(L) for L in setting.generators)
+        zero = max(zero_tolerance(L) for L in reduced.generators)
         return Spectrum(values, residuals, int(np.sum(np.abs(values) < zero)), model, self)

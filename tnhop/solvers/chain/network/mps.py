@@ -18,6 +18,13 @@ from numpy.typing import NDArray
 
 from tnhop.physics.model import Model
 from tnhop.physics.operators import SPIN_OPERATORS, LocalBasis, mode_basis
+from tnhop.physics.state_arguments import (
+    check_cut,
+    check_pairs,
+    check_sites,
+    check_switch,
+    with_checked_arguments,
+)
 from tnhop.physics.state_functionals import ModeFunctionals, StateFunctionals
 from tnhop.physics.states import ProductState, check_dims, coherent_ket
 from tnhop.physics.terms import Operator
@@ -168,16 +175,11 @@ class MPSState(StateFunctionals, ModeFunctionals):
         return cls(tuple(chain), np.asarray(order), np.asarray(dims), n_spins, epsilon)
 
     def misfit(self, model: Model) -> str | None:
-        """Return what keeps the state from being one of the model, or None."""
-        dims, (_, n_modes) = tuple(self.dims.tolist()), self.size()
-        if self.size() != (model.n_spins, model.n_modes):
-            return (
-                f"it has {self.n_spins} spins and {n_modes} modes"
-                f" while the model has {model.n_spins} spins and {model.n_modes} modes"
-            )
-        if dims != tuple(model.dims):
-            return f"its sites have dimensions {dims} while those of the model have {model.dims}"
-        return None
+        """Return why the state does not fit the model, as half a sentence, or None."""
+        dims = tuple(self.dims.tolist())
+        if (counts := super().misfit(model)) or dims == tuple(model.dims):
+            return counts
+        return f"its sites have dimensions {dims} while those of the model have {model.dims}"
 
     @cached_property
     def bases(self) -> list[LocalBasis]:
@@ -253,6 +255,7 @@ class MPSState(StateFunctionals, ModeFunctionals):
         n = self._positions[self.n_spins + mode]
         return np.asarray(np.tensordot(self._local_vector(n), self.bases[n].matrices, 1))
 
+    @with_checked_arguments(pairs=check_pairs)
     def pair_states(self, pairs: Sequence[tuple[int, int]]) -> Complex:
         """Return the reduced states of pairs of spins, shape (n_pairs, 4, 4).
 
@@ -328,6 +331,7 @@ class MPSState(StateFunctionals, ModeFunctionals):
         """
         return np.asarray(squared_norm(self._flat_tensors()))
 
+    @with_checked_arguments(cut=check_cut, weighted=check_switch)
     def schmidt_values(self, cut: int, weighted: bool = False) -> Real:
         """Return the operator-Schmidt values of ρ at one cut, falling, shape (rank,).
 
@@ -351,6 +355,7 @@ class MPSState(StateFunctionals, ModeFunctionals):
         squares = [s**2 / np.sum(s**2) for s in schmidt(self._flat_tensors())]
         return np.array([-np.sum(p[p > 0] * np.log(p[p > 0])) for p in squares])
 
+    @with_checked_arguments(first=check_sites, second=check_sites)
     def negativity(self, first: Sequence[int], second: Sequence[int]) -> Real:
         """Return the negativity between two groups of sites, all others traced out.
 
@@ -372,22 +377,13 @@ class MPSState(StateFunctionals, ModeFunctionals):
         weights = np.linalg.eigvalsh(moved.reshape(total, total))
         return np.asarray((np.abs(weights).sum() - weights.sum()) / 2)
 
-    def overlap_distribution(self, xi: NDArray[np.int8]) -> Real:
-        """Return P(m) of σᶻ measurements for every pattern, shape (n_patterns, n_spins + 1).
-
-        Notes
-        -----
-        From the Fourier transform over the number of agreeing spins, exact up to rounding (1e-16
-        absolute). *Cost.* n_patterns · n_spins² · bond².
-        """
-        return np.stack([self.joint_overlap_distribution(pattern[None]) for pattern in xi])
-
     def joint_overlap_distribution(self, xi: NDArray[np.int8]) -> Real:
         """Return P(m₁, m₂, ...) of all patterns at once, shape (n_spins + 1,) * n_patterns.
 
         Notes
         -----
-        *Cost.* n_spins · (n_spins + 1)**n_patterns · bond² / 2.
+        From the Fourier transform over the numbers of agreeing spins, exact up to rounding (1e-16
+        absolute). *Cost.* n_spins · (n_spins + 1)**n_patterns · bond² / 2.
         """
         shape = (self.n_spins + 1,) * len(xi)
         half = (*shape[:-1], shape[-1] // 2 + 1)  # P is real: the other phases are conjugates
