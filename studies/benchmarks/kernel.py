@@ -20,7 +20,9 @@ import os
 import sys
 import time
 from collections import defaultdict
+from contextlib import ExitStack, contextmanager
 from types import SimpleNamespace
+from unittest import mock
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -37,6 +39,7 @@ from tnhop.solvers.chain.steps.parity_environments import GradedAbsorbed, Graded
 
 BETA, OMEGA, OVERLAP = 2.5, 0.4, 0.8
 ROUNDS, SHARE_OF_A_SECOND = 8, 0.06
+ENVIRONMENTS = ("absorbed", "further", "sketched", "as_ahead")  # functions of a step
 
 
 def operations(left, ahead):
@@ -82,13 +85,14 @@ class Clock:
         return wrapped
 
 
+@contextmanager
 def instrumented(clock):
-    """Put clocks around the parts of a step."""
+    """Put clocks around the parts of a step, and take them away again; yield the operations."""
     counted = [0]
-    whole = tdvp_step.effective, tdvp_step.bond_effective, tdvp_step.do
+    effective, bond_effective, do = tdvp_step.effective, tdvp_step.bond_effective, tdvp_step.do
 
     def timed_effective(left, ahead):
-        work, apply = operations(left, ahead), clock.timed("apply", whole[0](left, ahead))
+        work, apply = operations(left, ahead), clock.timed("apply", effective(left, ahead))
 
         def counting(v):
             counted[0] += work
@@ -98,44 +102,55 @@ def instrumented(clock):
 
     def timed_do(name, *args, **kwargs):
         if name not in ("linalg.svd", "linalg.qr"):
-            return whole[2](name, *args, **kwargs)
-        return clock.timed("SVD, QR", whole[2])(name, *args, **kwargs)
+            return do(name, *args, **kwargs)
+        return clock.timed("SVD, QR", do)(name, *args, **kwargs)
 
-    tdvp_step.effective = clock.timed("selecting blocks", timed_effective)
-    tdvp_step.bond_effective = lambda *a: clock.timed("apply (bond)", whole[1](*a))
-    tdvp_step.do = truncation.do = timed_do
-    for name in ("absorbed", "further", "sketched", "as_ahead"):
-        setattr(tdvp_step, name, clock.timed(name, getattr(tdvp_step, name)))
-    tdvp_step.exponential = clock.timed("Arnoldi, orthogonalising", tdvp_step.exponential)
-    krylov.sl = SimpleNamespace(expm=clock.timed("small exponentials", krylov.sl.expm))
-    tdvp_module.lindblad_mpo = clock.timed("generator", tdvp_module.lindblad_mpo)
-    run.evaluate = clock.timed("observables", run.evaluate)
-    return counted
+    with ExitStack() as stack:
+
+        def replace(module, name, function):
+            stack.enter_context(mock.patch.object(module, name, function))  # it must exist
+
+        def time_calls(module, name, label):
+            replace(module, name, clock.timed(label, getattr(module, name)))
+
+        replace(tdvp_step, "effective", clock.timed("selecting blocks", timed_effective))
+        replace(tdvp_step, "bond_effective",
+                lambda *a: clock.timed("apply (bond)", bond_effective(*a)))  # fmt: skip
+        replace(tdvp_step, "do", timed_do)
+        replace(truncation, "do", timed_do)
+        for name in ENVIRONMENTS:
+            time_calls(tdvp_step, name, name)
+        time_calls(tdvp_step, "exponential", "Arnoldi, orthogonalising")
+        expm = clock.timed("small exponentials", krylov.sl.expm)
+        replace(krylov, "sl", SimpleNamespace(expm=expm))
+        time_calls(tdvp_module, "lindblad_mpo", "generator")
+        time_calls(run, "evaluate", "observables")
+        yield counted
 
 
-def one_pattern():
+def one_pattern(n_spins=20, end=4.0, n_times=11):
     """Return model, start and times of the run."""
-    model = th.open_hopfield(np.ones((1, 20)), beta=BETA, Omega=OMEGA)
-    return model, th.pattern_state(model, overlap=OVERLAP), np.linspace(0, 4, 11)
+    model = th.open_hopfield(np.ones((1, n_spins)), beta=BETA, Omega=OMEGA)
+    return model, th.pattern_state(model, overlap=OVERLAP), np.linspace(0, end, n_times)
 
 
-def shares():
-    """Share of the parts of a run."""
-    model, start, times = one_pattern()
-    run = {"observables": ["m_y", "m_z"], "method": th.TDVP()}
-    th.evolve(model, start, times[:2], **run)
+def shares(*size):
+    """Print the shares of the parts of a run; return their clock."""
+    model, start, times = one_pattern(*size)
+    options = {"observables": ["m_y", "m_z"], "method": th.TDVP()}
+    th.evolve(model, start, times[:2], **options)
     began = time.process_time()
-    th.evolve(model, start, times, **run)
+    th.evolve(model, start, times, **options)
     plain = time.process_time() - began
     clock = Clock()
-    counted = instrumented(clock)
-    began = time.process_time()
-    stats = th.evolve(model, start, times, **run).stats
-    total = time.process_time() - began
+    with instrumented(clock) as counted:
+        began = time.process_time()
+        stats = th.evolve(model, start, times, **options).stats
+        total = time.process_time() - began
     rate = dgemm(np.zeros(1))()
     print(
-        f"N = 20, t = 4: {plain:.2f} s, {total:.2f} s with clocks; bonds {stats['largest_bond']}"
-        f" and {stats['generator_bond']}, {stats['steps']} steps"
+        f"N = {model.n_spins}, t = {times[-1]:g}: {plain:.2f} s, {total:.2f} s with clocks; bonds"
+        f" {stats['largest_bond']} and {stats['generator_bond']}, {stats['steps']} steps"
     )
     clock.seconds["everything else"] = total - sum(clock.seconds.values())
     for name, seconds in sorted(clock.seconds.items(), key=lambda item: -item[1]):
@@ -143,13 +158,12 @@ def shares():
         if name == "apply":
             mean = counted[0] / seconds / 1e9
             note = f"  {mean:.1f} GFLOP/s; 1000 x 1000: {rate:.1f}"
-        print(
-            f"  {name:<26} {seconds / total:>6.1%} {seconds:>7.2f} s {clock.calls[name]:>7}{note}"
-        )
-    products = sum(clock.seconds[n] for n in
-                   ("apply", "apply (bond)", "absorbed", "further", "sketched"))  # fmt: skip
+        calls = clock.calls.get(name, 0)
+        print(f"  {name:<26} {seconds / total:>6.1%} {seconds:>7.2f} s {calls:>7}{note}")
+    products = sum(clock.seconds[n] for n in ("apply", "apply (bond)", *ENVIRONMENTS))
     print(f"  matrix products together   {products / total:>6.1%}, decompositions"
           f" {clock.seconds['SVD, QR'] / total:.1%}")  # fmt: skip
+    return clock
 
 
 # Rates of the kernel.
@@ -254,16 +268,21 @@ def parity():
     )
     for label, patterns in NETWORKS.items():
         model = th.open_hopfield(patterns, beta=BETA, Omega=OMEGA)
-        mpo = lindblad_mpo(model, epsilon=0.3, tolerance=3e-4, rate_tolerance=0.1)
-        found = gradings(mpo.cores, [basis.trace for basis in mpo.bases])[0]
-        middle = len(mpo.cores) // 2
-        W, legs = sorted_core(mpo.cores[middle], *found.bonds[middle : middle + 2])
+        core = middle_core(model)
         for bond in (16, 32, 64, 128):
-            one, work, two, less = in_turn(W, legs, found.charges, bond)
+            one, work, two, less = in_turn(*core, bond)
             print(f"{label:<16} {bond:>4} {one:>14.3f} {two:>8.3f} {one / two:>6.2f}"
                   f" {less / work:>10.2f}", flush=True)  # fmt: skip
     for label, options in (("p = 1, N = 40", {}), ("p = 1, N = 40", TIGHT), ("p = 3, N = 24", {})):
         whole_runs(label, options)
+
+
+def middle_core(model):
+    """Return the core in the middle of a generator, states by parity, their numbers, charges."""
+    mpo = lindblad_mpo(model, epsilon=0.3, tolerance=3e-4, rate_tolerance=0.1)
+    found = gradings(mpo.cores, [basis.trace for basis in mpo.bases])[0]
+    middle = len(mpo.cores) // 2
+    return *sorted_core(mpo.cores[middle], *found.bonds[middle : middle + 2]), found.charges
 
 
 def in_turn(W, legs, charges, bond):
@@ -332,10 +351,10 @@ def by_torch():
         rates(("float64", "float32"), library=library)
     model, start, times = one_pattern()
     for library in ("numpy", "torch"):
-        run = {"observables": ["m_y", "m_z"], "method": th.TDVP(backend=library)}
-        th.evolve(model, start, times[:2], **run)
+        options = {"observables": ["m_y", "m_z"], "method": th.TDVP(backend=library)}
+        th.evolve(model, start, times[:2], **options)
         began = time.process_time()
-        values = th.evolve(model, start, times, **run).expect["m_z"]
+        values = th.evolve(model, start, times, **options).expect["m_z"]
         print(f"whole run, {library}: {time.process_time() - began:.2f} s, m_z {values[-1, 0]:.6f}")
 
 
