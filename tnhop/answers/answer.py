@@ -51,7 +51,7 @@ class Answer(ABC):
             """The method, or the methods, that solved it."""
 
     @abstractmethod
-    def rows(self) -> list[tuple[str, ...]]:
+    def rows(self) -> Sequence[tuple[str, ...]]:
         """Return the rows of the table as texts."""
 
     @abstractmethod

@@ -64,7 +64,7 @@ class Correlation(Answer):
         values, errors = {"correlation": self.values}, {"correlation": self.errors}
         return tidy_frame(type(self.method).__name__, [observable], values, errors, self.times)
 
-    def rows(self) -> list[tuple[str, ...]]:
+    def rows(self) -> list[tuple[str, str]]:
         """Return ("C(t)", "value ± error") of the first and the last delay."""
         return [
             (f"C({self.times[k]:g})", f"{self.values[k]:.8f} ± {self.errors[k]:.1e}")

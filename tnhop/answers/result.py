@@ -148,9 +148,9 @@ class Result(StoredAnswer):
             content.method, content.observables, content.state,
         )  # fmt: skip
 
-    def rows(self) -> list[tuple[str, ...]]:
+    def rows(self) -> list[tuple[str, str]]:
         """Return (label, "value ± error") of the final values; long arrays are shortened."""
-        rows: list[tuple[str, ...]] = []
+        rows = []
         for o in self.observables:
             error = self.errors[o.name][-1]
             for name, values in real_parts(o.name, self.expect[o.name][-1]):

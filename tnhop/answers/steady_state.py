@@ -111,7 +111,7 @@ class SteadyState(StoredAnswer):
         frame.attrs |= {key: getattr(self, key) for key in QUALITY}
         return frame
 
-    def rows(self) -> list[tuple[str, ...]]:
+    def rows(self) -> list[tuple[str, str]]:
         """Return (label, "value ± error") of all observables; long arrays are shortened."""
         return [
             row
