@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from tnhop.support.checks import fail, flag, wrong_type
+from tnhop.support.units import pretty_bytes
+
+_NO_ROOM = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
 
 
 @contextmanager
@@ -35,6 +40,31 @@ def whole_file(target: Path) -> Iterator[Path]:
     except BaseException:
         partial.unlink(missing_ok=True)
         raise
+
+
+def write_whole(target: Path, *parts: bytes) -> None:
+    """Write a file, which replaces `target` once its bytes are on the disk.
+
+    Raises
+    ------
+    OSError
+        With one sentence: why, and the room that is needed and free.
+    """
+    try:
+        with whole_file(target) as partial:
+            partial.write_bytes(b"".join(parts))
+    except OSError as error:
+        why = f"File '{target}' could not be written ({error.strerror or error})"
+        lack = room(error, sum(map(len, parts)), target.parent)
+        raise OSError(error.errno, f"{why}{lack}.") from error
+
+
+def room(error: OSError, n_bytes: int, folder: Path) -> str:
+    """Say how much room a file needs and how much is free, if that is what it failed for."""
+    if error.errno not in _NO_ROOM:
+        return ""
+    free = pretty_bytes(shutil.disk_usage(folder).free)
+    return f": it has {pretty_bytes(n_bytes)}, and {free} are free"
 
 
 def sync(path: Path) -> None:
