@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tnhop.models.parts import mode_couplings, mode_rates, patterns_of, recipe
+from tnhop.models.parts import cites, mode_couplings, mode_rates, patterns_of, recipe
 from tnhop.physics.model import Model, spins
 from tnhop.physics.rates import SpinBosonRate, SqrtRate
 from tnhop.physics.terms import FieldJump, Jump, Operator, Term, sigma
@@ -22,6 +22,7 @@ _MAX_READ = 8  # a collective flip has 2**n terms per spin, n the number of spin
 Group = list[tuple[int, int]]  # spins with one row of couplings, and the signs of their rows
 
 
+@cites("Fiorelli2020SpinBoson")
 def classical_dicke(
     g: ArrayLike,
     *,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from tnhop.models.parts import recipe, spin_fields
+from tnhop.models.parts import cites, recipe, spin_fields
 from tnhop.patterns.ensembles import check_patterns
 from tnhop.physics.model import Model, spins
 from tnhop.physics.rates import MOST_DEGREE, DenseGlauberRate, SqrtRate
@@ -15,6 +15,7 @@ from tnhop.support.checks import integer
 __all__ = ["dense_hopfield"]
 
 
+@cites("KrotovHopfield2016", "KimuraKato2024")
 def dense_hopfield(
     xi: ArrayLike,
     *,

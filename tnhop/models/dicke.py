@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from tnhop.models.parts import (
+    cites,
     mode_couplings,
     mode_rates,
     patterns_of,
@@ -25,6 +26,7 @@ from tnhop.support.checks import integer, real
 __all__ = ["dicke", "multimode_dicke"]
 
 
+@cites("Fiorelli2020Dicke", "CarolloLesanovsky2021")
 def multimode_dicke(
     g: ArrayLike,
     *,
@@ -120,6 +122,7 @@ def multimode_dicke(
     )
 
 
+@cites("KirtonKeeling2017", "CarolloLesanovsky2021")
 def dicke(
     n_spins: int,
     *,

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tnhop.models.parts import recipe, spin_fields
+from tnhop.models.parts import cites, recipe, spin_fields
 from tnhop.patterns.couplings import check_couplings, hebb, pseudo_inverse
 from tnhop.patterns.ensembles import check_patterns
 from tnhop.physics.model import Model, spins
@@ -19,6 +19,7 @@ from tnhop.support.checks import wrong_type
 __all__ = ["open_hopfield"]
 
 
+@cites("Hopfield1982", "Rotondo2018")
 def open_hopfield(
     xi: ArrayLike,
     *,

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import ArrayLike
 
-from tnhop.models.parts import recipe, spin_fields, spin_jumps
+from tnhop.models.parts import cites, recipe, spin_fields, spin_jumps
 from tnhop.patterns.couplings import check_couplings, hebb
 from tnhop.patterns.ensembles import check_patterns
 from tnhop.physics.model import Model, spins
@@ -17,6 +17,7 @@ from tnhop.support.checks import fail, real_array
 __all__ = ["hebbian_ising", "long_range_ising"]
 
 
+@cites("FossFeig2013")
 def long_range_ising(
     couplings: ArrayLike,
     *,
@@ -73,6 +74,7 @@ def long_range_ising(
     )
 
 
+@cites("Hopfield1982", "FossFeig2013")
 def hebbian_ising(
     xi: ArrayLike,
     *,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,7 +14,19 @@ from tnhop.physics.model import Recipe
 from tnhop.physics.terms import Jump, Operator, sigma
 from tnhop.support.checks import broadcast, fail, integer, non_negative, real_array
 
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
 _LARGEST = 1e100  # of a rate or a frequency: products of three or four stay numbers
+
+
+def cites(*papers: str) -> Callable[[_Function], _Function]:
+    """Name the papers behind a model function: keys of the bibliography, or BibTeX."""
+
+    def named(function: _Function) -> _Function:
+        function.papers = papers  # type: ignore[attr-defined]  # of a function
+        return function
+
+    return named
 
 
 def moderate(array: NDArray[np.float64], name: str) -> NDArray[np.float64]:

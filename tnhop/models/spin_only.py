@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike
 
-from tnhop.models.parts import mode_couplings, mode_rates, patterns_of, recipe, spin_fields
+from tnhop.models.parts import cites, mode_couplings, mode_rates, patterns_of, recipe, spin_fields
 from tnhop.physics.model import Model, spins
 from tnhop.physics.terms import Jump, Operator, sigma
 from tnhop.support.checks import broadcast
@@ -15,6 +15,7 @@ from tnhop.support.checks import broadcast
 __all__ = ["eliminated_dicke"]
 
 
+@cites("Jager2022", "Damanet2019")
 def eliminated_dicke(
     g: ArrayLike,
     *,

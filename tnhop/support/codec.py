@@ -46,6 +46,12 @@ def register(cls: _Class) -> _Class:
     return cls
 
 
+def registered() -> dict[str, type]:
+    """Return all registered classes by name, those of installed packages included."""
+    plugins()
+    return dict(_REGISTRY)
+
+
 def added(default: Any) -> Any:
     """Declare a field that a registered class did not have when it was released.
 

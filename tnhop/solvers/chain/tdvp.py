@@ -135,6 +135,8 @@ class TDVP(ChainMethod):
     """
 
     controlled: ClassVar[bool] = True
+    papers: ClassVar[tuple[str, ...]] = ("Lubich2015", "Haegeman2016", "Guo2012")
+    libraries: ClassVar[tuple[str, ...]] = ("quimb",)  # its states are quimb networks
 
     max_bond: int = 128
     cutoff: float = 1e-5

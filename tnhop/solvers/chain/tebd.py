@@ -94,6 +94,8 @@ class TEBD(ChainMethod):
     """
 
     controlled: ClassVar[bool] = True
+    papers: ClassVar[tuple[str, ...]] = ("ZwolakVidal2004", "Camano2025")
+    libraries: ClassVar[tuple[str, ...]] = ("quimb",)  # its states are quimb networks
 
     max_bond: int = 128
     cutoff: float = 1e-4

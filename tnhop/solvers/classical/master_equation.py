@@ -88,6 +88,7 @@ class ClassicalMaster(ByTolerance):
     """
 
     controlled: ClassVar[bool] = True
+    papers: ClassVar[tuple[str, ...]] = ("Glauber1963",)
 
     tolerance: float = 1e-10
     max_memory: float | None = None

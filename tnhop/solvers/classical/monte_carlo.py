@@ -72,6 +72,7 @@ class KineticMonteCarlo:
     """
 
     controlled: ClassVar[bool] = True
+    papers: ClassVar[tuple[str, ...]] = ("Glauber1963",)
 
     n_samples: int = 1000
     max_memory: float | None = None

@@ -100,6 +100,7 @@ class Exact(ByTolerance):
     """
 
     controlled: ClassVar[bool] = True
+    papers: ClassVar[tuple[str, ...]] = ()  # first described by this software
 
     tolerance: float = 1e-10
     max_memory: float | None = None

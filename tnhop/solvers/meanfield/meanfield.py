@@ -82,6 +82,7 @@ class MeanField:
     """
 
     controlled: ClassVar[bool] = False
+    papers: ClassVar[tuple[str, ...]] = ("CarolloLesanovsky2021",)
 
     closure: str = "auto"
     rtol: float = 1e-10

@@ -99,6 +99,7 @@ class Symmetric(ByTolerance):
     """
 
     controlled: ClassVar[bool] = True
+    papers: ClassVar[tuple[str, ...]] = ("ChaseGeremia2008", "KirtonKeeling2017", "Shammah2018")
 
     tolerance: float = 1e-10
     max_memory: float | None = None
