@@ -20,7 +20,7 @@ from tnhop.cli.context import Changes, ConfigFile, load_kind, say
 from tnhop.models import ALL_MODELS
 from tnhop.physics.problem import Problem
 from tnhop.solvers.choice import choose_method
-from tnhop.solvers.registry import ALL_METHODS
+from tnhop.solvers.registry import ALL_METHODS, known_methods
 
 
 def info(file: Path | None = None) -> None:
@@ -102,7 +102,7 @@ def system() -> list[str]:
     threads = max((pool["num_threads"] for pool in threadpool_info()), default=1)
     cores = f"{os.cpu_count()} cores, {memory} memory"
     lines.append(f"{cores}; threads: numba {get_num_threads()}, linear algebra {threads}")
-    for title, family in (("models", ALL_MODELS), ("methods", ALL_METHODS)):
+    for title, family in (("models", ALL_MODELS), ("methods", known_methods())):
         lines += ["", f"{title}:"]
         lines += [f"  {name:<18} {_summary(obj)}" for name, obj in family.items()]
     return lines
@@ -152,8 +152,8 @@ def estimates(problem: Problem, methods: Sequence[Any]) -> list[str]:
     `methods` stand for their kind with their own settings; other kinds have their defaults.
     """
     own = {type(method).__name__: method for method in methods}
-    others = {name: kind() for name, kind in ALL_METHODS.items() if name not in own}
-    listed = {name: own.get(name) or others[name] for name in ALL_METHODS}
+    others = {name: kind() for name, kind in known_methods().items() if name not in own}
+    listed = {name: own.get(name) or others[name] for name in known_methods()}
     listed |= {name: method for name, method in own.items() if name not in listed}
     reasons = {name: method.supports(problem, "evolve") for name, method in listed.items()}
     with_defaults = (kind().supports(problem, "evolve") for kind in ALL_METHODS.values())
