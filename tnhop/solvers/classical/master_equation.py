@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
@@ -33,12 +33,12 @@ from tnhop.solvers.exact.stationary import (
     zero_tolerance,
 )
 from tnhop.solvers.machine_speed import speed
-from tnhop.solvers.refinement import ByTolerance
+from tnhop.solvers.refinement import TaylorMethod
 from tnhop.solvers.symmetric.cost import populations_time
 from tnhop.solvers.symmetric.populations import ClassChain, PopulationState
 from tnhop.solvers.symmetric.reduced_problem import chain_evolution, chosen_classes
 from tnhop.solvers.symmetric.spin_classes import SpinClasses, find_classes
-from tnhop.support.checks import fail, machine_memory, real
+from tnhop.support.checks import fail
 from tnhop.support.codec import register
 from tnhop.support.units import pretty_bytes
 
@@ -50,7 +50,7 @@ _MOST_SPINS = 16
 
 @register
 @dataclass(frozen=True)
-class ClassicalMaster(ByTolerance):
+class ClassicalMaster(TaylorMethod):
     r"""Master equation of the populations, for models in which coherences do not drive them.
 
     .. math::
@@ -88,16 +88,6 @@ class ClassicalMaster(ByTolerance):
     ClassicalMaster(tolerance=1e-08, max_memory=None)
     """
 
-    controlled: ClassVar[bool] = True
-
-    tolerance: float = 1e-10
-    max_memory: float | None = None
-
-    def __post_init__(self) -> None:
-        real(self.tolerance, "tolerance", minimum=1e-13, maximum=1e-2)
-        if self.max_memory is not None:
-            real(self.max_memory, "max_memory", above=0.0)
-
     def supports(self, problem: Problem, verb: str = "evolve") -> str | None:
         """Return None, or why the problem is out of reach."""
         if verb not in ("evolve", "steady_state", "liouvillian_spectrum"):
@@ -115,12 +105,12 @@ class ClassicalMaster(ByTolerance):
                 f" {_MOST_SPINS} spins at most. Use `KineticMonteCarlo`, or fewer patterns."
             )
         need = self._need(problem, verb)
-        limit = self.max_memory or machine_memory() / 2
-        if need > limit:
+        if need > self.memory_limit:
             return (
                 f"Method `ClassicalMaster` needs {pretty_bytes(need)} for"
-                f" {_size(problem, verb):.3g} populations, but {pretty_bytes(limit)} are allowed"
-                " (`max_memory`). Use `KineticMonteCarlo`, or fewer spins."
+                f" {_size(problem, verb):.3g} populations, but"
+                f" {pretty_bytes(self.memory_limit)} are allowed (`max_memory`)."
+                " Use `KineticMonteCarlo`, or fewer spins."
             )
         return missing_functionals(problem.observables or (), ConfigurationDistribution)
 
