@@ -23,7 +23,6 @@ from tnhop.solvers.classical.configurations import (
     all_configurations,
     configuration_rates,
 )
-from tnhop.solvers.exact.cost import LOADED, START_UP
 from tnhop.solvers.exact.evolution import Evolution, LinearPart
 from tnhop.solvers.exact.stationary import (
     require_convergence,
@@ -32,6 +31,7 @@ from tnhop.solvers.exact.stationary import (
     steady_result,
     zero_tolerance,
 )
+from tnhop.solvers.fitted import Populations, Taylor
 from tnhop.solvers.machine_speed import speed
 from tnhop.solvers.refinement import TaylorMethod
 from tnhop.solvers.symmetric.cost import populations_time
@@ -125,9 +125,10 @@ class ClassicalMaster(TaylorMethod):
             functionals = float(sum(len(o.operators) for o in problem.observables or ()))
         time = populations_time(problem, size, moves, functionals, self.tolerance)
         if verb != "evolve":
-            time = 60 * 150 * (2e-9 * size * (moves + 1) * speed().sweep + 1e-5 * speed().calls)
-        memory = self._need(problem, verb) + LOADED
-        return Cost(memory, START_UP * speed().calls + time, f"{size:.3g} populations")
+            each = Populations.EIGENPAIR_MOVE * size * (moves + 1) * speed().sweep
+            time = Taylor.EIGENPAIRS * (each + Populations.EIGENPAIR * speed().calls)
+        memory = self._need(problem, verb) + Taylor.LOADED
+        return Cost(memory, Taylor.START_UP * speed().calls + time, f"{size:.3g} populations")
 
     def _need(self, problem: Problem, verb: str) -> float:
         """Bytes of vectors, functionals and the rate matrix."""

@@ -1,8 +1,7 @@
 """Predicted cost of an evolution by Taylor series: applications, operations in each, seconds.
 
 Behind the estimates of `Exact`, `Symmetric` and `ClassicalMaster`. Counts follow from the terms of
-the Model; the constants are seconds on the machine that `_speed` compares with, from
-`studies/benchmarks/estimate.py`.
+the Model, seconds from `fitted`.
 """
 
 from __future__ import annotations
@@ -20,19 +19,11 @@ from tnhop.physics.problem import Problem
 from tnhop.physics.terms import FieldJump, Operator, Term
 from tnhop.solvers.bounds import operator_bound
 from tnhop.solvers.exact.taylor import EPS, GOOD_DEGREE, MAX_DEGREE
+from tnhop.solvers.fitted import Taylor
 from tnhop.solvers.machine_speed import speed
 
-START_UP = 0.35  # seconds that the first run of a process spends on loading compiled loops
-LOADED = 1.5e7  # bytes that those loops take beyond what `supports` counts
-
-# radius and centre of the spectrum as the series feels them, per unit of bounds: spins, modes
-_OF_HAMILTONIAN, _OF_JUMPS, _CENTRE = (1.08, 0.39), (0.39, 0.2), (0.44, 0.22)
 _SIMULATED = 8  # steps after which the length counts as settled
 _LEVELS = 6  # enough to see which levels an operator of a mode connects
-_CACHED = 1e5  # numbers whose arrays stay in a fast cache
-_EMPTY, _PER_STEP = 1e-4, 4.5e-9  # seconds per application, and per number beside the generator
-_PER_STATE = 8e-10  # seconds per component of a state at an output time
-_PER_RUN = 1.5e-8  # seconds to begin another stretch of consecutive numbers
 
 
 @dataclass(frozen=True)
@@ -74,7 +65,11 @@ def spectral_bounds(model: Model) -> SpectralBounds:
     rates[0] += sum(float(total.max()) for total in flips.values())
     weighted = [
         sum(a * b for a, b in zip(weights, values, strict=True))
-        for weights, values in ((_OF_HAMILTONIAN, h), (_OF_JUMPS, rates), (_CENTRE, rates))
+        for weights, values in (
+            (Taylor.OF_HAMILTONIAN, h),
+            (Taylor.OF_JUMPS, rates),
+            (Taylor.CENTRE, rates),
+        )
     ]
     return SpectralBounds(math.hypot(weighted[0], weighted[1]), weighted[2])
 
@@ -204,10 +199,10 @@ def application_time(
     states : float
         States at output times that the step sums up beside.
     """
-    cached = 0.7 if size < _CACHED else 1.0
-    kernel = operations * (_PER_RUN * rows + cached * per_operation * size)
-    beside = (_PER_STEP + _PER_STATE * states) * size
-    return _EMPTY * speed().calls + (kernel + beside) * speed().sweep
+    cached = Taylor.CACHED if size < Taylor.CACHED_SIZE else 1.0
+    kernel = operations * (Taylor.PER_RUN * rows + cached * per_operation * size)
+    beside = (Taylor.PER_NUMBER + Taylor.PER_STATE * states) * size
+    return Taylor.PER_APPLICATION * speed().calls + (kernel + beside) * speed().sweep
 
 
 def states_per_step(problem: Problem, count: float) -> float:

@@ -17,8 +17,6 @@ from tnhop.physics.states import ProductState
 from tnhop.physics.terms import Operator
 from tnhop.solvers.bounds import cut_weights, operator_bound
 from tnhop.solvers.exact.cost import (
-    LOADED,
-    START_UP,
     application_time,
     applications,
     row_operations,
@@ -46,6 +44,7 @@ from tnhop.solvers.exact.stationary import (
     steady_result,
     zero_tolerance,
 )
+from tnhop.solvers.fitted import DenseMatrix, Taylor
 from tnhop.solvers.machine_speed import speed
 from tnhop.solvers.refinement import TaylorMethod
 from tnhop.support.arrays import Real
@@ -54,11 +53,6 @@ from tnhop.support.codec import register
 from tnhop.support.units import pretty_bytes
 
 __all__ = ["Exact"]
-
-
-_PER_OPERATION = 6e-10  # seconds per multiplication
-_PER_TERM = 8e-3  # seconds to compile a site or a jump, observables included
-_ARNOLDI = 60 * 150.0  # applications behind stationary states and spectra
 
 
 @register
@@ -119,14 +113,16 @@ class Exact(TaylorMethod):
         end = float(np.max(problem.times, initial=0.0))
         count = applications(spectral_bounds(model), end, self.tolerance)
         each = application_time(
-            size, math.sqrt(size), row_operations(model), _PER_OPERATION,
+            size, math.sqrt(size), row_operations(model), DenseMatrix.PER_OPERATION,
             states_per_step(problem, count),
         )  # fmt: skip
-        compiling = _PER_TERM * speed().calls * (model.n_sites + len(model.jumps))
-        time = START_UP * speed().calls + compiling + count * each
+        compiling = DenseMatrix.PER_TERM * speed().calls * (model.n_sites + len(model.jumps))
+        time = Taylor.START_UP * speed().calls + compiling + count * each
         if verb != "evolve":
-            time = _ARNOLDI * each
-        return Cost(self._need(problem, verb) + LOADED, time, f"dimension {_dimension(model)}")
+            time = Taylor.EIGENPAIRS * each
+        return Cost(
+            self._need(problem, verb) + Taylor.LOADED, time, f"dimension {_dimension(model)}"
+        )
 
     def _need(self, problem: Problem, verb: str) -> float:
         """Bytes of vectors, and of states at output times where functionals need them."""

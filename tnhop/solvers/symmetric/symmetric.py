@@ -16,7 +16,6 @@ from tnhop.physics.problem import Cost, Problem, Snapshot, missing_functionals
 from tnhop.physics.states import ProductState
 from tnhop.physics.terms import Operator
 from tnhop.solvers.bounds import operator_bound
-from tnhop.solvers.exact.cost import LOADED, START_UP
 from tnhop.solvers.exact.evolution import output_states_memory
 from tnhop.solvers.exact.stationary import (
     Stationary,
@@ -25,6 +24,7 @@ from tnhop.solvers.exact.stationary import (
     steady_result,
     zero_tolerance,
 )
+from tnhop.solvers.fitted import SymmetricBlocks, Taylor
 from tnhop.solvers.machine_speed import speed
 from tnhop.solvers.refinement import TaylorMethod
 from tnhop.solvers.symmetric.class_state import ClassState
@@ -150,13 +150,14 @@ class Symmetric(TaylorMethod):
         else:
             time = blocks_time(problem, verb, self.tolerance)
         note = f"{size:.3g} numbers in {n_classes} classes"
-        return Cost(self._need(problem, verb) + LOADED, START_UP * speed().calls + time, note)
+        return Cost(
+            self._need(problem, verb) + Taylor.LOADED, Taylor.START_UP * speed().calls + time, note
+        )
 
     def _need(self, problem: Problem, verb: str) -> float:
         """Bytes of vectors, and of states at output times where functionals need them."""
         size = state_size(problem, verb)
-        # measured: the LU factors of N = 64 and 96 take 6 kB per number
-        vectors = 100.0 if self.eigensolver == "propagator" else 800.0
+        vectors = 100.0 if self.eigensolver == "propagator" else SymmetricBlocks.LU_VECTORS
         vectors = 8.0 if verb == "evolve" else vectors
         return 8 * size * vectors + output_states_memory(problem, size) + 3e7
 
