@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from functools import cache, lru_cache
 
 import numpy as np
@@ -18,32 +17,11 @@ from tnhop.physics.operators import local_matrix
 from tnhop.physics.problem import Problem
 from tnhop.physics.terms import FieldJump, Operator, Term
 from tnhop.solvers.bounds import operator_bound
-from tnhop.solvers.exact.taylor import EPS, GOOD_DEGREE, MAX_DEGREE
+from tnhop.solvers.exact.taylor import GOOD_DEGREE, SpectralBounds
 from tnhop.solvers.fitted import Taylor
 from tnhop.solvers.machine_speed import speed
 
-_SIMULATED = 8  # steps after which the length counts as settled
 _LEVELS = 6  # enough to see which levels an operator of a mode connects
-
-
-@dataclass(frozen=True)
-class SpectralBounds:
-    """Circle around the part of the spectrum of a generator that decides its Taylor series.
-
-    Attributes
-    ----------
-    radius : float
-        Largest distance from the centre that matters.
-    centre : float
-        Distance of the centre from zero, to the left.
-    """
-
-    radius: float
-    centre: float
-
-    def share(self, part: float) -> SpectralBounds:
-        """Return the bounds of a part of the system."""
-        return SpectralBounds(self.radius * part, self.centre * part)
 
 
 @lru_cache(maxsize=64)
@@ -76,36 +54,6 @@ def spectral_bounds(model: Model) -> SpectralBounds:
 
 def _has_mode(term: Term, model: Model) -> bool:
     return any(site >= model.n_spins for site in term.sites)
-
-
-def applications(bounds: SpectralBounds, end: float, tolerance: float) -> float:
-    """Follow the steps of `TaylorPropagator` to the time `end`, with numbers instead of vectors."""
-    if end <= 0.0 or bounds.radius <= 0.0:
-        return 1.0
-    if not math.isfinite(bounds.radius * end):
-        return math.inf
-    radius, centre = bounds.radius, min(bounds.centre, 0.98 * bounds.radius)
-    now, length, total, degree, per_time = 0.0, 2 / radius, 0.0, 1, tolerance / end
-    for _ in range(_SIMULATED):
-        length = min(length, end - now)
-        degree = _degree(radius * length, math.log(0.25 * per_time * length) + centre * length)
-        total += degree
-        now += length
-        if now >= end * (1 - 1e-12):
-            return total
-        growth = max((radius - centre) * length, 1e-3)
-        room = math.log(max(0.1 * per_time * length / EPS, 2.0))
-        longer = min(2.0, GOOD_DEGREE / degree, room / growth)
-        length *= longer
-    return total + degree * longer * (end - now) / length
-
-
-def _degree(z: float, target: float) -> int:
-    """Return the degree at which the terms zᵏ/k! of a series fall below exp(target)."""
-    k = 1
-    while k < MAX_DEGREE and not (k * math.log(z) - math.lgamma(k + 1) < target and z < 0.7 * k):
-        k += 1
-    return k
 
 
 @cache

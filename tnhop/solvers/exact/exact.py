@@ -18,7 +18,6 @@ from tnhop.physics.terms import Operator
 from tnhop.solvers.bounds import cut_weights, operator_bound
 from tnhop.solvers.exact.cost import (
     application_time,
-    applications,
     row_operations,
     spectral_bounds,
     states_per_step,
@@ -44,6 +43,7 @@ from tnhop.solvers.exact.stationary import (
     steady_result,
     zero_tolerance,
 )
+from tnhop.solvers.exact.taylor import predicted_applications
 from tnhop.solvers.fitted import DenseMatrix, Taylor
 from tnhop.solvers.machine_speed import speed
 from tnhop.solvers.refinement import TaylorMethod
@@ -111,7 +111,7 @@ class Exact(TaylorMethod):
         """Predict memory and time without allocating."""
         model, size = problem.model, _size(problem.model)
         end = float(np.max(problem.times, initial=0.0))
-        count = applications(spectral_bounds(model), end, self.tolerance)
+        count = predicted_applications(spectral_bounds(model), end, self.tolerance)
         each = application_time(
             size, math.sqrt(size), row_operations(model), DenseMatrix.PER_OPERATION,
             states_per_step(problem, count),

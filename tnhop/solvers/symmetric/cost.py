@@ -10,12 +10,12 @@ import numpy as np
 from tnhop.physics.problem import Problem
 from tnhop.solvers.exact.cost import (
     application_time,
-    applications,
     class_operations,
     dimension,
     spectral_bounds,
     states_per_step,
 )
+from tnhop.solvers.exact.taylor import predicted_applications
 from tnhop.solvers.fitted import Populations, SymmetricBlocks, Taylor
 from tnhop.solvers.machine_speed import speed
 from tnhop.solvers.symmetric.operators import IndependentPart, partition
@@ -31,7 +31,8 @@ def blocks_time(problem: Problem, verb: str, tolerance: float) -> float:
     for part in parts:
         work = class_operations(model, part.sizes, part.fock_dims)
         rows = float(math.prod(map(dimension, part.sizes)) * math.prod(part.fock_dims))
-        count = applications(spectral_bounds(model).share(_share(part, problem)), end, tolerance)
+        bounds = spectral_bounds(model).share(_share(part, problem))
+        count = predicted_applications(bounds, end, tolerance)
         states = states_per_step(problem, count)
         each = application_time(float(part.size), rows, work, SymmetricBlocks.PER_OPERATION, states)
         count = count if verb == "evolve" else Taylor.EIGENPAIRS
@@ -83,7 +84,7 @@ def populations_time(
         Accepted error.
     """
     end = float(np.max(problem.times, initial=0.0))
-    count = applications(spectral_bounds(problem.model), end, tolerance)
+    count = predicted_applications(spectral_bounds(problem.model), end, tolerance)
     each = application_time(size, 0.0, 0.0, 0.0, states_per_step(problem, count))
     each += (
         size
