@@ -259,19 +259,19 @@ def select_observables(
     items = members([requested] if one else requested, "observables", condition, object)
     if not items:
         raise fail("observables", "name at least one observable", "it is empty")
-    own = {observable.name: observable for observable in default}
+    defaults = {observable.name: observable for observable in default}
     chosen: dict[str, Observable] = {}
     for item in items:
         if isinstance(item, Observable):
-            found = item
+            observable = item
         elif isinstance(item, str):
-            name = one_of(item, "observables", sorted({*own, *known}))
-            found = own[name] if name in own else known[name]()
+            name = one_of(item, "observables", sorted({*defaults, *known}))
+            observable = defaults[name] if name in defaults else known[name]()
         else:
             raise wrong_type("observables", condition, item)
-        if found.name in chosen:
-            raise fail("observables", "have distinct names", f"'{found.name}' appears twice")
-        chosen[found.name] = found
+        if observable.name in chosen:
+            raise fail("observables", "have distinct names", f"'{observable.name}' appears twice")
+        chosen[observable.name] = observable
     _check_labels(chosen)
     return tuple(chosen.values())
 

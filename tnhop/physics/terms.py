@@ -417,11 +417,11 @@ def _field_weights(fields: ArrayLike, site: int) -> NDArray[np.float64]:
 
 def _self_fields(self_field: ArrayLike, n_fields: int) -> NDArray[np.float64]:
     """Check the weights of a spin in its own fields."""
-    own = np.atleast_1d(real_array(self_field, "self_field"))
-    own = np.broadcast_to(own, (n_fields,)) if own.shape == (1,) else own
-    if own.shape != (n_fields,):
-        raise fail("self_field", "give one number per field", f"has shape {own.shape}")
-    return own
+    weights = np.atleast_1d(real_array(self_field, "self_field"))
+    weights = np.broadcast_to(weights, (n_fields,)) if weights.shape == (1,) else weights
+    if weights.shape != (n_fields,):
+        raise fail("self_field", "give one number per field", f"has shape {weights.shape}")
+    return weights
 
 
 def _field_amplitudes(amplitudes: Any, bound: float, n_fields: int) -> tuple[tuple[str, Rate], ...]:

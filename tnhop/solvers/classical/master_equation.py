@@ -1,4 +1,4 @@
-"""ClassicalMaster and KineticMonteCarlo: populations alone, where they close."""
+"""ClassicalMaster: the master equation of the populations, where they close."""
 
 from __future__ import annotations
 
@@ -142,14 +142,16 @@ class ClassicalMaster(TaylorMethod):
     def evolve(self, problem: Problem, carry: Any = None) -> Iterator[Snapshot]:
         """Yield a snapshot at every output time and a heartbeat after every step."""
         if _in_classes(problem, "evolve"):
-            run = chain_evolution(replace(problem, state=_diagonal(problem.state)), self.tolerance)
+            run = chain_evolution(
+                replace(problem, state=_without_coherences(problem.state)), self.tolerance
+            )
         else:
             run = self._configurations(problem)
         yield from run.snapshots(carry)
 
     def _configurations(self, problem: Problem) -> Evolution:
         """Compile the evolution of all configurations."""
-        start = _distribution(problem.state)
+        start = _probabilities(problem.state)
         L = configuration_rates(problem.model)
         operators = [op for o in problem.observables for op in o.operators]
         values = DiagonalOperators(operators)(start.configurations)
@@ -165,21 +167,21 @@ class ClassicalMaster(TaylorMethod):
         start, eigensolver = None, "propagator"
         if classes is None:
             L = configuration_rates(problem.model)
-            start = None if problem.state is None else _distribution(problem.state).probabilities
+            start = None if problem.state is None else _probabilities(problem.state).probabilities
         else:
             L = RateMatrix(ClassChain(problem.model, classes).R)
             if problem.state is not None:
-                start = _counted(problem.state, classes).populations
+                start = _class_populations(problem.state, classes).populations
             # numbers of configurations make the chain far from normal, which the inverse stands
             # better; its factors are sparse enough in one or two dimensions, or for small chains
             sparse = len(classes.sizes) <= 2 or L.size <= 10_000
             eigensolver = "shift-invert" if sparse else "propagator"
-        found = stationary(L, np.ones(L.size), start, (), eigensolver)  # type: ignore[arg-type]
-        state: Any = ConfigurationDistribution(found.x)
+        limit = stationary(L, np.ones(L.size), start, (), eigensolver)  # type: ignore[arg-type]
+        state: Any = ConfigurationDistribution(limit.x)
         if classes is not None:
-            state = PopulationState(found.x, classes.labels, classes.signs)
-        stats = {"dimension": str(L.size), "undamped": found.undamped}
-        return steady_result(problem, self, state, found, float(found.x.min()), stats)
+            state = PopulationState(limit.x, classes.labels, classes.signs)
+        stats = {"dimension": str(L.size), "undamped": limit.undamped}
+        return steady_result(problem, self, state, limit, float(limit.x.min()), stats)
 
     def liouvillian_spectrum(self, model: Model, k: int) -> Spectrum:
         """Return the k eigenvalues of the rate matrix with the largest real parts.
@@ -202,7 +204,7 @@ class ClassicalMaster(TaylorMethod):
 
 def _classes(problem: Problem) -> SpinClasses:
     """Return the classes of spins whose populations are interchangeable."""
-    return chosen_classes(replace(problem, state=_diagonal(problem.state)))
+    return chosen_classes(replace(problem, state=_without_coherences(problem.state)))
 
 
 def _in_classes(problem: Problem, verb: str) -> bool:
@@ -226,14 +228,14 @@ def _size(problem: Problem, verb: str) -> float:
     return 2.0**problem.model.n_spins
 
 
-def _diagonal(state: Any) -> Any:
+def _without_coherences(state: Any) -> Any:
     """Return a state without its coherences, which do not enter populations."""
     if not isinstance(state, ProductState):
         return state
     return replace(state, bloch=state.bloch * [0, 0, 1])
 
 
-def _counted(state: Any, classes: SpinClasses) -> PopulationState:
+def _class_populations(state: Any, classes: SpinClasses) -> PopulationState:
     """Return the probabilities of the numbers of up spins."""
     if isinstance(state, ProductState):
         return PopulationState.from_product(state, classes)
@@ -241,7 +243,7 @@ def _counted(state: Any, classes: SpinClasses) -> PopulationState:
     return state
 
 
-def _distribution(state: Any) -> ConfigurationDistribution:
+def _probabilities(state: Any) -> ConfigurationDistribution:
     """Return the probabilities of all configurations."""
     if isinstance(state, ProductState):
         return ConfigurationDistribution.from_product(state)
