@@ -110,8 +110,8 @@ def classical_dicke(
     omegas, losses, gains = (tuple(values.tolist()) for values in (frequency, down, up))
 
     def rate(i: int, sign: int) -> SpinBosonRate:
-        own = tuple(np.abs(couplings[:, i]).tolist())
-        return SpinBosonRate(own, omegas, losses, gains, float(fields[i]), sign)
+        strengths = tuple(np.abs(couplings[:, i]).tolist())
+        return SpinBosonRate(strengths, omegas, losses, gains, float(fields[i]), sign)
 
     jumps: list[Jump | FieldJump] = []
     shifts: list[Operator] = []
@@ -173,11 +173,11 @@ def _collective(
 ) -> tuple[Jump, Operator]:
     """Return the jump and the Lamb shift of spins that flip together, Eq. (80)."""
     flips, shifted, back = [], [], []
-    for i, own in group:
-        W = rate(i, sign * own)
+    for i, row_sign in group:
+        W = rate(i, sign * row_sign)
         sites = np.flatnonzero(K[i]).tolist()
         half = W.Omega * W.half_fourier(_all_fields(K[i, sites]))
-        ladder = sigma("+" if sign * own > 0 else "-")(i)
+        ladder = sigma("+" if sign * row_sign > 0 else "-")(i)
         # not the root of W, which forgets the sign of Omega
         size = np.sign(W.Omega) * np.sqrt(2 * np.maximum(W.Omega * half.real, 0.0))
         flips.append(_diagonal(size, sites) * ladder)

@@ -73,11 +73,13 @@ def dense_hopfield(
     for k in range(n_spins):
         column = tuple(int(entry) for entry in patterns[:, k])
         overlap = patterns / n_spins
-        own = tuple(overlap[:, k])
+        self_overlap = tuple(overlap[:, k])
         overlap[:, k] = 0.0
         for name, sign in (("+", 1), ("-", -1)):
             rate = DenseGlauberRate(beta, sign, degree, column, 1 / n_spins)
-            jumps.append(FieldJump(k, {name: SqrtRate(rate)}, np.asarray(overlap), self_field=own))
+            jumps.append(
+                FieldJump(k, {name: SqrtRate(rate)}, np.asarray(overlap), self_field=self_overlap)
+            )
     return Model(
         spins(n_spins),
         spin_fields(n_spins, Omega=("x", Omega), longitudinal=("z", longitudinal)),

@@ -88,10 +88,10 @@ def open_hopfield(
     J = check_couplings(_coupling_matrix(couplings, patterns), n_spins)
     n_patterns = len(patterns)
     hebbian = couplings is hebb
-    own = np.full(n_spins, n_patterns / n_spins) if hebbian else _self_couplings(J, patterns)
+    self_terms = np.full(n_spins, n_patterns / n_spins) if hebbian else _self_couplings(J, patterns)
     amplitudes = {"+": SqrtRate(GlauberRate(beta, +1)), "-": SqrtRate(GlauberRate(beta, -1))}
     jumps = [
-        FieldJump(k, {name: amplitude}, J[k], self_field=own[k])
+        FieldJump(k, {name: amplitude}, J[k], self_field=self_terms[k])
         for k in range(n_spins)
         for name, amplitude in amplitudes.items()
     ]

@@ -76,7 +76,7 @@ def eliminated_dicke(
     parts, jumps = [spin_fields(size, Omega=("x", fields))], []
     for k in range(n_modes):
         source = Operator.sum(couplings[k, i] * sigma("z")(i) for i in range(size))
-        field = _followed_field(couplings[k], complex((down[k] - up[k]) / 2, frequency[k]), fields)
+        field = _adiabatic_field(couplings[k], complex((down[k] - up[k]) / 2, frequency[k]), fields)
         parts.append(0.5 * (field.dag() * source + source * field))
         if up[k]:
             thermal, odd = up[k] / (down[k] - up[k]), field - field.dag()
@@ -93,7 +93,7 @@ def eliminated_dicke(
     )
 
 
-def _followed_field(g: np.ndarray, s: complex, fields: np.ndarray) -> Operator:
+def _adiabatic_field(g: np.ndarray, s: complex, fields: np.ndarray) -> Operator:
     """Return 𝒜 = -i Σ g_i (s σᶻ - ν σʸ)/(s² + ν²), ν = 2Ω_i: Eq. (30) of docs/physics.md."""
     parts = []
     for i, Omega in enumerate(fields):

@@ -61,14 +61,14 @@ def check_operators(state: Any, operators: Any) -> list[Operator]:
     condition = "be a sequence of Operators"
     if remedy:
         raise wrong_type("operators", condition, operators, remedy)
-    found = members(operators, "operators", condition, Operator)
-    for operator in found:
+    checked = members(operators, "operators", condition, Operator)
+    for operator in checked:
         for term in operator.terms:
             for site, name in term.factors:
                 if site >= n_spins + n_modes or (site < n_spins) != (kind_of(name) == "spin"):
                     spec = f"fit {n_spins} spins, followed by {n_modes} modes"
                     raise fail("operators", spec, f"'{name}' acts on site {site}")
-    return found
+    return checked
 
 
 def check_overlap_patterns(state: Any, xi: Any) -> NDArray[np.int8]:
@@ -95,18 +95,18 @@ def check_orders(_: Any, orders: Any) -> list[int]:
 
 def check_sites(state: Any, sites: Any) -> list[int]:
     """Check different sites of a state."""
-    found, n_sites = integers(sites, "sites", minimum=0), sum(state.size())
-    if len(set(found)) < len(found) or max(found, default=0) >= n_sites:
-        raise fail("sites", f"be different numbers below {n_sites}", f"it is {shown(found)}")
-    return found
+    numbers, n_sites = integers(sites, "sites", minimum=0), sum(state.size())
+    if len(set(numbers)) < len(numbers) or max(numbers, default=0) >= n_sites:
+        raise fail("sites", f"be different numbers below {n_sites}", f"it is {shown(numbers)}")
+    return numbers
 
 
 def check_spins(state: Any, spins: Any) -> list[int]:
     """Check a list of spins, at least one."""
-    found = integers(spins, "spins", minimum=0, maximum=state.size()[0] - 1)
-    if not found:
+    numbers = integers(spins, "spins", minimum=0, maximum=state.size()[0] - 1)
+    if not numbers:
         raise fail("spins", "name at least one spin", "it is empty")
-    return found
+    return numbers
 
 
 def check_modes(state: Any, modes: Any) -> list[int]:
@@ -117,11 +117,11 @@ def check_modes(state: Any, modes: Any) -> list[int]:
 
 def check_levels(state: Any, levels: Any) -> list[int]:
     """Check numbers of kept levels, one for every mode."""
-    found = integers(levels, "levels", minimum=1, maximum=10**6)
-    if len(found) != state.size()[1] or not found:
+    numbers = integers(levels, "levels", minimum=1, maximum=10**6)
+    if len(numbers) != state.size()[1] or not numbers:
         spec = f"be one number for each of the {state.size()[1]} modes"
-        raise fail("levels", spec, f"it is {shown(found)}")
-    return found
+        raise fail("levels", spec, f"it is {shown(numbers)}")
+    return numbers
 
 
 def check_model(_: Any, model: Any) -> Model:
@@ -133,14 +133,14 @@ def check_model(_: Any, model: Any) -> Model:
 
 def check_class_labels(state: Any, classes: Any) -> list[int]:
     """Check different labels of classes of interchangeable spins."""
-    most = len(state.classes.sizes) - 1
-    return _different(integers(classes, "classes", minimum=0, maximum=most), "classes")
+    last = len(state.classes.sizes) - 1
+    return _different(integers(classes, "classes", minimum=0, maximum=last), "classes")
 
 
 def check_mode_numbers(state: Any, modes: Any) -> list[int]:
     """Check different modes, given as numbers 0, 1, ..."""
-    most = state.size()[1] - 1
-    return _different(integers(modes, "modes", minimum=0, maximum=most), "modes")
+    last = state.size()[1] - 1
+    return _different(integers(modes, "modes", minimum=0, maximum=last), "modes")
 
 
 def _different(numbers: list[int], name: str) -> list[int]:
@@ -152,10 +152,10 @@ def _different(numbers: list[int], name: str) -> list[int]:
 def check_pairs(state: Any, pairs: Any) -> list[tuple[int, int]]:
     """Check pairs of different spins."""
     condition, n_spins = "be pairs of spins", state.size()[0]
-    found = [integers(p, "pairs", minimum=0) for p in members(pairs, "pairs", condition, object)]
-    if any(len(pair) != 2 or pair[0] == pair[1] or max(pair) >= n_spins for pair in found):
-        raise fail("pairs", f"be of different spins below {n_spins}", f"it is {shown(found)}")
-    return [(i, j) for i, j in found]
+    checked = [integers(p, "pairs", minimum=0) for p in members(pairs, "pairs", condition, object)]
+    if any(len(pair) != 2 or pair[0] == pair[1] or max(pair) >= n_spins for pair in checked):
+        raise fail("pairs", f"be of different spins below {n_spins}", f"it is {shown(checked)}")
+    return [(i, j) for i, j in checked]
 
 
 def check_part(state: Any, k: Any) -> int:

@@ -151,11 +151,11 @@ class ModeFunctionals:
         """Return those of all modes, filled up with zeros, shape (n_modes, largest fock_dim)."""
         P = np.zeros((len(levels), max(levels)))
         for mode, n in enumerate(levels):
-            own = self.photon_distribution(mode)
-            if len(own) != n:
+            populations = self.photon_distribution(mode)
+            if len(populations) != n:
                 raise fail("levels", "be the kept levels of the modes",
-                           f"mode {mode} has {len(own)} instead of {n}")  # fmt: skip
-            P[mode, :n] = own
+                           f"mode {mode} has {len(populations)} instead of {n}")  # fmt: skip
+            P[mode, :n] = populations
         return P
 
     def wigner(self, mode: int, x: ArrayLike, p: ArrayLike) -> NDArray[np.float64]:

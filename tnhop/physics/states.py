@@ -221,11 +221,11 @@ def check_dims(state: Any, dims: Any) -> tuple[int, ...]:
     """Check the dimensions of all sites of a product state: 2 for every spin, then the modes."""
     if not isinstance(state, ProductState):
         raise wrong_type("state", "be a ProductState", state)
-    found, (n_spins, n_modes) = integers(dims, "dims", minimum=2), state.size()
-    if len(found) != n_spins + n_modes or set(found[:n_spins]) - {2}:
+    numbers, (n_spins, n_modes) = integers(dims, "dims", minimum=2), state.size()
+    if len(numbers) != n_spins + n_modes or set(numbers[:n_spins]) - {2}:
         spec = f"begin with {n_spins} times 2 and go on with {n_modes} modes"
-        raise fail("dims", spec, f"it is {shown(found)}")
-    return tuple(found)
+        raise fail("dims", spec, f"it is {shown(numbers)}")
+    return tuple(numbers)
 
 
 def coherent_ket(alpha: complex, dim: int) -> NDArray[np.complex128]:

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from tnhop.solvers.fitted import Reference
+
 _REPEATS = 25  # the median counts: other jobs slow down a run as well
-# seconds of the same three tasks on the machine on which the constants of all estimates were fitted
-_DENSE, _SWEEP, _CALLS = 1.65e-4, 2.4e-4, 4.7e-4
 
 
 @dataclass(frozen=True)
@@ -64,4 +64,4 @@ def speed() -> Speed:
         dense = _usual(lambda: A @ A)
         swept = _usual(sweep)
         called = _usual(calls)
-    return Speed(dense / _DENSE, swept / _SWEEP, called / _CALLS)
+    return Speed(dense / Reference.DENSE, swept / Reference.SWEEP, called / Reference.CALLS)

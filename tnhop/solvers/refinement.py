@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
-from typing import Any, TypeVar
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, TypeVar
+
+from tnhop.support.checks import machine_memory, real
 
 MethodT = TypeVar("MethodT", bound=Any)
 
@@ -13,10 +15,32 @@ _MOST = 50.0  # largest factor by which a parameter changes in one refinement
 _SMALLEST_TOLERANCE = 1e-13
 
 
-class ByTolerance:
-    """A method with one tolerance."""
+@dataclass(frozen=True)
+class TaylorMethod:
+    """A method that evolves by Taylor series: one tolerance, and a limit on its memory.
 
-    tolerance: float
+    Parameters
+    ----------
+    tolerance : float
+        Accepted error of the state (2-norm), summed over the evolution.
+    max_memory : float, optional
+        Refuse computations that need more, in bytes; by default half the memory of the machine.
+    """
+
+    controlled: ClassVar[bool] = True
+
+    tolerance: float = 1e-10
+    max_memory: float | None = None
+
+    def __post_init__(self) -> None:
+        real(self.tolerance, "tolerance", minimum=_SMALLEST_TOLERANCE, maximum=1e-2)
+        if self.max_memory is not None:
+            real(self.max_memory, "max_memory", above=0.0)
+
+    @property
+    def memory_limit(self) -> float:
+        """Largest memory that a computation may need, in bytes."""
+        return self.max_memory or machine_memory() / 2
 
     def coarser(self: MethodT) -> MethodT:
         """Return a cheaper method: a thousand times the tolerance."""

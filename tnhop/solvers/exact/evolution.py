@@ -29,6 +29,13 @@ Combine = Callable[[list[NDArray[np.complex128]]], NDArray[np.complex128]]
 STATES_MEMORY = 1e8  # bytes spent on states at output times inside one step
 
 
+def output_states_memory(problem: Problem, size: float) -> float:
+    """Return the bytes of states of `size` numbers that functionals need at output times."""
+    if all(o.functional is None for o in problem.observables or ()):
+        return 0.0
+    return min(STATES_MEMORY, 8 * size * len(np.atleast_1d(problem.times)))
+
+
 class LinearGenerator(Protocol):
     """A generator L of x' = L x, as the propagator applies it."""
 

@@ -63,9 +63,9 @@ def stationary(
 ) -> Stationary:
     """Return the stationary state, or where several exist the one reached from `start`."""
     find = partial(slow_pairs, reflections=reflections, eigensolver=eigensolver)
-    right = _beyond_stationary(L, find)
+    right = _pairs_past_zero(L, find)
     V, n_zero = _null_vectors(right, L)
-    x = V[:, 0] if n_zero == 1 else _reached(L, V, len(right.values), start, find)
+    x = V[:, 0] if n_zero == 1 else _project_start(L, V, len(right.values), start, find)
     x = x / (trace @ x)
     residual = float(np.linalg.norm(L(x)) / np.linalg.norm(x))
     moving = right.values[np.abs(right.values) > zero_tolerance(L)]
@@ -142,7 +142,7 @@ def sectors(size: int, reflections: Sequence[Signed]) -> list[Any]:
     return spaces
 
 
-def _beyond_stationary(L: BlockLindbladian, find: Find) -> Eigenpairs:
+def _pairs_past_zero(L: BlockLindbladian, find: Find) -> Eigenpairs:
     """Return enough slow eigenpairs to have seen all that do not decay."""
     k = 4
     while True:
@@ -158,7 +158,7 @@ def _beyond_stationary(L: BlockLindbladian, find: Find) -> Eigenpairs:
             )
 
 
-def _reached(L: BlockLindbladian, V: Real, k: int, start: Real | None, find: Find) -> Real:
+def _project_start(L: BlockLindbladian, V: Real, k: int, start: Real | None, find: Find) -> Real:
     """Project the initial state on the null space V, with the left null vectors."""
     if start is None:
         raise ValueError(needs_start(V.shape[1]))

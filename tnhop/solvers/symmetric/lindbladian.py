@@ -123,7 +123,7 @@ class SymmetricLindbladian(BlockLindbladian):
         everything = list(range(len(space.sizes)))
         candidates = [(everything, [*range(len(space.fock_dims))])]
         candidates += [([g], []) for g in everything if len(everything) > 1]
-        found = [self._transposition()] if self.is_real else []
+        reflections = [self._transposition()] if self.is_real else []
         x = np.random.default_rng(4).standard_normal(self.size)
         image = self(x)
         for classes, modes in candidates:
@@ -139,8 +139,8 @@ class SymmetricLindbladian(BlockLindbladian):
             expected = np.empty_like(x)
             expected[reflection[0]] = reflection[1] * image
             if np.abs(self(moved) - expected).max() <= 1e-11 * max(np.abs(image).max(), 1e-300):
-                found.append(reflection)
-        return found
+                reflections.append(reflection)
+        return reflections
 
     def _entries(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         """Row and column, as global indices, of every packed component."""

@@ -114,13 +114,13 @@ def _flips(jump: Any, classes: SpinClasses, n_up: NDArray[np.int64]) -> list[tup
         g = int(classes.labels[jump.site])
         if jump.site != classes.members(g)[0]:
             return []
-        found = []
+        flips = []
         for name, amplitude in jump.amplitudes:
             if name in ("+", "-"):
                 sign = 1 if name == "+" else -1
                 fields = _fields(jump, classes, n_up, g, sign)
-                found.append((g, sign, np.abs(np.asarray(amplitude(*fields))) ** 2))
-        return found
+                flips.append((g, sign, np.abs(np.asarray(amplitude(*fields))) ** 2))
+        return flips
     term = jump.operator.terms[0]
     if len(term.factors) != 1 or term.factors[0][1] not in ("+", "-"):
         return []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
@@ -15,8 +15,7 @@ from tnhop.physics.problem import Cost, Problem, Snapshot, missing_functionals
 from tnhop.physics.states import ProductState
 from tnhop.physics.terms import Operator
 from tnhop.solvers.bounds import operator_bound
-from tnhop.solvers.exact.cost import LOADED, START_UP
-from tnhop.solvers.exact.evolution import STATES_MEMORY
+from tnhop.solvers.exact.evolution import output_states_memory
 from tnhop.solvers.exact.stationary import (
     Stationary,
     require_convergence,
@@ -24,8 +23,9 @@ from tnhop.solvers.exact.stationary import (
     steady_result,
     zero_tolerance,
 )
+from tnhop.solvers.fitted import SymmetricBlocks, Taylor
 from tnhop.solvers.machine_speed import speed
-from tnhop.solvers.refinement import ByTolerance
+from tnhop.solvers.refinement import TaylorMethod
 from tnhop.solvers.symmetric.class_state import ClassState
 from tnhop.solvers.symmetric.cost import blocks_time, chain_time
 from tnhop.solvers.symmetric.operators import is_averaged, jump_obstacle
@@ -39,7 +39,7 @@ from tnhop.solvers.symmetric.reduced_problem import (
 )
 from tnhop.solvers.symmetric.spin_classes import SpinClasses, find_classes
 from tnhop.solvers.symmetric.state import SymmetricState
-from tnhop.support.checks import fail, machine_memory, one_of, real
+from tnhop.support.checks import fail, one_of
 from tnhop.support.codec import register
 from tnhop.support.units import pretty_bytes
 
@@ -51,7 +51,7 @@ _STATES = (ProductState, SymmetricState, PopulationState, type(None))
 
 @register
 @dataclass(frozen=True)
-class Symmetric(ByTolerance):
+class Symmetric(TaylorMethod):
     r"""Exact solution in the space of states that permutations inside classes leave unchanged.
 
     Spins are put into classes of interchangeable ones, found from the terms of the Model; a class
@@ -98,18 +98,13 @@ class Symmetric(ByTolerance):
     Symmetric(tolerance=1e-08, max_memory=None, eigensolver='propagator')
     """
 
-    controlled: ClassVar[bool] = True
     papers: ClassVar[tuple[str, ...]] = ("ChaseGeremia2008", "KirtonKeeling2017", "Shammah2018")
 
-    tolerance: float = 1e-10
-    max_memory: float | None = None
     eigensolver: str = "propagator"
 
     def __post_init__(self) -> None:
-        real(self.tolerance, "tolerance", minimum=1e-13, maximum=1e-2)
+        super().__post_init__()
         one_of(self.eigensolver, "eigensolver", ["propagator", "shift-invert"])
-        if self.max_memory is not None:
-            real(self.max_memory, "max_memory", above=0.0)
 
     def supports(self, problem: Problem, verb: str = "evolve") -> str | None:
         """Return None, or why the problem is out of reach."""
@@ -128,12 +123,12 @@ class Symmetric(ByTolerance):
                 " some of these spins are not interchangeable in the model. Use `th.product_state`."
             )
         need = self._need(problem, verb)
-        limit = self.max_memory or machine_memory() / 2
-        if need > limit:
-            return self._refusal(problem, classes, need, limit)
+        if need > self.memory_limit:
+            return self._refusal(problem, classes, need)
         return missing_functionals(problem.observables or (), SymmetricState)
 
-    def _refusal(self, problem: Problem, classes: SpinClasses, need: float, limit: float) -> str:
+    def _refusal(self, problem: Problem, classes: SpinClasses, need: float) -> str:
+        """Return why classes need too much memory, and what to do instead."""
         free = find_classes(problem.model)
         why = f": {free.obstacle}" if free.obstacle else ""
         remedy = "`Exact` for few spins, `MeanField`, or fewer spins or Fock levels"
@@ -145,7 +140,7 @@ class Symmetric(ByTolerance):
         return (
             f"Method `Symmetric` finds {sizes}{why}. It would propagate"
             f" {state_size(problem):.3g} numbers and needs {pretty_bytes(need)}, but"
-            f" {pretty_bytes(limit)} are allowed (`max_memory`). Use {remedy}."
+            f" {pretty_bytes(self.memory_limit)} are allowed (`max_memory`). Use {remedy}."
         )
 
     def estimate(self, problem: Problem, verb: str = "evolve") -> Cost:
@@ -156,17 +151,16 @@ class Symmetric(ByTolerance):
         else:
             time = blocks_time(problem, verb, self.tolerance)
         note = f"{size:.3g} numbers in {n_classes} classes"
-        return Cost(self._need(problem, verb) + LOADED, START_UP * speed().calls + time, note)
+        return Cost(
+            self._need(problem, verb) + Taylor.LOADED, Taylor.START_UP * speed().calls + time, note
+        )
 
     def _need(self, problem: Problem, verb: str) -> float:
         """Bytes of vectors, and of states at output times where functionals need them."""
         size = state_size(problem, verb)
-        # measured: the LU factors of N = 64 and 96 take 6 kB per number
-        vectors = 100.0 if self.eigensolver == "propagator" else 800.0
+        vectors = 100.0 if self.eigensolver == "propagator" else SymmetricBlocks.LU_VECTORS
         vectors = 8.0 if verb == "evolve" else vectors
-        kept = sum(o.functional is not None for o in problem.observables or ())
-        extra = min(STATES_MEMORY, 8 * size * len(np.atleast_1d(problem.times))) if kept else 0.0
-        return 8 * size * vectors + extra + 3e7
+        return 8 * size * vectors + output_states_memory(problem, size) + 3e7
 
     def evolve(self, problem: Problem, carry: Any = None) -> Iterator[Snapshot]:
         """Yield a snapshot at every output time and a heartbeat after every step."""
