@@ -29,19 +29,19 @@ from tnhop.physics.state_functionals import ModeFunctionals, StateFunctionals
 from tnhop.physics.states import ProductState, check_dims, coherent_ket
 from tnhop.physics.terms import Operator
 from tnhop.solvers.chain.network.contractions import (
-    characteristic,
+    characteristic_function,
     check_chain,
     checked_weight,
-    compiled,
-    contracted,
+    contract_site,
     coordinates_of,
+    dual_vector,
+    evaluation_plan,
     from_quimb,
-    functional,
     geometry,
     local_bases,
     matrix_of,
-    open_coordinates,
     pair_plan,
+    reduced_coordinates,
     schmidt,
     split_vector,
     squared_norm,
@@ -195,10 +195,10 @@ class MPSState(StateFunctionals, ModeFunctionals):
     def _traced(self) -> list[Real]:
         """Tensors with the trace functional on their coordinate, legs vL vR."""
         pairs = zip(self.tensors, self.bases, strict=True)
-        return [contracted(tensor, basis.trace) for tensor, basis in pairs]
+        return [contract_site(tensor, basis.trace) for tensor, basis in pairs]
 
     @cached_property
-    def _left(self) -> list[Real]:
+    def _left_envs(self) -> list[Real]:
         """Left environments of the trace: entry n covers the positions below n."""
         left = [np.ones(1)]
         for matrix in self._traced:
@@ -206,7 +206,7 @@ class MPSState(StateFunctionals, ModeFunctionals):
         return left
 
     @cached_property
-    def _right(self) -> list[Real]:
+    def _right_envs(self) -> list[Real]:
         """Right environments of the trace: entry n covers the positions from n on."""
         right = [np.ones(1)]
         for matrix in reversed(self._traced):
@@ -215,7 +215,7 @@ class MPSState(StateFunctionals, ModeFunctionals):
 
     def trace(self) -> Real:
         """Return tr ρ."""
-        return np.asarray(self._right[0][0])
+        return np.asarray(self._right_envs[0][0])
 
     def expect(self, operators: Sequence[Operator]) -> Complex:
         """Return the expectation values tr(Oρ), shape (n_operators,).
@@ -231,13 +231,15 @@ class MPSState(StateFunctionals, ModeFunctionals):
         the arrangement is built once for every list of operators.
         """
         chain = tuple(self.order.tolist()), tuple(self.dims.tolist())
-        plan, weights = compiled(tuple(operators), *chain, self.n_spins)
-        values = sweep(plan, self.tensors, self._traced, self._right, self.bases)
+        plan, weights = evaluation_plan(tuple(operators), *chain, self.n_spins)
+        values = sweep(plan, self.tensors, self._traced, self._right_envs, self.bases)
         return np.asarray(weights @ values, dtype=complex)
 
     def _local_vector(self, position: int) -> Real:
         """Coordinates of the reduced state at one position, shape (dim**2,)."""
-        return open_coordinates([position], self.tensors, self._traced, self._left, self._right)
+        return reduced_coordinates(
+            [position], self.tensors, self._traced, self._left_envs, self._right_envs
+        )
 
     @cached_property
     def _positions(self) -> list[int]:
@@ -246,8 +248,8 @@ class MPSState(StateFunctionals, ModeFunctionals):
 
     def bloch(self) -> Real:
         """Return the one-site expectation values (σˣ, σʸ, σᶻ), shape (n_spins, 3)."""
-        found = [self._local_vector(n)[[2, 3, 1]] for n in self._positions[: self.n_spins]]
-        return np.array(found).reshape(-1, 3) / self.epsilon
+        vectors = [self._local_vector(n)[[2, 3, 1]] for n in self._positions[: self.n_spins]]
+        return np.array(vectors).reshape(-1, 3) / self.epsilon
 
     def mode_state(self, mode: int) -> Complex:
         """Return the density matrix of a mode in the Fock basis, shape (fock_dim, fock_dim)."""
@@ -265,7 +267,7 @@ class MPSState(StateFunctionals, ModeFunctionals):
             Two different spins each, the first most significant.
         """
         plan = pair_plan(tuple(pairs), tuple(self.order.tolist()))
-        two = sweep(plan, self.tensors, self._traced, self._right, self.bases)
+        two = sweep(plan, self.tensors, self._traced, self._right_envs, self.bases)
         bloch, index = self.bloch(), np.array(pairs, dtype=np.intp).reshape(-1, 2)
         c = np.empty((len(index), 4, 4))
         c[:, 0, 0], c[:, 1:, 1:] = self.trace(), two.reshape(-1, 3, 3)
@@ -282,14 +284,14 @@ class MPSState(StateFunctionals, ModeFunctionals):
         else the neighbours on the chain and one far partner of every spin. A witness: the full ρ
         may have lower eigenvalues.
         """
-        found = [
+        smallest = [
             np.linalg.eigvalsh(np.tensordot(self._local_vector(n), basis.matrices, 1))[0]
             for n, basis in enumerate(self.bases)
         ]
         pairs = witness_pairs([int(site) for site in self.order if site < self.n_spins])
         if pairs:
-            found.append(np.linalg.eigvalsh(self.pair_states(pairs)).min())
-        return float(min(found))
+            smallest.append(np.linalg.eigvalsh(self.pair_states(pairs)).min())
+        return float(min(smallest))
 
     def reduced_state(self, sites: Sequence[int]) -> Complex:
         """Return the density matrix of some sites, shape (dim, dim), the first most significant.
@@ -309,7 +311,9 @@ class MPSState(StateFunctionals, ModeFunctionals):
             raise fail("sites", spec, f"{n} sites have {total}")
         at = sorted(self._positions[site] for site in sites)
         chain = [int(self.order[k]) for k in at]
-        vector = open_coordinates(at, self.tensors, self._traced, self._left, self._right)
+        vector = reduced_coordinates(
+            at, self.tensors, self._traced, self._left_envs, self._right_envs
+        )
         return matrix_of(vector, [self.bases[k] for k in at], [chain.index(s) for s in sites])
 
     def to_dense(self) -> Complex:
@@ -393,7 +397,7 @@ class MPSState(StateFunctionals, ModeFunctionals):
             raise fail("xi", f"need at most {_MAX_PHASES:.0e} phases times bond", found,
                        "Use `overlap_distribution`.")  # fmt: skip
         counted: list[tuple[Real, Real | None, Any]] = [
-            (T, contracted(A, functional(("z", 0), basis)), xi[:, site] > 0)
+            (T, contract_site(A, dual_vector(("z", 0), basis)), xi[:, site] > 0)
             if site < self.n_spins
             else (T, None, None)
             for site, T, A, basis in zip(self.order.tolist(), self._traced, self.tensors,
@@ -402,7 +406,9 @@ class MPSState(StateFunctionals, ModeFunctionals):
         step, parts = max(1, _CHUNK // bond), []
         for start in range(0, n_phases, step):
             index = np.unravel_index(np.arange(start, min(start + step, n_phases)), half)
-            parts.append(characteristic(2 * np.pi / shape[0] * np.stack(index, 1), counted))
+            parts.append(
+                characteristic_function(2 * np.pi / shape[0] * np.stack(index, 1), counted)
+            )
         phi, axes = np.concatenate(parts).reshape(half), tuple(range(len(xi)))
         return np.asarray(np.fft.irfftn(phi, shape, axes))
 

@@ -37,6 +37,10 @@ def exponential(
     ------
     ConvergenceError
         If the step must be halved too often.
+
+    References
+    ----------
+    Y. Saad, SIAM J. Numer. Anal. 29, 209 (1992).
     """
     size = float(do("linalg.norm", v.reshape(-1)))
     if size == 0.0 or t == 0.0:
