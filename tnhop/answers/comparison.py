@@ -13,7 +13,9 @@ from tnhop.answers.result import Result
 from tnhop.answers.tables import UNITS, tidy_frame
 from tnhop.physics.model import Model
 
-__all__ = ["Comparison"]
+__all__ = ["MODELS_DIFFER", "Comparison"]
+
+MODELS_DIFFER = "The models differ: expect agreement only between results of the same one."
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -95,8 +97,7 @@ class Comparison(ObservablesAnswer):
 
     def _head(self) -> list[str]:
         """Return the model, or that there are several."""
-        differ = [] if self.one_model else ["The models differ: expect no agreement."]
-        return [self.model.summary, *differ]
+        return [self.model.summary if self.one_model else MODELS_DIFFER]
 
     def _draw(self, **options: Any) -> Any:
         """Draw all methods into one Axes."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tnhop.answers.comparison import Comparison
+from tnhop.answers.comparison import MODELS_DIFFER, Comparison
 from tnhop.answers.result import Result
 from tnhop.answers.tables import aligned
 from tnhop.cli.context import Flag, Format, check_writable, load_kind, say
@@ -88,7 +88,7 @@ def _shape(result: Result, name: str) -> tuple[int, ...] | None:
 def report(both: Comparison) -> str:
     """Return models, effort, final values side by side, and the agreement of all pairs."""
     named = list(zip(both.labels, both.results, strict=True))
-    lines = [both.model.summary if both.one_model else "The models differ: expect no agreement."]
+    lines = [both.model.summary if both.one_model else MODELS_DIFFER]
     for label, result in named:
         model = "" if both.one_model else f"{result.model.summary}; "
         seconds = f"{result.stats.get('wall_time', np.nan):.2g} s"

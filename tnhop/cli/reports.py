@@ -109,7 +109,7 @@ def system() -> list[str]:
 
 
 def contents(found: Any) -> list[str]:
-    """Return what a file or the folder of a sweep holds."""
+    """Return the contents of a file or of the folder of a sweep."""
     if isinstance(found, Result):
         return _of_result(found)
     if isinstance(found, SteadyState):
@@ -147,7 +147,7 @@ def _of_result(result: Result) -> list[str]:
 
 
 def estimates(problem: Problem, methods: Sequence[Any]) -> list[str]:
-    """Return what every method would need for a problem, and which one "auto" takes.
+    """Return the costs of a problem with every method, and mark the one that "auto" takes.
 
     `methods` stand for their kind with their own settings; other kinds have their defaults.
     """

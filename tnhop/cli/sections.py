@@ -184,7 +184,7 @@ class Times(_Section):
 
 
 class Output(_Section):
-    """What to evaluate, and where to write it."""
+    """Observables to evaluate, and name and format of the files to write."""
 
     observables: list[str] | None = None
     name: str | None = None

@@ -130,12 +130,12 @@ class _SweptConfig:
 
     @property
     def problem(self) -> Callable[..., Any]:
-        """From the labels of a point to its Problem."""
+        """Function from the labels of a point to its Problem."""
         return lambda **point: self._at(point).problem
 
     @property
     def method(self) -> Callable[..., Any]:
-        """From the labels of a point to its method."""
+        """Function from the labels of a point to its method."""
 
         def config(**point: Any) -> Any:
             return self._at(point).methods[0]
