@@ -152,3 +152,11 @@ def test_own_models_and_methods_cite_the_software_alone():
 def test_unknown_names_are_refused(arguments, sentence):
     with pytest.raises((ValueError, TypeError), match=sentence):
         th.cite(**arguments)
+
+
+def test_papers_of_another_package_are_bibtex():
+    entry = "@article{Kutta1901,\n  author = {Kutta, Wilhelm},\n  year = {1901},\n}"
+    method = type("RungeKutta", (), {"papers": ("Glauber1963", entry)})()
+    found = parse(th.cite(method=method))
+    assert {"Glauber1963", "Kutta1901"} <= set(found)
+    assert "% method RungeKutta: Glauber1963, Kutta1901" in th.cite(method=method)

@@ -21,15 +21,15 @@ def coarser_chain(method: MethodT) -> MethodT:
 
 
 def refined_chain(
-    method: MethodT, excess: Mapping[str, float], stats: Mapping[str, Any]
+    method: MethodT, excess: Mapping[str, float], stats: Mapping[str, Any], **more: Any
 ) -> MethodT:
-    """Return a chain whose errors are smaller by these factors.
+    """Return a chain whose errors are smaller by these factors; `more` is what it has for itself.
 
     Steps err by their square. What is dropped is proportional to the cutoff, as long as the largest
     bond allows it; a larger ε makes more of the same state count, so that both are changed together
     and the answer is seen at two weights.
     """
-    dropped = max(knob_factor(excess, "truncation"), knob_factor(excess, "projection"))
+    dropped = dropped_factor(excess)
     steps, generator = knob_factor(excess, "time_step"), knob_factor(excess, "mpo")
     knobs: dict[str, Any] = {"dt": method.dt / math.sqrt(steps)}
     knobs["mpo_tolerance"] = method.mpo_tolerance / generator
@@ -40,10 +40,10 @@ def refined_chain(
         knobs |= {"cutoff": method.cutoff / dropped, "epsilon": wider}
         if stats["largest_bond"] >= 0.7 * method.max_bond:
             knobs["max_bond"] = math.ceil(method.max_bond * min(1 + math.log2(dropped), 2))
-    if hasattr(method, "krylov_tolerance"):
-        knobs["krylov_tolerance"] = method.krylov_tolerance / knob_factor(excess, "krylov")
-    if hasattr(method, "expansion") and dropped > 1:
-        knobs["expansion"] = method.expansion + 2
-    if "fock_tail" in excess and hasattr(type(method), "krylov_tolerance"):
-        knobs["fock_tolerance"] = method.fock_tolerance / knob_factor(excess, "fock_tail")
+    knobs |= more
     return replace(method, **{name: rounded(value) for name, value in knobs.items()})
+
+
+def dropped_factor(excess: Mapping[str, float]) -> float:
+    """Return by how much less has to be dropped by truncation and projection."""
+    return max(knob_factor(excess, "truncation"), knob_factor(excess, "projection"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, ClassVar
@@ -27,10 +28,12 @@ from tnhop.solvers.chain.fock_levels import Levels
 from tnhop.solvers.chain.network.mpo import LindbladMPO, lindblad_mpo, predicted_bond
 from tnhop.solvers.chain.network.mps import MPSState
 from tnhop.solvers.chain.network.ordering import site_order
+from tnhop.solvers.chain.refinement import dropped_factor, refined_chain
 from tnhop.solvers.chain.run import ChainMethod
 from tnhop.solvers.chain.steady_state import mixed, steady_state
 from tnhop.solvers.chain.steps.sweep_generator import SweepGenerator
 from tnhop.solvers.chain.steps.tdvp_step import TDVPEngine, TDVPOptions
+from tnhop.solvers.refinement import knob_factor
 from tnhop.support.checks import integer, real, wrong_type
 from tnhop.support.codec import register
 
@@ -236,6 +239,16 @@ class TDVP(ChainMethod):
         several = [term.sites for term in model.hamiltonian]
         several += [jump.sites for jump in model.jumps if isinstance(jump, Jump)]
         return model.n_modes > 0 or any(len(sites) > 1 for sites in several)
+
+    def refined(self, excess: Mapping[str, float], stats: Mapping[str, Any]) -> TDVP:
+        """Return one whose errors are smaller by these factors, by source."""
+        krylov = self.krylov_tolerance / knob_factor(excess, "krylov")
+        more: dict[str, Any] = {"krylov_tolerance": krylov}
+        if dropped_factor(excess) > 1:
+            more["expansion"] = self.expansion + 2
+        if "fock_tail" in excess:
+            more["fock_tolerance"] = self.fock_tolerance / knob_factor(excess, "fock_tail")
+        return refined_chain(self, excess, stats, **more)
 
     def generator(self, model: Model, ordering: Any) -> LindbladMPO:
         """Return the generator of a run."""
