@@ -103,7 +103,9 @@ class Problem:
     def __post_init__(self) -> None:
         if not isinstance(self.model, Model):
             raise wrong_type("model", "be a Model", self.model)
-        if self.state is not None and not isinstance(self.state, State):
+        if self.state is not None and (
+            isinstance(self.state, type) or not isinstance(self.state, State)
+        ):
             remedy = "Use `th.pattern_state`, `th.product_state` or `result.final_state`."
             raise wrong_type("state", "be a state", self.state, remedy)
         misfit = None if self.state is None else self.state.misfit(self.model)
