@@ -37,8 +37,8 @@ _SHARE = 19.0  # time between two checkpoints, in units of what writing the last
 
 
 @dataclass(frozen=True)
-class _Mark:
-    """Where a run stands: outputs, statistics and carry of one instant."""
+class _Position:
+    """Position of a run: outputs, statistics and restart data of one instant."""
 
     time: float
     outputs: int
@@ -47,8 +47,8 @@ class _Mark:
     carry: Any
 
 
-class Record:
-    """Collects snapshots into a Result, and goes on from what a checkpoint holds.
+class RunRecord:
+    """Snapshots of a run, which become a Result; those of a checkpoint come first.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ class Record:
         self.problem, self.method = problem, method
         self.wanted = len(np.atleast_1d(problem.times))
         self.snapshots: list[Snapshot] = []
-        self.mark = _Mark(0.0, 0, {}, None, None)
+        self.position = _Position(0.0, 0, {}, None, None)
         self.moved = False
         self.stopped: str | None = None
         self._resumed_at: list[float] = []
@@ -71,7 +71,7 @@ class Record:
     @property
     def complete(self) -> bool:
         """Whether there is an output for every time."""
-        return self.mark.outputs == self.wanted
+        return self.position.outputs == self.wanted
 
     @property
     def seconds(self) -> float:
@@ -80,7 +80,7 @@ class Record:
 
     def add(self, snapshot: Snapshot) -> None:
         """Keep an output; a heartbeat only updates the statistics."""
-        stats, state = self.mark.stats | snapshot.stats, self.mark.final_state
+        stats, state = self.position.stats | snapshot.stats, self.position.final_state
         if snapshot.state is not None:
             state = snapshot.state
             stats["final_time"] = float(snapshot.time)
@@ -89,21 +89,23 @@ class Record:
             kept = snapshot.state if self.problem.save_states else None
             self.snapshots.append(replace(snapshot, carry=None, state=kept))
         # at once, so that an interrupt finds outputs and carry of the same instant
-        self.mark = _Mark(float(snapshot.time), len(self.snapshots), stats, state, snapshot.carry)
+        self.position = _Position(
+            float(snapshot.time), len(self.snapshots), stats, state, snapshot.carry
+        )
         self.moved = True
 
     def content(self) -> dict[str, Any]:
         """Return what a checkpoint has to hold."""
-        mark, states = self.mark, self.problem.save_states
-        kept = self.snapshots[: mark.outputs]
+        position, states = self.position, self.problem.save_states
+        kept = self.snapshots[: position.outputs]
         expect, errors = self._arrays(kept)
         return self._identity() | {
             "elapsed": self._before + self.seconds,
             "resumed_at": self._resumed_at,
-            "time": mark.time,
-            "stats": mark.stats,
-            "final_state": state_form(mark.final_state),
-            "carry": None if self.complete else mark.carry,
+            "time": position.time,
+            "stats": position.stats,
+            "final_state": state_form(position.final_state),
+            "carry": None if self.complete else position.carry,
             "times": np.array([s.time for s in kept]),
             "expect": expect,
             "errors": errors,
@@ -134,11 +136,13 @@ class Record:
             for k in range(kept)
         ]  # fmt: skip
         final_state = state_of(content["final_state"])
-        self.mark = _Mark(content["time"], kept, content["stats"], final_state, content["carry"])
+        self.position = _Position(
+            content["time"], kept, content["stats"], final_state, content["carry"]
+        )
         self._before, self._resumed_at = content["elapsed"], content["resumed_at"]
         if not self.complete:
-            self._resumed_at = [*self._resumed_at, self.mark.time]
-        return self.mark.carry
+            self._resumed_at = [*self._resumed_at, self.position.time]
+        return self.position.carry
 
     def _identity(self) -> dict[str, Any]:
         problem, method = self.problem, self.method
@@ -175,9 +179,9 @@ class Record:
         """Assemble the answer and warn about what limits it."""
         problem, kept = self.problem, self.snapshots
         expect, errors = self._arrays(kept)
-        warn_of_tail(self.mark.stats)
+        warn_of_tail(self.position.stats)
         stats = {
-            **self.mark.stats,
+            **self.position.stats,
             "wall_time": self._before + self.seconds,
             "tnhop": version("tnhop"),
             "rng": problem.rng,
@@ -189,33 +193,33 @@ class Record:
         states = [s.state for s in kept] if problem.save_states else []
         return Result(
             np.array([s.time for s in kept]), expect, ErrorBudget(errors), stats, problem.model,
-            self.method, tuple(problem.observables), self.mark.final_state, states,
+            self.method, tuple(problem.observables), self.position.final_state, states,
         )  # fmt: skip
 
 
-class Keeper:
-    """Decides when a run writes its checkpoint; without one it does nothing.
+class CheckpointWriter:
+    """Writer of the checkpoint of a run; without a checkpoint it does nothing.
 
     Parameters
     ----------
     checkpoint : Checkpoint or None
         Where to.
-    record : Record
+    record : RunRecord
         What of.
     interval : float
         Seconds between two writings; more where they would take a twentieth of the time.
     """
 
-    def __init__(self, checkpoint: Checkpoint | None, record: Record, interval: float) -> None:
+    def __init__(self, checkpoint: Checkpoint | None, record: RunRecord, interval: float) -> None:
         self._checkpoint, self._record, self._interval = checkpoint, record, interval
         self._last, self._cost = time.perf_counter(), 0.0
-        self._written: _Mark | None = None
+        self._written: _Position | None = None
         self._failed = False
 
     @property
     def hint(self) -> str:
         """What a stopped run is told."""
-        if self._checkpoint is None or self._written is not self._record.mark:
+        if self._checkpoint is None or self._written is not self._record.position:
             return ""
         return f" The same call goes on from '{self._checkpoint.path}'."
 
@@ -228,29 +232,29 @@ class Keeper:
         content = self._checkpoint.read()
         return self._record.resume(content, path) if slots(path) else None
 
-    def offer(self) -> None:
+    def write_if_due(self) -> None:
         """Write if it is time."""
         if time.perf_counter() - self._last >= max(self._interval, _SHARE * self._cost):
             self.write()
 
     def write(self) -> None:
         """Write now; where it fails, warn once and let the run go on."""
-        record, mark = self._record, self._record.mark
-        if self._checkpoint is None or not record.moved or self._written is mark:
+        record, position = self._record, self._record.position
+        if self._checkpoint is None or not record.moved or self._written is position:
             return
         began = time.perf_counter()
         try:
-            if mark.carry is None and not record.complete:
+            if position.carry is None and not record.complete:
                 name = type(record.method).__name__
                 raise TypeError(f"method `{name}` does not say how to go on from there")
             self._checkpoint.write(record.content())
-            self._written, self._failed = mark, False
+            self._written, self._failed = position, False
         except (OSError, MemoryError, TypeError) as error:
             why = getattr(error, "strerror", None) or str(error)
             if not self._failed:
                 warn(
                     f"Checkpoint '{self._checkpoint.path}' could not be written at"
-                    f" t = {mark.time:g} ({why}). The run goes on and tries again."
+                    f" t = {position.time:g} ({why}). The run goes on and tries again."
                 )
             self._failed = True
         self._last = time.perf_counter()
@@ -268,18 +272,18 @@ def drive(
     callback: Callable[[Snapshot], None] | None = None,
 ) -> Result:
     """Run a method to its end, a limit or an interrupt, from the checkpoint if there is one."""
-    record = Record(problem, method)
+    record = RunRecord(problem, method)
     place, limit = _place(options), options.max_wall_time
     with place or nullcontext():
-        keeper = Keeper(place, record, options.checkpoint_interval)
+        keeper = CheckpointWriter(place, record, options.checkpoint_interval)
         carry = keeper.resume()
         if record.complete:
             return record.result()
         with (
             progress_bar(problem, method, options.progress) as bar,
-            termination(place is not None),
+            sigterm_as_interrupt(place is not None),
         ):
-            bar.initial = bar.n = min(record.mark.time, bar.total)
+            bar.initial = bar.n = min(record.position.time, bar.total)
             try:
                 for snapshot in method.evolve(problem, carry):
                     record.add(snapshot)
@@ -291,7 +295,7 @@ def drive(
                         keeper.write()
                         record.stop(f"max_wall_time = {limit:g} s", keeper.hint)
                         break
-                    keeper.offer()
+                    keeper.write_if_due()
                 else:
                     keeper.write()
             except KeyboardInterrupt:
@@ -323,7 +327,7 @@ def answer_once(
     with place or nullcontext():
         if place is not None and (held := place.read()) is not None:
             return _held_answer(held, identity, place.path)
-        with stopwatch(type(method).__name__, options), termination(place is not None):
+        with stopwatch(type(method).__name__, options), sigterm_as_interrupt(place is not None):
             answer = compute()
         if place is not None:
             try:
@@ -364,7 +368,7 @@ def stopwatch(name: str, options: RunOptions) -> Iterator[None]:
 
 
 @contextmanager
-def termination(wanted: bool) -> Iterator[None]:
+def sigterm_as_interrupt(wanted: bool) -> Iterator[None]:
     """Make SIGTERM an interrupt, unless the application has a handler of its own."""
     main = threading.current_thread() is threading.main_thread()
     if not (wanted and main and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL):
@@ -382,7 +386,7 @@ def termination(wanted: bool) -> Iterator[None]:
 
 
 @contextmanager
-def undisturbed() -> Iterator[None]:
+def interrupts_ignored() -> Iterator[None]:
     """Let no second interrupt end the closing of workers, which then would never return."""
     if threading.current_thread() is not threading.main_thread():
         yield

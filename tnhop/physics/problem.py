@@ -1,4 +1,4 @@
-"""Problem, and what every method must offer: the contract between physics and solvers."""
+"""Problem, Snapshot, Cost, and the protocols of states and methods."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ __all__ = ["Cost", "Method", "Problem", "Snapshot", "State"]
 
 @runtime_checkable
 class State(Protocol):
-    """What a state can do, whatever its representation."""
+    """A state, whatever its representation."""
 
     def misfit(self, model: Model) -> str | None:
         """Return what keeps the state from being one of the model, or None."""
@@ -126,7 +126,7 @@ class Problem:
 
 @dataclass(frozen=True, eq=False)
 class Snapshot:
-    """What a solver hands to the driver at a time.
+    """Outputs, errors and restart data of a run at one time.
 
     Parameters
     ----------
@@ -141,8 +141,8 @@ class Snapshot:
     state : State or None
         The state, where it is at hand.
     carry : object
-        All that the solver needs to go on from here: dicts, lists, numbers and arrays, which are
-        not changed afterwards. None: a run cannot be resumed from here.
+        Restart data: all that the solver needs to go on from here, as dicts, lists, numbers and
+        arrays, which are not changed afterwards. None: a run cannot be resumed from here.
     """
 
     time: float

@@ -16,7 +16,7 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from tnhop.answers.loading import load
-from tnhop.driver import bar_hidden, termination, undisturbed
+from tnhop.driver import bar_hidden, interrupts_ignored, sigterm_as_interrupt
 from tnhop.storage.store import Manifest, Point, Store, read_store
 from tnhop.support.checks import fail, integer, one_of, real, wrong_type
 from tnhop.support.errors import warn
@@ -132,7 +132,7 @@ def sweep(
         pool = make_pool(executor, len(points[first::step]))
         hidden = bar_hidden(progress)
         bar = tqdm(total=0, desc="sweep", unit="point", disable=hidden, leave=False)
-        with bar, termination(True):
+        with bar, sigterm_as_interrupt(True):
             try:
                 work.run(points[first::step], pool, bar)
                 cells = plan.cells()
@@ -144,7 +144,7 @@ def sweep(
             except KeyboardInterrupt:
                 work.interrupted = True
             finally:
-                with undisturbed():
+                with interrupts_ignored():
                     pool.close(at_once=work.interrupted)
         work.warn(None if store is None else place.folder)
         return read_store(place.folder)
