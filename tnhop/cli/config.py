@@ -22,7 +22,7 @@ from tnhop.physics.model import Model
 from tnhop.physics.problem import Problem
 from tnhop.physics.states import ProductState, pattern_state, product_state
 from tnhop.solvers.registry import known_methods
-from tnhop.support.checks import fail, increasing_times, integer, real
+from tnhop.support.checks import fail, increasing_times, integer, real, sentence_of
 
 __all__ = ["Plan", "make_plan"]
 
@@ -32,14 +32,14 @@ _MOST_TIMES = 10**6
 @contextmanager
 def _inside(section: str, **names: str) -> Iterator[None]:
     """Complete the names of arguments in errors by their section; `names` are renamed."""
-
-    def complete(found: re.Match[str]) -> str:
-        return f"Argument `{section}.{names.get(found[1], found[1])}"
-
     try:
         yield
     except (TypeError, ValueError) as error:
-        raise ValueError(re.sub(r"^Argument `(\w+)", complete, str(error))) from error
+        said = sentence_of(error)
+        if said is None:
+            raise ValueError(str(error)) from error
+        name = names.get(said.name, said.name)
+        raise ValueError(said.about(f"{section}.{name}")) from error
 
 
 # From sections to objects.
