@@ -165,7 +165,7 @@ def test_trace_is_conserved_by_a_lindbladian():
     np.testing.assert_allclose(values, 0.0, atol=1e-13)
 
 
-def test_functional_rows_are_traces():
+def test_rows_are_traces():
     """Operators on the blocks may be complex and not Hermitian."""
     rng = np.random.default_rng(9)
     operators = [

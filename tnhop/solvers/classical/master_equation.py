@@ -177,7 +177,7 @@ class ClassicalMaster(TaylorMethod):
             # better; its factors are sparse enough in one or two dimensions, or for small chains
             sparse = len(classes.sizes) <= 2 or L.size <= 10_000
             eigensolver = "shift-invert" if sparse else "propagator"
-        limit = stationary(L, np.ones(L.size), start, (), eigensolver)  # type: ignore[arg-type]
+        limit = stationary(L, np.ones(L.size), start, (), eigensolver)
         state: Any = ConfigurationDistribution(limit.x)
         if classes is not None:
             state = PopulationState(limit.x, classes.labels, classes.signs)
@@ -197,9 +197,9 @@ class ClassicalMaster(TaylorMethod):
             L = configuration_rates(model)
         if k > L.size:
             raise fail("k", f"be at most {L.size}", f"it is {k}")
-        pairs = slow_pairs(L, k)  # type: ignore[arg-type]
+        pairs = slow_pairs(L, k)
         require_convergence(pairs, k)
-        multiplicity = int(np.sum(np.abs(pairs.values) < zero_tolerance(L)))  # type: ignore[arg-type]
+        multiplicity = int(np.sum(np.abs(pairs.values) < zero_tolerance(L)))
         return Spectrum(pairs.values, pairs.residuals, multiplicity, model, self)
 
 

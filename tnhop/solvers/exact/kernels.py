@@ -37,7 +37,11 @@ class Layout(NamedTuple):
 
 
 class RowForm(NamedTuple):
-    """A sparse factor for M X, by rows: ``(M X)[i] = Σ value[e] X[source[e]]``, e from ptr[i]."""
+    """A sparse factor M for the product M X, row by row.
+
+    ``(M X)[i]`` is the sum of ``value[e] X[source[e]]`` over the entries e from ``ptr[i]`` to
+    ``ptr[i + 1]``.
+    """
 
     ptr: Index
     source: Index
@@ -45,7 +49,11 @@ class RowForm(NamedTuple):
 
 
 class RunForm(NamedTuple):
-    """The same factor for X Mᵀ: runs ``(column, source column, first value, length)`` by block."""
+    """The same factor for the product X Mᵀ, as runs of consecutive columns, block by block.
+
+    A row of ``table`` is (column, source column, position of the first value, length); those of
+    block b lie from ``ptr[b]`` to ``ptr[b + 1]``.
+    """
 
     ptr: Index
     table: Index

@@ -1,4 +1,4 @@
-"""Stationary states and slow spectra of a generator, shared by `Exact` and `Symmetric`."""
+"""Stationary states and slow spectra of generators: of `Exact`, `Symmetric`, `ClassicalMaster`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import scipy.sparse as sp
@@ -14,14 +14,35 @@ from numpy.typing import NDArray
 
 from tnhop.answers.steady_state import SteadyState
 from tnhop.physics.problem import Problem, evaluate
-from tnhop.solvers.exact.block_lindbladian import BlockLindbladian
 from tnhop.solvers.exact.eigenpairs import Eigenpairs, nearest_zero, propagator, slowest
 from tnhop.support.arrays import Real
 from tnhop.support.errors import ConvergenceError
 
 Signed = tuple[NDArray[np.intp], Real]  # a permutation and the signs that go with it
 
-Find = Callable[[BlockLindbladian, int], Eigenpairs]
+
+class SpectralGenerator(Protocol):
+    """A generator whose stationary states and slow eigenvectors are sought."""
+
+    size: int
+    norm: float
+
+    @property
+    def mean_diagonal(self) -> float:
+        """Mean of the diagonal: the centre of the spectrum."""
+
+    @property
+    def adjoint(self) -> SpectralGenerator:
+        """The transposed generator."""
+
+    def matrix(self) -> Any:
+        """Return the generator as a sparse matrix."""
+
+    def __call__(self, x: Real) -> Real:
+        """Return the derivative of x."""
+
+
+Find = Callable[[SpectralGenerator, int], Eigenpairs]
 
 _MOST_UNDAMPED = 800
 
@@ -55,7 +76,7 @@ class Stationary:
 
 
 def stationary(
-    L: BlockLindbladian,
+    L: SpectralGenerator,
     trace: Real,
     start: Real | None,
     reflections: Sequence[Signed] = (),
@@ -76,7 +97,7 @@ def stationary(
 
 
 def slow_pairs(
-    L: BlockLindbladian,
+    L: SpectralGenerator,
     k: int,
     reflections: Sequence[Signed] = (),
     eigensolver: str = "propagator",
@@ -106,7 +127,7 @@ def slow_pairs(
 
 
 def _sector_pairs(
-    L: BlockLindbladian, evolve: Callable[[Real], Real], sector: Any, k: int
+    L: SpectralGenerator, evolve: Callable[[Real], Real], sector: Any, k: int
 ) -> Eigenpairs:
     to, of = sp.csr_array(sector.T), sp.csr_array(sector)
     pairs = slowest(lambda y: to @ L(of @ y), lambda y: to @ evolve(of @ y), sector.shape[1], k)
@@ -142,7 +163,7 @@ def sectors(size: int, reflections: Sequence[Signed]) -> list[Any]:
     return spaces
 
 
-def _pairs_past_zero(L: BlockLindbladian, find: Find) -> Eigenpairs:
+def _pairs_past_zero(L: SpectralGenerator, find: Find) -> Eigenpairs:
     """Return enough slow eigenpairs to have seen all that do not decay."""
     k = 4
     while True:
@@ -158,7 +179,7 @@ def _pairs_past_zero(L: BlockLindbladian, find: Find) -> Eigenpairs:
             )
 
 
-def _project_start(L: BlockLindbladian, V: Real, k: int, start: Real | None, find: Find) -> Real:
+def _project_start(L: SpectralGenerator, V: Real, k: int, start: Real | None, find: Find) -> Real:
     """Project the initial state on the null space V, with the left null vectors."""
     if start is None:
         raise ValueError(needs_start(V.shape[1]))
@@ -181,12 +202,12 @@ def needs_start(multiplicity: int) -> str:
     )
 
 
-def zero_tolerance(L: BlockLindbladian) -> float:
+def zero_tolerance(L: SpectralGenerator) -> float:
     """Size below which an eigenvalue counts as zero: small beside the damping, above rounding."""
     return max(1e-9 * abs(L.mean_diagonal), 1e-13 * L.norm)
 
 
-def _null_vectors(pairs: Eigenpairs, L: BlockLindbladian) -> tuple[Real, int]:
+def _null_vectors(pairs: Eigenpairs, L: SpectralGenerator) -> tuple[Real, int]:
     """Return an orthonormal real basis of the eigenvectors of eigenvalue zero."""
     zero = pairs.vectors[:, np.abs(pairs.values) < zero_tolerance(L)]
     parts = np.concatenate([zero.real, zero.imag], axis=1)

@@ -71,8 +71,10 @@ def partition(
     node = np.concatenate([classes.labels, n_classes + np.arange(model.n_modes)]).astype(int)
     links = [tuple(site for site, _ in key) for key in pauli_terms(model.hamiltonian)]
     for jump in model.jumps:
-        blind = isinstance(jump, FieldJump) and not any(a.n_fields for _, a in jump.amplitudes)
-        links.append((jump.site,) if blind else jump.sites)  # type: ignore[union-attr]
+        if isinstance(jump, FieldJump) and not any(a.n_fields for _, a in jump.amplitudes):
+            links.append((jump.site,))
+        else:
+            links.append(jump.sites)
     if joined is not None:
         links += [tuple(np.flatnonzero(joined[node] == label)) for label in np.unique(joined)]
     pairs = np.array([(node[s[0]], node[t]) for s in links if s for t in s]).reshape(-1, 2).T
@@ -292,7 +294,7 @@ def _groups(model: Model, classes: SpinClasses, part: IndependentPart) -> list[_
             alike = [classes.labels[i] for i in group.special] == [
                 classes.labels[i] for i in special
             ]
-            if alike and other and same_up_to_phase(image, other):  # type: ignore[arg-type]
+            if alike and other and same_up_to_phase(image, other):
                 group.count += 1
                 break
         else:

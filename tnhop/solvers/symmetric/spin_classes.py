@@ -8,7 +8,7 @@ are left.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -234,7 +234,7 @@ def amplitude_components(jump: FieldJump, fields: Sequence[Any]) -> NDArray[np.c
     return total
 
 
-def same_up_to_phase(a: Paulis, b: Paulis) -> bool:
+def same_up_to_phase(a: Mapping[Any, complex], b: Mapping[Any, complex]) -> bool:
     """Return whether two jumps describe the same dissipator: equal but for a phase."""
     if a.keys() != b.keys():
         return False
