@@ -14,7 +14,7 @@ from tnhop.physics.problem import Problem, Snapshot, missing_functionals
 from tnhop.physics.states import ProductState
 from tnhop.solvers.chain.engine import EngineSetup
 from tnhop.solvers.chain.network.mps import MPSState
-from tnhop.solvers.chain.refinement import coarser_chain, refined_chain
+from tnhop.solvers.chain.refinement import coarser_chain, finer_knobs, with_knobs
 from tnhop.solvers.chain.run import ChainRun
 from tnhop.solvers.chain.schedule import StepSchedule
 from tnhop.support.arrays import Array
@@ -55,7 +55,7 @@ class ChainMethod:
             one_of(self.ordering, "ordering", ["auto", "natural"])
 
     def weight(self, model: Model) -> float:
-        """Return ε for a model; larger beside modes, to which many spins together matter."""
+        """Return ε for a model; larger with modes, which feel many spins together."""
         largest = 0.5 if model.n_modes else 0.3
         return self.epsilon or min(largest, 2.5 / math.sqrt(max(model.n_spins, 1)))
 
@@ -75,12 +75,12 @@ class ChainMethod:
         return like.to(self.device) if self.device else like
 
     def coarser(self) -> ChainMethod:
-        """Return a cheaper one: longer steps, and more is dropped."""
+        """Return a cheaper method: longer steps and larger cutoffs."""
         return coarser_chain(self)
 
     def refined(self, excess: Mapping[str, float], stats: Mapping[str, Any]) -> ChainMethod:
-        """Return one whose errors are smaller by these factors, by source."""
-        return refined_chain(self, excess, stats)
+        """Return a method whose errors are smaller by these factors, by source."""
+        return with_knobs(self, finer_knobs(self, excess, stats))
 
     def schedule(self) -> StepSchedule:
         """Return the lengths of the steps."""

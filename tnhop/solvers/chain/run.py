@@ -1,7 +1,7 @@
 """One evolution of a matrix-product density matrix by steps of an engine of TDVP or TEBD.
 
-The engine advances a chain. Here are the output times, the chains beside it that measure errors,
-the adaptation of Fock levels, and the restart data.
+The engine advances a chain; the run adds the chains that measure errors, the adaptation of Fock
+levels, observables with error bars, and restart data.
 """
 
 from __future__ import annotations
@@ -185,15 +185,15 @@ class ChainRun:
             else:
                 losses = self._step(self.engine, dt)
             after, levels = self.engine.chain, self.progress.levels
-            wanted = self._wanted_levels(after)
-            if all(w <= present for w, present in zip(wanted, levels, strict=True)):
+            counts = self._wanted_levels(after)
+            if all(w <= present for w, present in zip(counts, levels, strict=True)):
                 break
-            self._continue_with_levels(tuple(map(max, wanted, levels)), before)
+            self._continue_with_levels(tuple(map(max, counts, levels)), before)
         if self.reference_engine:
             reference = self._step(self.reference_engine, dt, 2, _REFERENCE_CUTOFF)
             losses.applications += reference.applications
-        if wanted != levels:
-            self._continue_with_levels(wanted, after)
+        if counts != levels:
+            self._continue_with_levels(counts, after)
         return losses, errors
 
     def _step(
@@ -209,11 +209,11 @@ class ChainRun:
 
     def _probed_step(self, dt: float, repeats: int) -> tuple[TruncationStats, dict[str, Real]]:
         """Take a step as two halves, and on a copy as a whole: they differ by its error."""
-        whole = self.engine.copy()
-        applications = self._step(whole, dt).applications
+        copy = self.engine.copy()
+        applications = self._step(copy, dt).applications
         losses = self._two_half_steps(dt)
         losses.applications += applications
-        coarse, fine = (self.state(_numpy(engine.chain)) for engine in (whole, self.engine))
+        coarse, fine = (self.state(_numpy(engine.chain)) for engine in (copy, self.engine))
         observables = self.problem.observables
         errors = {o.name: probed_step_error(o, coarse, fine, repeats) for o in observables}
         return losses, errors

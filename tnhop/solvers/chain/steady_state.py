@@ -28,7 +28,7 @@ _SHORTEST = 5.0  # time before which it never does
 _LONG_STEP = 1.6  # a stationary state is a fixed point of steps of any length
 _GROWTH = 1.15
 _WINDOW = 0.3  # last part of the time, over which rates are measured
-_SIGNS = 400  # random vectors behind a norm
+_SIGNS = 400  # random vectors of the estimate of a norm
 _AT_ONCE = 50  # of them: they hold all coordinates of a mode at once
 _ROUNDING = 1e-7  # of differences of chains
 _SETTLED = 0.5  # stop once the change is smaller than this share of the discarded norm
@@ -67,7 +67,7 @@ def relax(method: Any, problem: Problem, start: Any) -> Relaxed:
     """Evolve until the state changes less than truncation changes it."""
     method = dataclasses.replace(method, companion=False)  # bars are those of the last losses
     run = method.run(dataclasses.replace(problem, state=start))
-    times, changes, dropped = [0.0], [math.inf], [0.0]
+    times, changes, losses = [0.0], [math.inf], [0.0]
     budgets = [{o.name: run.bars.by_source(o, run.progress) for o in problem.observables}]
     values = [{o.name: evaluate(run.state(), o) for o in problem.observables}]
     dt = method.dt
@@ -80,11 +80,11 @@ def relax(method: Any, problem: Problem, start: Any) -> Relaxed:
         state = run.state()
         distance = _distance(list(before.tensors), list(state.tensors))
         changes.append(distance / (times[-1] - times[-2]))
-        dropped.append(now.lost + now.projected)
+        losses.append(now.lost + now.projected)
         values.append({o.name: evaluate(state, o) for o in problem.observables})
         budgets.append({o.name: run.bars.by_source(o, run.progress) for o in problem.observables})
         early = _early(times)
-        per_time = (dropped[-1] - dropped[early]) / (times[-1] - times[early])
+        per_time = (losses[-1] - losses[early]) / (times[-1] - times[early])
         if times[-1] > _SHORTEST and max(changes[early:]) < max(_SETTLED * per_time, _ROUNDING):
             break
         dt = min(dt * _GROWTH, max(_LONG_STEP, method.dt))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, ClassVar
@@ -26,11 +27,13 @@ from tnhop.solvers.chain.method import ChainMethod
 from tnhop.solvers.chain.network.mpo import LindbladMPO, lindblad_mpo, predicted_bond
 from tnhop.solvers.chain.network.mps import MPSState
 from tnhop.solvers.chain.network.ordering import site_order
+from tnhop.solvers.chain.refinement import finer_knobs, truncation_factor, with_knobs
 from tnhop.solvers.chain.schedule import Step, StepSchedule
 from tnhop.solvers.chain.steady_state import mixed, steady_state
 from tnhop.solvers.chain.steps.sweep_generator import SweepGenerator
 from tnhop.solvers.chain.steps.tdvp_step import TDVPEngine, TDVPOptions
 from tnhop.solvers.fitted import TDVP_COSTS
+from tnhop.solvers.refinement import knob_factor
 from tnhop.support.checks import integer, real, wrong_type
 from tnhop.support.codec import register
 
@@ -102,8 +105,8 @@ class TDVP(ChainMethod):
     Notes
     -----
     **Error**: Truncation and projection: 0.3 times the norm of the observable times what was
-    dropped, summed over steps: singular values, and what Lρ has at every bond beyond the tangent
-    space and the directions by which it grows; with a `companion`, 1.75 times the largest
+    dropped, summed over steps: singular values, and the part of Lρ at every bond outside the
+    tangent space and the directions by which it grows; with a `companion`, 1.75 times the largest
     difference from it so far, of a component or the rms of all. Time step: some steps are repeated
     as two half steps, and thrice the differences of the observables added up. MPO: the typical
     error of a rate times t, all sites erring alike. Fock tail and fitted rates: as in `Exact`.
@@ -125,6 +128,12 @@ class TDVP(ChainMethod):
     See Also
     --------
     evolve
+
+    References
+    ----------
+    J. Haegeman, C. Lubich, I. Oseledets, B. Vandereycken and F. Verstraete, Phys. Rev. B 94, 165116
+    (2016); C. Lubich, I. Oseledets and B. Vandereycken, SIAM J. Numer. Anal. 53, 917 (2015); modes:
+    C. Guo, A. Weichselbaum and M. Vojta, Phys. Rev. Lett. 108, 160401 (2012).
 
     Examples
     --------
@@ -235,6 +244,16 @@ class TDVP(ChainMethod):
         several = [term.sites for term in model.hamiltonian]
         several += [jump.sites for jump in model.jumps if isinstance(jump, Jump)]
         return model.n_modes > 0 or any(len(sites) > 1 for sites in several)
+
+    def refined(self, excess: Mapping[str, float], stats: Mapping[str, Any]) -> TDVP:
+        """Return a method whose errors are smaller by these factors, by source."""
+        knobs = finer_knobs(self, excess, stats)
+        knobs["krylov_tolerance"] = self.krylov_tolerance / knob_factor(excess, "krylov")
+        if truncation_factor(excess) > 1:
+            knobs["expansion"] = self.expansion + 2
+        if "fock_tail" in excess:
+            knobs["fock_tolerance"] = self.fock_tolerance / knob_factor(excess, "fock_tail")
+        return with_knobs(self, knobs)
 
     def generator(self, model: Model, ordering: Any) -> LindbladMPO:
         """Return the generator of a run."""

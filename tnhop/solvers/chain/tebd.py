@@ -85,6 +85,11 @@ class TEBD(ChainMethod):
     --------
     evolve
 
+    References
+    ----------
+    M. Zwolak and G. Vidal, Phys. Rev. Lett. 93, 207205 (2004); channels: C. Camaño, E. N. Epperly
+    and J. A. Tropp, arXiv:2504.06475 (2025).
+
     Examples
     --------
     >>> TEBD(dt=0.05).order
