@@ -7,7 +7,6 @@ import tnhop as th
 from tnhop.physics.problem import Problem
 from tnhop.solvers.chain.network.mps import MPSState
 from tnhop.solvers.chain.network.ordering import site_order
-from tnhop.solvers.chain.run import ChainRun
 from tnhop.solvers.chain.steps.parity import bond_parities
 from zoo import PATTERNS, ZOO, gaussian_couplings, patterns, tilted
 
@@ -40,7 +39,7 @@ def in_plane(model, x=0.0):
 def engine(model, state, **options):
     """Return the engine of a run."""
     observables = tuple(model.select(["sigma_z"]))
-    return ChainRun(th.TDVP(**options), Problem(model, state, [1.0], observables), None).engine
+    return th.TDVP(**options).run(Problem(model, state, [1.0], observables)).engine
 
 
 def in_blocks_and_in_one(model, times, **options):

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import tracemalloc
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -14,7 +15,6 @@ import pytest
 
 import tnhop as th
 from tnhop.solvers.chain import predicted_bonds
-from tnhop.solvers.chain.cost import schedule
 from tnhop.solvers.exact.cost import row_operations, spectral_bounds
 from tnhop.solvers.exact.taylor import predicted_applications
 from tnhop.solvers.machine_speed import speed
@@ -97,7 +97,7 @@ def test_modes_of_a_chain_are_not_taken_for_dense_sites():
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_nothing_large_is_built_to_estimate_hopeless_sizes(model, method, monkeypatch):
-    monkeypatch.setattr(predicted_bonds._Fluctuations, "advance", None)  # no pilot for those
+    monkeypatch.setattr(predicted_bonds._FluctuationFlow, "advance", None)  # no pilot for those
     tracemalloc.start()
     cost = estimate(model, method)
     peak = tracemalloc.get_traced_memory()[1]
@@ -136,7 +136,8 @@ def test_steps_are_those_of_a_run(times):
     model = th.independent_spins(2, Omega=0.3, decay=0.2)
     start = th.product_state(model, bloch=[0.6, 0.0, 0.8])
     run = th.evolve(model, start, times, method="TDVP")
-    steps, later = schedule(times, th.TDVP().dt, 4, probed=False)
+    schedule = replace(th.TDVP().schedule(), probed=False)
+    steps, later = schedule.first_steps(times)
     assert len(steps) + later == run.stats["steps"]
 
 

@@ -15,6 +15,7 @@ from tnhop.physics.states import ProductState
 from tnhop.support.arrays import Real
 from tnhop.support.checks import integer, real
 from tnhop.support.errors import ConvergenceError
+from tnhop.support.threads import one_thread
 
 __all__ = ["LimitCycle", "limit_cycle"]
 
@@ -69,6 +70,7 @@ class LimitCycle:
         return f"LimitCycle({kind}, period {self.period:.9g}, {self.n_neutral} neutral directions)"
 
 
+@one_thread
 def limit_cycle(
     model: Model,
     start: ProductState,

@@ -17,6 +17,7 @@ from tnhop.solvers.meanfield.flow import MeanFieldFlow
 from tnhop.support.arrays import Complex, Real
 from tnhop.support.checks import fail, integer, members, random_generator, real, wrong_type
 from tnhop.support.errors import ConvergenceError
+from tnhop.support.threads import one_thread
 
 __all__ = [
     "CriticalPoint",
@@ -101,6 +102,7 @@ def _point(flow: PhaseFlow, y: Real) -> FixedPoint:
     return FixedPoint(flow.unpack(y), values[order], float(np.linalg.norm(flow(y))))
 
 
+@one_thread
 def fixed_points(
     model: Model,
     *,
@@ -199,6 +201,7 @@ def _variables(model: Model, bloch: Real, rng: np.random.Generator | None = None
     return MeanFieldFlow.pack(ProductState(np.asarray(bloch, dtype=float), alpha))
 
 
+@one_thread
 def critical_point(
     make_model: Callable[[float], Model],
     state: ProductState,
@@ -288,6 +291,7 @@ def critical_point(
     return CriticalPoint(value, float(abs(point.eigenvalues[0].imag)), point)
 
 
+@one_thread
 def lyapunov_coefficient(model: Model, state: ProductState, *, closure: str = "auto") -> float:
     r"""First Lyapunov coefficient of a Hopf point: the cycle is stable if negative, Eq. (71).
 

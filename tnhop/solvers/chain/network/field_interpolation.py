@@ -31,7 +31,7 @@ KET_BRA_TYPES = np.array([[1, 1], [-1, -1], [1, -1], [-1, 1]])  # (ket, bra): â†
 _GRID = 12  # fields of the other side at which functions are compared first, per bra and ket
 _SAMPLES, _PAIRS = 48, 400  # the same for jumps with several fields, where a grid would be huge
 _SMALLEST_SHARE = 0.05  # of the tolerance, at the ends of the chain
-_ESTIMATE = 60  # random configurations behind an estimate of the rank
+_ESTIMATE = 60  # random configurations of an estimate of the rank
 _TINY = 1e-14
 
 

@@ -36,7 +36,7 @@ class FieldChain:
     table : FieldTable
         The jumps.
     left, right : list of Nodes
-        By cut 0 ... n_sites: the sites before it, and those behind it.
+        By cut 0 ... n_sites: the sites before it, and those after it.
     max_error, typical_error, rate_error, smallest_rate : float
         As in `LindbladMPO`.
     """

@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
 from tnhop.physics.model import Model
 from tnhop.physics.operators import LocalBasis
@@ -30,6 +29,7 @@ from tnhop.solvers.chain.network.term_strings import (
 from tnhop.support.arrays import Real
 from tnhop.support.checks import fail, integer, real, wrong_type
 from tnhop.support.errors import warn
+from tnhop.support.threads import one_thread
 
 __all__ = ["LindbladMPO", "lindblad_mpo", "predicted_bond"]
 
@@ -37,7 +37,6 @@ __all__ = ["LindbladMPO", "lindblad_mpo", "predicted_bond"]
 _CUTS = 2.5  # error of whole configurations in units of the error of one cut, about
 
 # decompositions of matrices of some hundred rows: more threads only wait for each other
-_one_thread = threadpool_limits.wrap(limits=1, user_api="blas")
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,7 +125,7 @@ def _chain_norm(tensors: Sequence[Real]) -> float:
     return float(np.linalg.norm(R))
 
 
-@_one_thread
+@one_thread
 def lindblad_mpo(
     model: Model,
     *,
@@ -212,7 +211,7 @@ def lindblad_mpo(
     return LindbladMPO(factors, bases, order, *errors)
 
 
-@_one_thread
+@one_thread
 def predicted_bond(
     model: Model,
     *,

@@ -168,21 +168,21 @@ def minimal_chain(strings: dict[String, float], families: Sequence[LocalFamily])
             entries.append(((0, string[0][1]), string[1:], c))
         for column, suffix in enumerate(suffixes):
             here = suffix[0][0] == n
-            number, rest = (suffix[0][1], suffix[1:]) if here else (0, suffix)
+            number, tail = (suffix[0][1], suffix[1:]) if here else (0, suffix)
             entries += [
-                ((1 + j, number), rest, float(rows[j, column]))
+                ((1 + j, number), tail, float(rows[j, column]))
                 for j in map(int, np.flatnonzero(rows[:, column]))
             ]
         if n == 0:  # a multiple of the identity can stand on any site
             entries.append(((0, 0), (), strings.get((), 0.0)))
-        done = [(key, c) for key, rest, c in entries if not rest]
+        done = [(key, c) for key, tail, c in entries if not tail]
         entries = [entry for entry in entries if entry[1]]
         keys = {key: k for k, key in enumerate(sorted({key for key, _, _ in entries}))}
-        suffixes = sorted({rest for _, rest, _ in entries})
-        place = {rest: k for k, rest in enumerate(suffixes)}
+        suffixes = sorted({tail for _, tail, _ in entries})
+        place = {tail: k for k, tail in enumerate(suffixes)}
         M = np.zeros((len(keys), len(suffixes)))
-        for key, rest, c in entries:
-            M[keys[key], place[rest]] += c
+        for key, tail, c in entries:
+            M[keys[key], place[tail]] += c
         n_left = 2 + len(rows)
         U, S, V = np.linalg.svd(M, full_matrices=False)
         rank = int(np.sum(_RANK * S.max(initial=0.0) < S))

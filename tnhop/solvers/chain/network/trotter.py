@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
 from tnhop.physics.model import Model
 from tnhop.physics.operators import LocalBasis, spin_basis
@@ -29,8 +28,6 @@ __all__ = ["Channel", "Pieces", "beyond_pairs", "lindblad_pieces"]
 
 
 _SAFETY = 0.3  # another attempt costs more than a few nodes
-
-_one_thread = threadpool_limits.wrap(limits=1, user_api="blas")
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,7 +87,6 @@ class Pieces:
         """Positions of spins with field jumps."""
         return sorted(self._table.sites) if self._table else []
 
-    @_one_thread
     def channel(
         self, position: int, t: float, tolerance: float = 3e-3, rate_tolerance: float = 0.1
     ) -> Channel:

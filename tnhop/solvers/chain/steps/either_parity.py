@@ -1,4 +1,4 @@
-"""Environments of chains with and without a parity, told apart."""
+"""Operations on environments of chains with and without a parity."""
 
 from __future__ import annotations
 
@@ -17,19 +17,27 @@ from tnhop.solvers.chain.steps.parity_sectors import DenseLayout, ParityLayout
 from tnhop.support.arrays import Array
 
 
-def layout_of(left: Any, ahead: Any, shape: tuple[int, ...]) -> DenseLayout | ParityLayout:
-    """Return the blocks of the arrays on which the effective generator of a site acts."""
-    return left.layout(ahead) if isinstance(left, ParitySiteEnvironment) else DenseLayout(shape)
+def layout_of(site_env: Any, right_env: Any, shape: tuple[int, ...]) -> DenseLayout | ParityLayout:
+    """Return the layout of the arrays on which the effective generator of a site acts."""
+    return (
+        site_env.layout(right_env)
+        if isinstance(site_env, ParitySiteEnvironment)
+        else DenseLayout(shape)
+    )
 
 
-def advance_environment(left: Any, A: Array, blocks: Sequence[Array]) -> Any:
+def advance_environment(site_env: Any, A: Array, blocks: Sequence[Array]) -> Any:
     """Return the environment one site further, from a tensor and its blocks."""
-    return left.advance(blocks) if isinstance(left, ParitySiteEnvironment) else advance(left, A, A)
+    return (
+        site_env.advance(blocks)
+        if isinstance(site_env, ParitySiteEnvironment)
+        else advance(site_env, A, A)
+    )
 
 
-def blocks_of(left: Any, A: Array) -> list[Array]:
-    """Return the blocks of a tensor (left, n, right) whose right states have a parity each."""
-    return left.blocks_of(A) if isinstance(left, ParitySiteEnvironment) else [A]
+def blocks_of(site_env: Any, A: Array) -> list[Array]:
+    """Return the blocks of a tensor (site_env, n, right) whose right states have a parity each."""
+    return site_env.blocks_of(A) if isinstance(site_env, ParitySiteEnvironment) else [A]
 
 
 def as_right_env(env: Any) -> Any:
@@ -37,10 +45,10 @@ def as_right_env(env: Any) -> Any:
     return env.as_right_env() if isinstance(env, ParityEnvironment) else dense.as_right_env(env)
 
 
-def bond_generator(env: Any, ahead: Any) -> Callable[[Array], Array]:
+def bond_generator(env: Any, right_env: Any) -> Callable[[Array], Array]:
     """Return the effective generator of a bond."""
-    whole = not isinstance(env, ParityEnvironment)
-    return dense.bond_generator(env, ahead) if whole else parity.bond_generator(env, ahead)
+    kind = parity if isinstance(env, ParityEnvironment) else dense
+    return kind.bond_generator(env, right_env)
 
 
 def advance_sketch(sketch: Any, G: Array, core: Any, A: Array, blocks: Sequence[Array]) -> Any:
@@ -50,8 +58,8 @@ def advance_sketch(sketch: Any, G: Array, core: Any, A: Array, blocks: Sequence[
     return dense.advance_sketch(sketch, G, core, A)
 
 
-def sketch_outside_basis(sketch: Any, inside: Array, ahead: Any) -> Any:
-    """Return a sketch of what is ahead less its part in the basis there."""
-    if isinstance(ahead, ParityRightEnvironment):
-        return sketch.as_right_env().less(ahead, inside)
-    return dense.as_right_env(sketch) - ahead @ inside.T
+def sketch_outside_basis(sketch: Any, overlap: Array, right_env: Any) -> Any:
+    """Return a sketch on the right less its part in the basis there."""
+    if isinstance(right_env, ParityRightEnvironment):
+        return sketch.as_right_env().minus_basis_part(right_env, overlap)
+    return dense.as_right_env(sketch) - right_env @ overlap.T

@@ -76,7 +76,9 @@ class ParityRightEnvironment:
         """States of the generator's bond."""
         return self.blocks[0][0].shape[1], self.blocks[0][1].shape[1]
 
-    def less(self, right_env: ParityRightEnvironment, inside: Array) -> ParityRightEnvironment:
+    def minus_basis_part(
+        self, right_env: ParityRightEnvironment, inside: Array
+    ) -> ParityRightEnvironment:
         """Return a sketch minus its part in the basis of the right environment."""
         kets = right_env.right.indices
         blocks = _parity_pairs(

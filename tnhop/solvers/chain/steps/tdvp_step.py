@@ -1,8 +1,8 @@
 """One step of TDVP on a chain: sweeps of local evolutions, truncation, bond expansion.
 
 Between steps the chain is right-canonical: tensor 0 carries the state, all others are isometries,
-and the first vector of every bond is the trace functional of the sites behind it ("identity kept",
-docs/physics.md section 13).
+and the first vector of every bond is the trace functional of the sites to its right ("identity
+kept", docs/physics.md section 13).
 """
 
 from __future__ import annotations

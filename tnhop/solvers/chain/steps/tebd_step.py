@@ -180,7 +180,7 @@ class TEBDEngine:
         rng, tally = np.random.default_rng(seed), TruncationStats()
         truncations = 2 * (len(gates.channels) + bool(gates.forth))
         cutoff = cutoff / max(truncations, 1) ** 0.5
-        step = _TrotterStep(
+        step = TrotterStep(
             self.chain, self._traces, cutoff, self._max_bond, self._growth, tally, rng
         )
         for cores in gates.channels:
@@ -193,20 +193,8 @@ class TEBDEngine:
         self.chain = step.chain
         return tally
 
-    def apply_channel(
-        self, cores: tuple[list[DenseCore], list[DenseCore]], cutoff: float
-    ) -> TruncationStats:
-        """Apply one channel, given from the left and from the right."""
-        tally, rng = TruncationStats(), np.random.default_rng(0)
-        step = _TrotterStep(
-            self.chain, self._traces, cutoff, self._max_bond, self._growth, tally, rng
-        )
-        step.channel(*cores)
-        self.chain = step.chain
-        return tally
 
-
-class _TrotterStep:
+class TrotterStep:
     """One step in the making: the chain, its centre, and the losses so far."""
 
     def __init__(
