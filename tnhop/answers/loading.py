@@ -46,5 +46,5 @@ def load(path: str | Path) -> Any:
         expect, errors = values_of(content.data, content.observables)
         return Result(
             content.data["time"].values, expect, ErrorBudget(errors), content.stats, content.model,
-            content.method, content.observables, content.state,
+            content.method, content.observables, content.state, [*content.states],
         )  # fmt: skip

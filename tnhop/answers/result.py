@@ -21,6 +21,8 @@ from tnhop.support.checks import flag
 if TYPE_CHECKING:  # labels, files and figures are loaded when they are needed
     import xarray as xr
 
+    from tnhop.storage.files import Content
+
 __all__ = ["Result"]
 
 
@@ -189,10 +191,15 @@ class Result:
         """
         from tnhop.storage import files
 
-        return files.write(
-            path, self.to_xarray(), overwrite=overwrite, kind="Result",
-            model=self.model, method=self.method, observables=self.observables, stats=self.stats,
-            state=self.final_state,
+        return files.write(path, self.to_content(), overwrite=overwrite)
+
+    def to_content(self) -> Content:
+        """Return what a file holds."""
+        from tnhop.storage.files import Content
+
+        return Content(
+            "Result", self.to_xarray(), self.model, self.method, self.observables, self.stats,
+            self.final_state, self.states,
         )  # fmt: skip
 
     def _rows(self) -> list[tuple[str, str]]:

@@ -18,6 +18,8 @@ from tnhop.support import html
 if TYPE_CHECKING:
     import xarray as xr
 
+    from tnhop.storage.files import Content
+
 __all__ = ["SteadyState"]
 
 # what a steady state is judged by; variables of its Dataset
@@ -102,14 +104,19 @@ class SteadyState:
         """
         from tnhop.storage import files
 
-        return files.write(
-            path, self.to_xarray(), overwrite=overwrite, kind="SteadyState",
-            model=self.model, method=self.method, observables=self.observables, stats=self.stats,
-            state=self.state,
+        return files.write(path, self.to_content(), overwrite=overwrite)
+
+    def to_content(self) -> Content:
+        """Return what a file holds."""
+        from tnhop.storage.files import Content
+
+        return Content(
+            "SteadyState", self.to_xarray(), self.model, self.method, self.observables, self.stats,
+            self.state,
         )  # fmt: skip
 
     @classmethod
-    def from_content(cls, content: Any) -> SteadyState:
+    def from_content(cls, content: Content) -> SteadyState:
         """Rebuild the answer from what a file holds."""
         data = content.data
         expect, by_source = values_of(data, content.observables)

@@ -220,14 +220,14 @@ def _draw(data: xr.Dataset, axes: Sequence[str], path: Path) -> None:
     if not numeric or data.attrs["missing"] == data.attrs["points"]:
         print("No figure: there is no axis of numbers.", file=sys.stderr)
         return
-    from tnhop.plots.style import new_figure, style
+    from tnhop.plots.style import new_figure, save_figure, style
     from tnhop.plots.sweep import draw_sweep
 
     shown = numeric[:2] if len(axes) == 2 and len(numeric) == 2 else numeric[:1]
     with style():
         figure = new_figure(None, 4.8)
         draw_sweep(data, shown, ax=figure.subplots())
-        figure.savefig(path, format=path.suffix[1:], dpi=150)
+        save_figure(figure, path)
     print(f"wrote {path}")
 
 
@@ -282,11 +282,11 @@ def converge(
     )  # fmt: skip
     answer.result.stats.update(config=text, overrides=list(overrides or ()))
     answer.result.save(file, overwrite=overwrite)
-    from tnhop.plots.style import new_figure
+    from tnhop.plots.style import new_figure, save_figure
 
     drawn = new_figure(None, 4.0)
     answer.plot(drawn.subplots())
-    drawn.savefig(figure, dpi=150)
+    save_figure(drawn, figure)
     print(answer)
     print(f"wrote {file}, {figure}")
     return 0 if answer.converged else 1

@@ -26,6 +26,7 @@ from tnhop.cli.job import Job, check_writable, make_job
 from tnhop.cli.reports import comparison, contents, system
 from tnhop.cli.sections import config_schema
 from tnhop.storage.checkpoints import remove, slots
+from tnhop.support.atomic_files import new_file
 from tnhop.support.checks import fail, one_of
 from tnhop.support.errors import ConvergenceError, TruncationWarning
 from tnhop.verbs import evolve
@@ -70,11 +71,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _FAILURE
     except (FileNotFoundError, FileExistsError, ValueError, TypeError) as error:
-        return _complain(str(error), _USAGE)
+        return _complain(_said(error), _USAGE)
     except MemoryError:
         return _complain("The computation does not fit into memory. Use `MeanField`.", _FAILURE)
     except (ConvergenceError, OSError) as error:
-        return _complain(str(error), _FAILURE)
+        return _complain(_said(error), _FAILURE)
+
+
+def _said(error: Exception) -> str:
+    """Return the sentence of an error, without the number that Python puts before it."""
+    sentence = getattr(error, "strerror", None)
+    return sentence if sentence and getattr(error, "filename", None) is None else str(error)
 
 
 def _complain(message: str, status: int) -> int:
@@ -91,7 +98,8 @@ def _plain_warnings() -> Iterator[None]:
         usual = warnings.showwarning
 
         def show(message: Any, category: Any, *place: Any, **more: Any) -> None:
-            if issubclass(category, TruncationWarning):
+            ours = bool(place) and Path(place[0]).is_relative_to(Path(__file__).parents[1])
+            if issubclass(category, TruncationWarning) or (category is UserWarning and ours):
                 _complain(f"Warning: {message}", 0)
             else:
                 usual(message, category, *place, **more)
@@ -334,10 +342,10 @@ def _evolve(job: Job, method: Any, checkpoint: Path) -> Result:
 def _draw(results: Sequence[Result], labels: Sequence[str], path: Path, overwrite: bool) -> None:
     pairs = zip(results, labels, strict=True)
     from tnhop.plots.evolution import draw_run
+    from tnhop.plots.style import save_figure
 
     figure = draw_run([_labelled(result, label) for result, label in pairs])
-    with path.open("wb" if overwrite else "xb") as file:
-        figure.savefig(file, format=path.suffix[1:], dpi=150)
+    save_figure(figure, new_file(path, overwrite))
 
 
 def _labelled(result: Result, label: str) -> xr.Dataset:
