@@ -116,6 +116,8 @@ class Checkpoint:
             os.replace(self._new, self.path)
             sync(self.path.parent)
         except OSError as error:
+            with contextlib.suppress(OSError):  # before the room that is free is looked at
+                self._new.unlink(missing_ok=True)
             lack = room(error, len(raw) + _HEADER, self.path.parent)
             raise OSError(error.errno, f"{error.strerror or error}{lack}") from error
         finally:

@@ -116,6 +116,8 @@ def _seal(file: BinaryIO, length: int) -> bytes:
 
 def _is_sealed(source: Path) -> bool:
     """Return whether a file ends with a seal; it must be the right one."""
+    if not source.is_file():
+        raise ValueError("it is a pipe or a device")
     with source.open("rb") as file:
         length = max(file.seek(0, os.SEEK_END) - _LENGTH, 0)
         file.seek(length)
@@ -169,8 +171,8 @@ def check_digest(path: Path, attributes: Mapping[Any, Any], digest: str) -> None
     """Refuse an answer that stands under the name of another one; those of 0.1 do not say."""
     stored = attributes.get(_DIGEST, digest)
     if stored != digest:
-        found = f"'{path}' is the answer to another one ({shown(stored)})"
-        raise fail("store", "hold the answer to the problem that its name says", found, REMEDY)
+        found = f"'{path}' is the answer to another problem ({shown(stored)})"
+        raise fail("store", "hold every answer under its own name", found, REMEDY)
 
 
 def _is_ours(file: h5py.File) -> bool:

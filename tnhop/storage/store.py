@@ -140,21 +140,23 @@ class Store:
     @cached_property
     def manifests(self) -> tuple[Manifest, ...]:
         """All lists of points, in the order of their names."""
-        return tuple(Manifest.read(path) for path in sorted(self.folder.glob("sweep-*.json")))
+        lists = sorted(self.folder.glob("sweep-*.json"))
+        return tuple(Manifest.read(path) for path in lists if path.is_file())
 
     def tidy(self, answers: Collection[str]) -> None:
         """Remove what killed processes left of answers that are there now."""
-        names = {path.name for path in self.folder.iterdir() if path.suffix != ".json"}
-        for answer in answers:
-            beginnings = (f"{answer}.ckpt", f"{answer}.lock", f".{answer[:40]}.")
-            left = [name for name in names if name.startswith(beginnings)]
-            if not left or f"{answer}.h5" not in names:
+        left: dict[str, list[Path]] = {}
+        for path in self.folder.iterdir():
+            if path.name.startswith(".") or ".ckpt" in path.suffixes or path.suffix == ".lock":
+                left.setdefault(path.name.lstrip(".")[:_BEGINNING], []).append(path)
+        for answer in answers if left else ():
+            if answer[:_BEGINNING] not in left or not self.answer(answer).exists():
                 continue
             with suppress(OSError, ValueError), self.lock(answer):  # else another one is at it
                 remove(self.checkpoint(answer))
-                for name in left:
-                    if name.startswith("."):
-                        (self.folder / name).unlink(missing_ok=True)
+                for path in left[answer[:_BEGINNING]]:
+                    if path.name.startswith("."):
+                        path.unlink(missing_ok=True)
 
     def clear(self) -> None:
         """Remove all answers and lists."""
@@ -206,6 +208,7 @@ def open_store(path: Any, *, resume: bool = True) -> Store:
     return store
 
 
+_BEGINNING = 40  # letters of a digest in the name of a file that is being written
 _ENDINGS = ("h5", "ckpt", "failed", "lock")
 _REMEDY = "Choose another folder, or start anew with `resume=False`."
 
@@ -220,7 +223,7 @@ def read_store(folder: Path) -> xr.Dataset:
     table = _Table(axes)
     for point, answer in found.items():
         table.note(point, "digest", answer)
-        if store.failure(answer).exists():
+        if store.failure(answer).is_file():
             table.note(point, "failure", store.failure(answer).read_text("utf-8"))
     whole = [
         (p, _numbers(store.answer(a), a)) for p, a in found.items() if store.answer(a).exists()

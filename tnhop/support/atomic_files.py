@@ -43,13 +43,18 @@ def write_whole(target: Path, *parts: bytes) -> None:
         os.replace(partial, place)
         sync(place.parent)
     except OSError as error:
+        _remove(partial)  # before the room that is free is looked at
         why = f"File '{target}' could not be written ({error.strerror or error})"
         lack = room(error, sum(map(len, parts)), place.parent)
         raise OSError(error.errno, f"{why}{lack}.") from error
     finally:
-        if partial is not None:
-            with contextlib.suppress(OSError):
-                partial.unlink(missing_ok=True)
+        _remove(partial)
+
+
+def _remove(partial: Path | None) -> None:
+    if partial is not None:
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
 
 
 def room(error: OSError, n_bytes: int, folder: Path) -> str:
