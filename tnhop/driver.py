@@ -1,4 +1,4 @@
-"""What drives a solver through an evolution: snapshots, checkpoints, bars, limits, interrupts."""
+"""One run: its options, snapshots, checkpoints, progress bars, limits, interrupts."""
 
 from __future__ import annotations
 
@@ -6,24 +6,33 @@ import signal
 import sys
 import threading
 import time
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from tqdm.auto import tqdm
 
+from tnhop.answers.answer_forms import answer_form, answer_of
 from tnhop.answers.error_budget import ErrorBudget
 from tnhop.answers.result import Result
 from tnhop.physics.problem import Method, Problem, Snapshot
 from tnhop.storage.checkpoints import Checkpoint, slots
 from tnhop.support.checks import fail
 from tnhop.support.codec import dumps, state_form, state_of
-from tnhop.support.errors import TruncationWarning
+from tnhop.support.errors import warn
+from tnhop.support.heartbeat import watched
+from tnhop.support.run_options import RunOptions
 
+# what a checkpoint must share with the run that goes on from it
+_SAME = {
+    "problem": "belong to this problem",
+    "method": "belong to this method",
+    "save_states": "belong to a run with the same `save_states`",
+}
 _SHARE = 19.0  # time between two checkpoints, in units of what writing the last one took
 
 
@@ -107,9 +116,9 @@ class Record:
         if not (isinstance(content, dict) and self.content().keys() <= content.keys()):
             raise fail("checkpoint", "hold a run", f"'{path}' holds something else",
                        "Choose another name, or remove it to start anew.")  # fmt: skip
-        for name in ("problem", "method", "save_states"):
+        for name, condition in _SAME.items():
             if content[name] != own[name]:
-                raise fail("checkpoint", f"belong to this {name.replace('_', ' ')}",
+                raise fail("checkpoint", condition,
                            f"'{path}' is of another one ({content['about'][name]})",
                            "Choose another name, or remove it to start anew.")  # fmt: skip
         kept = len(content["times"])
@@ -160,14 +169,13 @@ class Record:
             raise TimeoutError(f"The run was stopped ({why}) before its first output time.{hint}")
         self.stopped = why
         done = f"after {len(self.snapshots)} of {self.wanted} times"
-        message = f"The run was stopped ({why}) {done}.{hint}"
-        warnings.warn(message, TruncationWarning, stacklevel=4)
+        warn(f"The run was stopped ({why}) {done}.{hint}")
 
     def result(self) -> Result:
         """Assemble the answer and warn about what limits it."""
         problem, kept = self.problem, self.snapshots
         expect, errors = self._arrays(kept)
-        warn_of_tail(self.mark.stats, stacklevel=5)
+        warn_of_tail(self.mark.stats)
         stats = {
             **self.mark.stats,
             "wall_time": self._before + self.seconds,
@@ -240,36 +248,37 @@ class Keeper:
         except (OSError, MemoryError, TypeError) as error:
             why = getattr(error, "strerror", None) or str(error)
             if not self._failed:
-                warnings.warn(
+                warn(
                     f"Checkpoint '{self._checkpoint.path}' could not be written at"
-                    f" t = {mark.time:g} ({why}). The run goes on and tries again.",
-                    TruncationWarning,
-                    stacklevel=5,
+                    f" t = {mark.time:g} ({why}). The run goes on and tries again."
                 )
             self._failed = True
         self._last = time.perf_counter()
         self._cost = self._last - began
 
 
+def _place(options: RunOptions) -> Checkpoint | None:
+    return None if options.checkpoint is None else Checkpoint(Path(options.checkpoint))
+
+
 def drive(
     problem: Problem,
     method: Method,
-    *,
-    progress: bool | None,
-    max_wall_time: float | None,
-    callback: Callable[[Snapshot], None] | None,
-    checkpoint: Any,
-    interval: float,
+    options: RunOptions,
+    callback: Callable[[Snapshot], None] | None = None,
 ) -> Result:
     """Run a method to its end, a limit or an interrupt, from the checkpoint if there is one."""
     record = Record(problem, method)
-    place = None if checkpoint is None else Checkpoint(checkpoint)
+    place, limit = _place(options), options.max_wall_time
     with place or nullcontext():
-        keeper = Keeper(place, record, interval)
+        keeper = Keeper(place, record, options.checkpoint_interval)
         carry = keeper.resume()
         if record.complete:
             return record.result()
-        with progress_bar(problem, method, progress) as bar, termination(place is not None):
+        with (
+            progress_bar(problem, method, options.progress) as bar,
+            termination(place is not None),
+        ):
             bar.initial = bar.n = min(record.mark.time, bar.total)
             try:
                 for snapshot in method.evolve(problem, carry):
@@ -278,9 +287,9 @@ def drive(
                     bar.refresh(nolock=True)
                     if callback is not None:
                         callback(snapshot)
-                    if max_wall_time is not None and record.seconds > max_wall_time:
+                    if limit is not None and record.seconds > limit:
                         keeper.write()
-                        record.stop(f"max_wall_time = {max_wall_time:g} s", keeper.hint)
+                        record.stop(f"max_wall_time = {limit:g} s", keeper.hint)
                         break
                     keeper.offer()
                 else:
@@ -291,6 +300,67 @@ def drive(
                     raise KeyboardInterrupt(keeper.hint) from None
                 record.stop("interrupted", keeper.hint)
     return record.result()
+
+
+def answer_once(
+    problem: Problem, method: Method, options: RunOptions, question: str, compute: Callable[[], Any]
+) -> Any:
+    """Return an answer that has no output times, from the checkpoint if it was found before.
+
+    Parameters
+    ----------
+    problem, method : Problem, Method
+        What is asked, and how it is answered.
+    options : RunOptions
+        Its checkpoint holds the answer, once there is one.
+    question : str
+        Verb and arguments beyond the problem.
+    compute : callable
+        Returns the answer; its heartbeats move the bar and meet the limit of wall time.
+    """
+    identity = {"problem": problem.digest, "method": dumps(method), "question": question}
+    place = _place(options)
+    with place or nullcontext():
+        if place is not None and (held := place.read()) is not None:
+            return _held_answer(held, identity, place.path)
+        with stopwatch(type(method).__name__, options), termination(place is not None):
+            answer = compute()
+        if place is not None:
+            try:
+                place.write(identity | {"answer": answer_form(answer)})
+            except OSError as error:
+                warn(f"Checkpoint '{place.path}' could not be written ({error.strerror}).")
+        return answer
+
+
+def _held_answer(held: Any, identity: dict[str, str], path: Any) -> Any:
+    remedy = "Choose another name, or remove it to start anew."
+    if not (isinstance(held, dict) and {*identity, "answer"} <= held.keys()):
+        found = f"'{path}' holds something else"
+        raise fail("checkpoint", "hold an answer to this question", found, remedy)
+    for name, own in identity.items():
+        if held[name] != own:
+            found = f"'{path}' is of another one"
+            raise fail("checkpoint", f"belong to this {name}", found, remedy)
+    return answer_of(held["answer"])
+
+
+@contextmanager
+def stopwatch(name: str, options: RunOptions) -> Iterator[None]:
+    """Show that a calculation goes on, and end it at the limit of wall time."""
+    began, limit = time.perf_counter(), options.max_wall_time
+    layout = "{desc}: {n} steps [{elapsed}]"
+    hidden = bar_hidden(options.progress)
+    with tqdm(desc=name, bar_format=layout, disable=hidden, leave=False) as bar:
+
+        def listen() -> None:
+            bar.update()
+            if limit is not None and time.perf_counter() - began > limit:
+                why = f"max_wall_time = {limit:g} s"
+                raise TimeoutError(f"The run was stopped ({why}) before its answer was found.")
+
+        with watched(listen):
+            yield
 
 
 @contextmanager
@@ -325,15 +395,14 @@ def undisturbed() -> Iterator[None]:
             signal.signal(s, handler)
 
 
-def warn_of_tail(stats: dict[str, Any], stacklevel: int = 3) -> None:
+def warn_of_tail(stats: dict[str, Any]) -> None:
     """Warn if the Fock space was too small."""
     tail = stats.get("fock_tail", 0.0)
     if tail > 1e-3:
-        message = (
+        warn(
             f"A mode reached an occupation of {tail:.1e} in its highest kept level."
             " Increase `fock_dim`."
         )
-        warnings.warn(message, TruncationWarning, stacklevel=stacklevel)
 
 
 def progress_bar(problem: Problem, method: Method, progress: bool | None) -> Any:
@@ -352,5 +421,7 @@ def progress_bar(problem: Problem, method: Method, progress: bool | None) -> Any
 def bar_hidden(progress: bool | None) -> bool:
     """Return whether a bar is not wanted; None shows it on terminals and in notebooks."""
     if progress is None:
-        return not sys.stderr.isatty() and "ipykernel" not in sys.modules
+        # without a console there is no stream, and what stands for one may lack anything
+        terminal = getattr(sys.stderr, "isatty", None)
+        return not (terminal is not None and terminal()) and "ipykernel" not in sys.modules
     return not progress

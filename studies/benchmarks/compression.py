@@ -22,7 +22,7 @@ import tnhop as th
 from tnhop.solvers.chain.network.mps import MPSState
 from tnhop.solvers.chain.network.trotter import lindblad_pieces
 from tnhop.solvers.chain.steps.environments import split_core
-from tnhop.solvers.chain.steps.tebd_step import Circuit, Gates
+from tnhop.solvers.chain.steps.tebd_step import Gates, TEBDEngine
 from tnhop.solvers.chain.steps.truncation import right_canonical
 
 METHODS = ("direct", "dm", "zipup", "zipup-first", "src", "src-first", "fit")
@@ -108,10 +108,10 @@ def main(n_spins: int) -> None:
     pair = tuple([split_core(W, like) for W in cores] for cores in (channel.cores, back))
     gates = Gates([pair], {}, [], [], 0.0, 0.0, 1)
     for cutoff in (CUTOFF, 10 * CUTOFF):
-        circuit = Circuit(lambda _: gates, traces, chain, 500, 8)
+        circuit = TEBDEngine(lambda _: gates, traces, chain, 500, 8)
         circuit.apply_channel(pair, cutoff)
         began = time.perf_counter()
-        circuit = Circuit(lambda _: gates, traces, chain, 500, 8)
+        circuit = TEBDEngine(lambda _: gates, traces, chain, 500, 8)
         circuit.apply_channel(pair, cutoff)
         report(f"TEBD {cutoff:g}", time.perf_counter() - began, circuit.chain)
     bond = max(A.shape[2] for A in circuit.chain)

@@ -21,7 +21,7 @@ from tnhop.patterns import couplings, ensembles
 from tnhop.physics.model import Model
 from tnhop.physics.problem import Problem
 from tnhop.physics.states import ProductState, pattern_state, product_state
-from tnhop.solvers.registry import ALL_METHODS
+from tnhop.solvers.registry import known_methods
 from tnhop.support.checks import fail, increasing_times, integer, real
 
 __all__ = ["Plan", "make_plan"]
@@ -189,4 +189,4 @@ def _times(section: Times) -> NDArray[np.float64]:
 def _method(position: int, section: Any) -> Any:
     with _inside(f"methods[{position}]"):
         auto = section.type == "auto"
-        return "auto" if auto else ALL_METHODS[section.type](**section.arguments())
+        return "auto" if auto else known_methods()[section.type](**section.arguments())

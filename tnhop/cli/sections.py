@@ -21,7 +21,7 @@ from pydantic import Field, PlainValidator, WithJsonSchema
 
 from tnhop.models import ALL_MODELS
 from tnhop.patterns import couplings, ensembles
-from tnhop.solvers.registry import ALL_METHODS
+from tnhop.solvers.registry import known_methods
 from tnhop.support.checks import fail, one_of, wrong_type
 
 __all__ = [
@@ -184,7 +184,7 @@ class Times(_Section):
 
 
 class Output(_Section):
-    """What to evaluate, and where to write it."""
+    """Observables to evaluate, and name and format of the files to write."""
 
     observables: list[str] | None = None
     name: str | None = None
@@ -221,7 +221,7 @@ TABLES: dict[str, dict[str, type[_Section]]] = {
     },
     "state": {"pattern": PatternStart, "bloch": BlochStart},
     "methods": {"auto": Auto}
-    | {word: _section("type", word, method) for word, method in ALL_METHODS.items()},
+    | {word: _section("type", word, method) for word, method in known_methods().items()},
 }
 
 if TYPE_CHECKING:

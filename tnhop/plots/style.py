@@ -1,4 +1,4 @@
-"""What all figures share: sizes and fonts for print, colours, symbols, legends."""
+"""Style of all figures: sizes and fonts for print, colours, symbols, legends."""
 
 from __future__ import annotations
 
@@ -162,7 +162,7 @@ def colours(n_curves: int) -> list[Any]:
 
 
 def line_style(position: int, n_datasets: int, *, single_time: bool = False) -> dict[str, Any]:
-    """Return how the curves of one of several datasets are drawn.
+    """Return line style, width and markers of the curves of one of several datasets.
 
     The first of several is broad and pale, so that others on top of it can be seen to agree.
     """

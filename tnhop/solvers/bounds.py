@@ -14,7 +14,6 @@ from tnhop.physics.operators import local_matrix
 from tnhop.physics.states import ProductState, coherent_tail
 from tnhop.physics.terms import FieldJump, Operator
 from tnhop.support.arrays import Real
-from tnhop.support.checks import machine_memory as machine_memory
 
 # Largest |δ| of a functional per unit of trace-norm error; others are not bounded and count as
 # unknown.

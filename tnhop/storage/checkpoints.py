@@ -14,7 +14,6 @@ import io
 import json
 import os
 import uuid
-import warnings
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,7 @@ import numpy as np
 from tnhop.support.atomic_files import file_name, room, sync
 from tnhop.support.checks import fail
 from tnhop.support.codec import Aside, decode, encode
-from tnhop.support.errors import TruncationWarning
+from tnhop.support.errors import warn
 from tnhop.support.locks import Lock
 
 # To be raised whenever a solver changes what it carries.
@@ -94,7 +93,7 @@ class Checkpoint:
                 continue
             if faults:
                 message = f"{faults[0]}. The run goes on from '{slot}', the one before."
-                warnings.warn(f"Checkpoint {message}", TruncationWarning, stacklevel=5)
+                warn(f"Checkpoint {message}")
             if slot != self.path:  # the next writing must not push it out
                 os.replace(slot, self.path)
             return _unpacked(raw)

@@ -6,13 +6,13 @@ import os
 import queue
 import threading
 import time
-import warnings
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from typing import Any
 
 from tnhop.support.checks import fail, integer, wrong_type
+from tnhop.support.errors import warn
 from tnhop.sweeps.task import INTERRUPTED, Outcome
 
 _TRIES = 5  # deaths of its worker after which a task is given up
@@ -142,7 +142,7 @@ def make_pool(executor: Any, n_tasks: int) -> Here | Local | Foreign:
         n_workers = min(wanted, most, max(n_tasks, 1))
         if n_workers == most < wanted:
             remark = f"There are {n_cores()} cores: {most} processes run instead of {wanted}."
-            warnings.warn(remark, UserWarning, stacklevel=3)
+            warn(remark, UserWarning)
         return Here() if n_workers == 1 else Local(n_workers)
     if isinstance(executor, str):
         return Foreign(_client(executor), own=True)

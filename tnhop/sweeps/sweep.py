@@ -6,7 +6,6 @@ import itertools
 import os
 import tempfile
 import time
-import warnings
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext, suppress
@@ -21,7 +20,7 @@ from tnhop.driver import bar_hidden, termination, undisturbed
 from tnhop.storage.store import Manifest, Point, Store, open_store, read_store
 from tnhop.support.atomic_files import write_whole
 from tnhop.support.checks import fail, integer, one_of, real, wrong_type
-from tnhop.support.errors import TruncationWarning
+from tnhop.support.errors import warn
 from tnhop.sweeps.executors import Round, make_pool
 from tnhop.sweeps.grid import Grid
 from tnhop.sweeps.task import VERBS, run_task
@@ -283,4 +282,4 @@ class _Work:
             if said:
                 texts.append(f"{len(said)} of {n} points {what}, such as: {said[0]}")
         for text in texts:
-            warnings.warn(text, TruncationWarning, stacklevel=3)
+            warn(text)

@@ -22,6 +22,7 @@ from tnhop.storage.store import Store
 from tnhop.support.atomic_files import write_whole
 from tnhop.support.codec import digest, dumps, encode, loads, state_form, state_of
 from tnhop.support.errors import TruncationWarning
+from tnhop.support.run_options import RunOptions
 from tnhop.verbs import steady_state
 
 _INTERVAL = 30.0  # seconds between two checkpoints
@@ -74,10 +75,11 @@ class Task:
             )
             steady.stats["wall_time"] = time.perf_counter() - began
             return steady
-        return drive(
-            p, choose_method(p, self.method, "evolve"), progress=False, callback=None,
-            max_wall_time=max_wall_time, checkpoint=checkpoint, interval=_INTERVAL,
+        options = RunOptions(
+            progress=False, checkpoint=checkpoint, checkpoint_interval=_INTERVAL,
+            max_wall_time=max_wall_time,
         )  # fmt: skip
+        return drive(p, choose_method(p, self.method, "evolve"), options)
 
 
 @dataclass(frozen=True)

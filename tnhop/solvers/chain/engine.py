@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from tnhop.physics.operators import LocalBasis
 from tnhop.solvers.chain.fock_levels import Levels
-from tnhop.solvers.chain.steps.truncation import Tally
+from tnhop.solvers.chain.steps.truncation import TruncationStats
 from tnhop.support.arrays import Array, Real
 
 
@@ -23,10 +23,10 @@ class Engine(Protocol):
     def copy(self) -> Engine:
         """Return an engine that can go its own way."""
 
-    def open(self) -> None:
-        """Prepare the chain for the first step."""
+    def expand_initial_bonds(self) -> None:
+        """Expand the bonds in the directions that the first step needs."""
 
-    def step(self, dt: float, cutoff: float, seed: tuple[int, int]) -> Tally:
+    def step(self, dt: float, cutoff: float, seed: tuple[int, int]) -> TruncationStats:
         """Advance by dt, dropping singular values up to the cutoff."""
 
 
@@ -89,7 +89,7 @@ class Progress:
     time: float = 0.0
     steps: int = 0
     next_output: int = 0
-    tally: Tally = field(default_factory=Tally)
+    tally: TruncationStats = field(default_factory=TruncationStats)
     lost: float = 0.0
     projected: float = 0.0
     step_errors: dict[str, Real] = field(default_factory=dict)

@@ -7,7 +7,6 @@ a resume needs.
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -26,10 +25,10 @@ from tnhop.solvers.chain.network.mps import MPSState
 from tnhop.solvers.chain.observable_norms import sizes_of
 from tnhop.solvers.chain.refinement import coarser_chain, refined_chain
 from tnhop.solvers.chain.steps.backend import placed
-from tnhop.solvers.chain.steps.truncation import Tally, right_canonical
+from tnhop.solvers.chain.steps.truncation import TruncationStats, right_canonical
 from tnhop.support.arrays import Array, Real
 from tnhop.support.checks import fail, integer, one_of, real, wrong_type
-from tnhop.support.errors import TruncationWarning
+from tnhop.support.errors import warn
 
 FIRST_PROBES = {0: 2, 2: 3, 5: 5}  # step whose error is measured: steps it stands for
 PROBE_INTERVAL = 10  # from this step on, every so many
@@ -151,7 +150,7 @@ class ChainRun:
             self.progress.companion = self.progress.tensors * bool(self._full.companion)
         else:
             own = {name: dict(carry[name]) for name in ("step_errors", "apart")}
-            self.progress = Progress(**{**carry, **own, "tally": Tally(**carry["tally"])})
+            self.progress = Progress(**{**carry, **own, "tally": TruncationStats(**carry["tally"])})
         self.plan = self._planned()
         self.engine = self._engine(self.plan.engine, self.progress.tensors)
         self.coarse = self.companion = None
@@ -222,7 +221,7 @@ class ChainRun:
         if now.steps == 0:
             for engine in (self.engine, self.companion):
                 if engine:
-                    engine.open()
+                    engine.expand_initial_bonds()
         left = target - now.time
         even = left / math.ceil(left / longest * (1 - 1e-12))
         # the bonds grow step by step: the first steps are short, so that little is missed
@@ -248,7 +247,7 @@ class ChainRun:
         highest = [state.photon_distribution(k)[n - 1] for k, n in enumerate(now.levels)]
         now.tail = np.maximum(now.tail, highest)
 
-    def _fitted_step(self, dt: float, probed: bool) -> tuple[Tally, dict[str, Real]]:
+    def _fitted_step(self, dt: float, probed: bool) -> tuple[TruncationStats, dict[str, Real]]:
         """Take a step, again if the modes then turn out to need more levels."""
         while True:
             before, errors = self.engine.chain, dict[str, Real]()
@@ -269,23 +268,25 @@ class ChainRun:
             self._fit(wanted, after)
         return tally, errors
 
-    def _step(self, engine: Engine, dt: float, half: int = 0, coarser: float = 1.0) -> Tally:
+    def _step(
+        self, engine: Engine, dt: float, half: int = 0, coarser: float = 1.0
+    ) -> TruncationStats:
         cutoff = coarser * self.method.cutoff * dt
         return engine.step(dt, cutoff, (self.progress.steps, half))
 
-    def _halves(self, dt: float) -> Tally:
+    def _halves(self, dt: float) -> TruncationStats:
         tally = self._step(self.engine, dt / 2)
         tally.add(self._step(self.engine, dt / 2, 1))
         return tally
 
-    def _pair(self, dt: float) -> Tally:
+    def _pair(self, dt: float) -> TruncationStats:
         """Take the step as two halves, and on another chain as a whole."""
         assert self.coarse is not None
         tally = self._step(self.coarse, dt)
         tally.add(self._halves(dt))
         return tally
 
-    def _probe(self, dt: float) -> tuple[Tally, dict[str, Real]]:
+    def _probe(self, dt: float) -> tuple[TruncationStats, dict[str, Real]]:
         """Take the step as two halves, and beside it as a whole: the difference is its error."""
         coarse = self.engine.copy()
         applications = self._step(coarse, dt).applications
@@ -368,11 +369,9 @@ class ChainRun:
     def _warn_saturated(self) -> None:
         self._warned = True
         found = self.progress.tally.saturated
-        warnings.warn(
+        warn(
             f"`max_bond` = {self.method.max_bond} cut away singular values of {found:.1e}, above"
-            f" the cutoff. Increase `max_bond`, or `cutoff` or `epsilon` decides the accuracy.",
-            TruncationWarning,
-            stacklevel=4,
+            f" the cutoff. Increase `max_bond`, or `cutoff` or `epsilon` decides the accuracy."
         )
 
     def _facts(self) -> dict[str, float]:

@@ -17,10 +17,11 @@ from tnhop.physics.states import ProductState
 from tnhop.solvers.chain.network.mpo import LindbladMPO
 from tnhop.solvers.chain.network.mps import MPSState
 from tnhop.solvers.chain.run import FELT, ChainRun
-from tnhop.solvers.chain.steps.environments import sketched
-from tnhop.solvers.chain.steps.sweep_generator import seen_core
+from tnhop.solvers.chain.steps.environments import advance_sketch
+from tnhop.solvers.chain.steps.sweep_generator import sweep_core
 from tnhop.solvers.chain.steps.tdvp_step import random_signs
 from tnhop.support.arrays import Real
+from tnhop.support.heartbeat import beat
 
 _LONGEST = 400.0  # time after which a state counts as what it is
 _LEAST = 5.0
@@ -71,6 +72,7 @@ def relax(method: Any, problem: Problem, start: Any) -> Relaxed:
     values = [{o.name: evaluate(run.state(), o) for o in problem.observables}]
     dt = method.dt
     while times[-1] < _LONGEST:
+        beat()
         before = run.state()
         run.method = dataclasses.replace(method, dt=dt)
         run.advance(_LONGEST)
@@ -148,7 +150,7 @@ def residual(mpo: LindbladMPO, state: MPSState, weighted: bool) -> float:
     From random signs along the chain, whose products with Lρ have the mean square ‖Lρ‖².
     """
     rng, like = np.random.default_rng(0), np.zeros(1)
-    cores = [seen_core(W, like) for W in mpo.factors]
+    cores = [sweep_core(W, like) for W in mpo.factors]
     squares = []
     for _ in range(_SIGNS // _AT_ONCE):
         sketch = np.ones((_AT_ONCE, 1, 1))
@@ -156,7 +158,7 @@ def residual(mpo: LindbladMPO, state: MPSState, weighted: bool) -> float:
             G = random_signs(rng, _AT_ONCE, basis.size)
             if not weighted:
                 G = G * np.linalg.norm(basis.matrices, axis=(1, 2))
-            sketch = sketched(sketch, G, core, A)
+            sketch = advance_sketch(sketch, G, core, A)
         squares.append(np.mean(sketch**2))
     size = math.sqrt(np.mean(squares))
     return size / float(np.linalg.norm(state.schmidt_values(0, weighted=weighted)))

@@ -29,8 +29,8 @@ from tnhop.solvers.chain.network.mps import MPSState
 from tnhop.solvers.chain.network.ordering import site_order
 from tnhop.solvers.chain.run import ChainMethod
 from tnhop.solvers.chain.steady_state import mixed, steady_state
-from tnhop.solvers.chain.steps.sweep_generator import Generator
-from tnhop.solvers.chain.steps.tdvp_step import Settings, Stepper
+from tnhop.solvers.chain.steps.sweep_generator import SweepGenerator
+from tnhop.solvers.chain.steps.tdvp_step import TDVPEngine, TDVPOptions
 from tnhop.support.checks import integer, real, wrong_type
 from tnhop.support.codec import register
 
@@ -135,6 +135,8 @@ class TDVP(ChainMethod):
     """
 
     controlled: ClassVar[bool] = True
+    papers: ClassVar[tuple[str, ...]] = ("Lubich2015", "Haegeman2016", "Guo2012")
+    libraries: ClassVar[tuple[str, ...]] = ("quimb",)  # its states are quimb networks
 
     max_bond: int = 128
     cutoff: float = 1e-5
@@ -259,9 +261,9 @@ class TDVP(ChainMethod):
     def _plan(self, model: Model, ordering: Any) -> Plan:
         epsilon, like = self.weight(model), self.like()
         mpo = self.generator(model, ordering)
-        generator = Generator(mpo.factors, [basis.trace for basis in mpo.bases], like)
+        generator = SweepGenerator(mpo.factors, [basis.trace for basis in mpo.bases], like)
         exponentials = self.krylov_tolerance / max(model.n_sites, 20)
-        settings = Settings(
+        settings = TDVPOptions(
             self.max_bond, exponentials, self.expansion, self.sites,
             keep_states=model.n_modes > 0,  # or the losses of truncation heat the modes
         )  # fmt: skip
@@ -271,15 +273,16 @@ class TDVP(ChainMethod):
             "generator_error": mpo.max_error,
         }
 
-        def companion(chain: list[Any]) -> Stepper:
-            return Stepper(generator, fewer, chain)
+        def companion(chain: list[Any]) -> TDVPEngine:
+            return TDVPEngine(generator, fewer, chain)
 
         def at_levels(levels: Levels) -> Plan:
             return self._plan(model.with_levels(levels), mpo.order)
 
         return Plan(
-            epsilon, mpo.order, mpo.bases, like, lambda chain: Stepper(generator, settings, chain),
-            _START_LEVELS, lambda: mpo.typical_error, lambda: facts,
+            epsilon, mpo.order, mpo.bases, like,
+            lambda chain: TDVPEngine(generator, settings, chain), _START_LEVELS,
+            lambda: mpo.typical_error, lambda: facts,
             at_levels=at_levels if model.n_modes and self.fock_tolerance else None,
             companion=companion if self._has_companion(model) else None,
         )  # fmt: skip

@@ -20,7 +20,7 @@ from tnhop.solvers.chain.network.trotter import beyond_pairs, lindblad_pieces
 from tnhop.solvers.chain.run import ChainMethod
 from tnhop.solvers.chain.steps.backend import placed
 from tnhop.solvers.chain.steps.swap_network import swap_network
-from tnhop.solvers.chain.steps.tebd_step import Circuit, Gates, half_step
+from tnhop.solvers.chain.steps.tebd_step import Gates, TEBDEngine, half_step
 from tnhop.solvers.machine_speed import speed
 from tnhop.support.checks import fail
 from tnhop.support.codec import register
@@ -94,6 +94,8 @@ class TEBD(ChainMethod):
     """
 
     controlled: ClassVar[bool] = True
+    papers: ClassVar[tuple[str, ...]] = ("ZwolakVidal2004", "Camano2025")
+    libraries: ClassVar[tuple[str, ...]] = ("quimb",)  # its states are quimb networks
 
     max_bond: int = 128
     cutoff: float = 1e-4
@@ -191,7 +193,7 @@ class TEBD(ChainMethod):
 
         return Plan(
             epsilon, order, pieces.bases, like,
-            lambda chain: Circuit(gates, traces, chain, self.max_bond, _GROWTH), 0,
+            lambda chain: TEBDEngine(gates, traces, chain, self.max_bond, _GROWTH), 0,
             lambda: max((typical for typical, _, _ in made), default=0.0), facts, True,
             self.order == 4,
         )  # fmt: skip

@@ -28,7 +28,7 @@ _MOST_UNDAMPED = 800
 
 @dataclass(frozen=True, eq=False)
 class Stationary:
-    """A stationary state and what lies beside it.
+    """A stationary state, the gap above it, and how many others there are.
 
     Attributes
     ----------
@@ -37,7 +37,7 @@ class Stationary:
     residual : float
         ‖L x‖ / ‖x‖.
     gap : float
-        Smallest decay rate of what is not stationary; NaN where there is nothing else.
+        Smallest decay rate; NaN where every state is stationary.
     multiplicity : int
         Number of independent stationary states.
     undamped : int
@@ -63,9 +63,9 @@ def stationary(
 ) -> Stationary:
     """Return the stationary state, or where several exist the one reached from `start`."""
     find = partial(slow_pairs, reflections=reflections, eigensolver=eigensolver)
-    right = _beyond_stationary(L, find)
+    right = _pairs_past_zero(L, find)
     V, n_zero = _null_vectors(right, L)
-    x = V[:, 0] if n_zero == 1 else _reached(L, V, len(right.values), start, find)
+    x = V[:, 0] if n_zero == 1 else _project_start(L, V, len(right.values), start, find)
     x = x / (trace @ x)
     residual = float(np.linalg.norm(L(x)) / np.linalg.norm(x))
     moving = right.values[np.abs(right.values) > zero_tolerance(L)]
@@ -88,18 +88,20 @@ def slow_pairs(
     spaces = sectors(L.size, reflections)
     if eigensolver == "shift-invert":
         matrix = L.matrix()
-        found = [_nearest_pairs(matrix, sector, min(k + 8, sector.shape[1])) for sector in spaces]
+        by_sector = [
+            _nearest_pairs(matrix, sector, min(k + 8, sector.shape[1])) for sector in spaces
+        ]
     else:
         tau = min(8 / max(abs(L.mean_diagonal), 1e-300), 200 / L.norm)
         evolve = propagator(L, L.mean_diagonal, L.norm, tau)
-        found = [_sector_pairs(L, evolve, s, min(k, s.shape[1])) for s in spaces]
-    values = np.concatenate([pairs.values for pairs in found])
+        by_sector = [_sector_pairs(L, evolve, s, min(k, s.shape[1])) for s in spaces]
+    values = np.concatenate([pairs.values for pairs in by_sector])
     order = np.lexsort((-values.imag, -values.real.round(10)))[:k]
     return Eigenpairs(
         values[order],
-        np.concatenate([pairs.vectors for pairs in found], axis=1)[:, order],
-        np.concatenate([pairs.residuals for pairs in found])[order],
-        all(pairs.converged for pairs in found),
+        np.concatenate([pairs.vectors for pairs in by_sector], axis=1)[:, order],
+        np.concatenate([pairs.residuals for pairs in by_sector])[order],
+        all(pairs.converged for pairs in by_sector),
     )
 
 
@@ -140,7 +142,7 @@ def sectors(size: int, reflections: Sequence[Signed]) -> list[Any]:
     return spaces
 
 
-def _beyond_stationary(L: BlockLindbladian, find: Find) -> Eigenpairs:
+def _pairs_past_zero(L: BlockLindbladian, find: Find) -> Eigenpairs:
     """Return enough slow eigenpairs to have seen all that do not decay."""
     k = 4
     while True:
@@ -156,7 +158,7 @@ def _beyond_stationary(L: BlockLindbladian, find: Find) -> Eigenpairs:
             )
 
 
-def _reached(L: BlockLindbladian, V: Real, k: int, start: Real | None, find: Find) -> Real:
+def _project_start(L: BlockLindbladian, V: Real, k: int, start: Real | None, find: Find) -> Real:
     """Project the initial state on the null space V, with the left null vectors."""
     if start is None:
         raise ValueError(needs_start(V.shape[1]))

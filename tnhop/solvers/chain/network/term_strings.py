@@ -94,17 +94,17 @@ def real_strings(
     """
     families = [LocalFamily(basis.size) for basis in bases]
     place = np.argsort(order)
-    known: dict[Any, tuple[dict[int, float], dict[int, float]]] = {}
+    cache: dict[Any, tuple[dict[int, float], dict[int, float]]] = {}
     total: dict[String, float] = {}
 
     def parts(site: int, left: str, right: str) -> tuple[dict[int, float], dict[int, float]]:
-        """Components of the real and the imaginary part of ρ -> left ρ right."""
+        """Return the components of the real and the imaginary part of ρ -> left ρ right."""
         key = site, left, right
-        if key not in known:
+        if key not in cache:
             n = int(place[site])
             real, imaginary = _superoperator(bases[n], left, right)
-            known[key] = families[n].components(real), families[n].components(imaginary)
-        return known[key]
+            cache[key] = families[n].components(real), families[n].components(imaginary)
+        return cache[key]
 
     for coefficient, left, right in _products(model):
         sites = sorted({*left, *right})
@@ -152,6 +152,10 @@ def minimal_chain(strings: dict[String, float], families: Sequence[LocalFamily])
     list of ndarray, shape (n_left, n_matrices, n_right)
         By position: weights of the local superoperators between the states of the two cuts; state 0
         is "before", the last one "after".
+
+    References
+    ----------
+    C. Hubig, I. P. McCulloch and U. Schollwöck, Phys. Rev. B 95, 035129 (2017).
     """
     starts: list[list[tuple[String, float]]] = [[] for _ in families]
     for string, c in strings.items():

@@ -1,24 +1,79 @@
-"""Jobs of the command line: configs from files, changes to them, and where their output goes."""
+"""The context of all commands: their options, the config with its changes, files and output."""
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import tomllib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
+from cyclopts import Parameter
+
+from tnhop.answers.answer import printable
+from tnhop.answers.loading import load
+from tnhop.answers.result import Result
+from tnhop.answers.steady_state import SteadyState
 from tnhop.cli.config import Plan, make_plan
 from tnhop.support.checks import fail
 from tnhop.support.units import pretty_bytes
 
 _MOST_BYTES, _MOST_KEYS = 10_000_000, 10_000
 
-# Reading.
+# Types of options that several commands have.
+
+Changes = Annotated[list[str] | None, Parameter(name="--set", negative="")]
+Flag = Annotated[bool, Parameter(negative="")]
+Format = Literal["png", "pdf", "svg"]
+
+# Configs.
 
 
-def read_config(source: Path) -> tuple[dict[str, Any], str]:
+@dataclass(frozen=True)
+class ConfigFile:
+    """A TOML file with the changes of the command line.
+
+    Parameters
+    ----------
+    path : Path
+        The file; paths inside it start from its folder.
+    tables : dict
+        Its content, changed.
+    text : str
+        Its content as it stands there.
+    overrides : list of str
+        The changes, KEY.PATH=VALUE.
+    """
+
+    path: Path
+    tables: dict[str, Any]
+    text: str
+    overrides: list[str]
+
+    @classmethod
+    def read(cls, path: Path, overrides: Sequence[str] | None) -> ConfigFile:
+        """Read a file and apply the changes."""
+        tables, text = _read_toml(path)
+        for override in overrides or ():
+            change(tables, override)
+        return cls(path, tables, text, list(overrides or ()))
+
+    def plan(self, tables: dict[str, Any] | None = None, *, supported: bool = True) -> Plan:
+        """Check the config, or other `tables` in its place, and build what it describes."""
+        return make_plan(tables or self.tables, self.path.parent, supported=supported)
+
+    def output_name(self, plan: Plan, output: str | None) -> Path:
+        """Return the name of the files to write, without ending: --output, or beside the config."""
+        return Path(output) if output else self.path.parent / (plan.name or self.path.stem)
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """The config and its changes, as the statistics of a result keep them."""
+        return {"config": self.text, "overrides": self.overrides}
+
+
+def _read_toml(source: Path) -> tuple[dict[str, Any], str]:
     """Return the tables of a TOML file, and its text."""
     if not source.is_file():
         remedy = "Make one with `tnhop new hopfield > run.toml`."
@@ -65,6 +120,7 @@ def put(raw: dict[str, Any], path: str, value: Any, where: str) -> None:
 
 
 def _step(place: Any, key: str, where: str) -> str | int:
+    """Return the key of a table, or the number of an entry of a list."""
     if isinstance(place, dict):
         return key
     if isinstance(place, list) and key.isdigit() and int(key) < len(place):
@@ -74,6 +130,7 @@ def _step(place: Any, key: str, where: str) -> str | int:
 
 
 def _value(text: str) -> Any:
+    """Read a value as TOML, or else as a text."""
     try:
         parsed = tomllib.loads(f"value = {text}")
     except (tomllib.TOMLDecodeError, RecursionError):
@@ -81,19 +138,7 @@ def _value(text: str) -> Any:
     return parsed["value"] if len(parsed) == 1 else text.strip()
 
 
-# Running and writing.
-
-
-def _files(name: Path, plan: Plan) -> list[Path]:
-    """Return NAME.h5, or NAME-METHOD.h5 of several methods, numbered if one occurs twice."""
-    if len(plan.methods) == 1:
-        return [Path(f"{name}.h5")]
-    words = [type(method).__name__ for method in plan.methods]
-    return [
-        Path(f"{name}-{word}.h5" if words.count(word) == 1
-             else f"{name}-{word}-{words[: k + 1].count(word)}.h5")
-        for k, word in enumerate(words)
-    ]  # fmt: skip
+# Files and output.
 
 
 def check_writable(paths: Sequence[Path], overwrite: bool) -> None:
@@ -112,32 +157,16 @@ def check_writable(paths: Sequence[Path], overwrite: bool) -> None:
             )
 
 
-@dataclasses.dataclass(frozen=True)
-class Job:
-    """A run and where its files go."""
-
-    config: Path
-    plan: Plan
-    text: str
-    overrides: list[str]
-    name: str
-    files: list[Path]
-    figure: Path
-
-    @property
-    def checkpoints(self) -> list[Path]:
-        """One per method, beside its output."""
-        return [file.with_suffix(".ckpt") for file in self.files]
+def load_kind(file: Path, *kinds: type) -> Any:
+    """Load a file that has to hold one of some kinds of answers."""
+    found = load(file)
+    if not isinstance(found, kinds):
+        what = "the answers of a sweep" if file.is_dir() else f"a {type(found).__name__}"
+        names: dict[type, str] = {Result: "a result over time", SteadyState: "a steady state"}
+        raise fail("file", f"hold {' or '.join(names[k] for k in kinds)}", f"'{file}' holds {what}")
+    return found
 
 
-def make_job(
-    config: Path, overrides: list[str] | None, output: str | None, format: str | None
-) -> Job:  # fmt: skip
-    """Return the run that a config asks for, with its overrides."""
-    raw, text = read_config(config)
-    for override in overrides or ():
-        change(raw, override)
-    plan = make_plan(raw, config.parent)
-    name = Path(output) if output else config.parent / (plan.name or config.stem)
-    figure = Path(f"{name}.{format or plan.format}")
-    return Job(config, plan, text, list(overrides or ()), name.name, _files(name, plan), figure)
+def say(text: Any) -> None:
+    """Print in letters that stdout can show."""
+    print(printable(str(text)))
