@@ -15,6 +15,7 @@ import xarray as xr
 
 import tnhop as th
 from fuzzing import ON_REQUEST, is_our_sentence, limits, unsealed
+from tnhop.physics.problem import evaluate
 from tnhop.storage.checkpoints import Checkpoint, slots
 from tnhop.support import atomic_files, codec
 
@@ -383,6 +384,40 @@ def test_folder_is_never_replaced(tmp_path):
     with pytest.raises(FileExistsError, match=r"'.*run.h5' is a folder\. Choose another name"):
         run().save(tmp_path / "run.h5", overwrite=True)
     assert [p.name for p in tmp_path.iterdir()] == ["run.h5"]
+
+
+# States at all output times.
+
+ALL = ("Exact", "Symmetric", "TDVP", "TEBD", "MeanField", "ClassicalMaster", "KineticMonteCarlo")
+
+
+@pytest.mark.parametrize("method", ALL)
+def test_saved_states_are_saved(tmp_path, method):
+    classical = method in ("ClassicalMaster", "KineticMonteCarlo")
+    model = th.open_hopfield([[1, -1, 1], [1, 1, -1]], beta=1.5, Omega=0.0 if classical else 0.3)
+    result = run(method, model, save_states=True, rng=3)
+    loaded = th.load(result.save(tmp_path / "run.h5"))
+    assert_same(loaded, result)
+    assert len(loaded.states) == len(result.states) == len(TIMES)
+    for state, whole in zip(loaded.states, result.states, strict=True):
+        assert type(state) is type(whole)
+        arrays = whole.to_arrays()
+        assert arrays.keys() == state.to_arrays().keys()
+        for name, array in state.to_arrays().items():
+            np.testing.assert_array_equal(array, arrays[name])
+    m = [evaluate(state, model.select("m_z")[0]) for state in loaded.states]
+    np.testing.assert_allclose(m, loaded.expect["m_z"], atol=1e-9)
+    again = th.evolve(model, loaded.states[0], TIMES, method=loaded.method, rng=3)
+    assert_same(th.load(again.save(tmp_path / "again.h5")), again)
+
+
+def test_states_of_modes_are_saved_and_others_are_none(tmp_path):
+    result = run(model=CAVITY, save_states=True)
+    loaded = th.load(result.save(tmp_path / "run.h5"))
+    np.testing.assert_array_equal(loaded.states[1].rho, result.states[1].rho)
+    assert th.load(run().save(tmp_path / "without.h5")).states == []
+    with xr.open_dataset(tmp_path / "run.h5", engine="h5netcdf") as opened:
+        np.testing.assert_array_equal(opened["m_z"].values, result.expect["m_z"])
 
 
 # Links, pipes, homes.

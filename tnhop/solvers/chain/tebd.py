@@ -12,7 +12,8 @@ import numpy as np
 from tnhop.physics.model import Model
 from tnhop.physics.problem import Cost, Problem
 from tnhop.physics.terms import FieldJump
-from tnhop.solvers.chain.cost import Bonds, Step, run_time, schedule
+from tnhop.solvers.bounds import saved_states_memory
+from tnhop.solvers.chain.cost import Bonds, Step, chain_bytes, run_time, schedule
 from tnhop.solvers.chain.engine import Plan
 from tnhop.solvers.chain.network.mps import MPSState
 from tnhop.solvers.chain.network.ordering import site_order
@@ -165,6 +166,8 @@ class TEBD(ChainMethod):
         time = made * _CHANNEL * speed().calls + run_time(steps, step_time, len(times))
         stored = min(2 * len(lengths), _KEPT_GATES) * channels * n * 16 * _TYPICAL_CHANNEL**2
         memory = 8 * (stored + 8 * largest * float((reached[1:] ** 2).sum())) + _LOADED
+        sizes = [model.dims[k] ** 2 for k in bonds.order]
+        memory += saved_states_memory(problem, chain_bytes(reached, sizes))
         note = f"{channels} channels, state bond {bonds.basis} {reached.max():.0f}"
         return Cost(memory, time, note)
 
