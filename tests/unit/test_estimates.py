@@ -159,3 +159,18 @@ def test_memory_is_predicted_within_a_factor_of_four(name):
     )  # fmt: skip
     row = json.loads(done.stdout.strip().splitlines()[-1])
     assert row["memory"] / 4 < row["expected"] < 4 * row["memory"]
+
+
+@pytest.mark.parametrize("method", QUANTUM + CLASSICAL, ids=lambda m: type(m).__name__)
+def test_states_that_are_kept_are_counted(method):
+    model, times = network(8, n_patterns=2, Omega=0.0 if method in CLASSICAL else 0.4), [0, 1, 2, 3]
+    state = th.pattern_state(model, overlap=0.8)
+    options = {"state": state, "times": times, "observables": "m_z"}
+    costs = [th.estimate(model, method, save_states=kept, **options) for kept in (False, True)]
+    result = th.evolve(
+        model, state, times, observables="m_z", method=method, save_states=True, rng=1
+    )
+    arrays = [array for kept in result.states for array in kept.to_arrays().values()]
+    held = sum(array.nbytes for array in arrays if array.dtype.kind != "i" or array.ndim > 1)
+    ratio = (costs[1].memory - costs[0].memory) / held
+    assert 0.4 < ratio < 4.0 if method in (th.TDVP(), th.TEBD()) else 0.9 < ratio < 1.5

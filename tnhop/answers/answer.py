@@ -16,6 +16,8 @@ from tnhop.support import html
 if TYPE_CHECKING:
     import xarray as xr
 
+    from tnhop.storage.files import Content
+
 __all__ = ["Answer", "ObservablesAnswer", "StoredAnswer", "printable"]
 
 
@@ -155,6 +157,10 @@ class StoredAnswer(ObservablesAnswer):
     def _stored_state(self) -> Any:
         """Return the state that the file holds, or None."""
 
+    def _stored_states(self) -> Sequence[Any]:
+        """Return the states at the output times that the file holds."""
+        return ()
+
     def save(self, path: str | Path, *, overwrite: bool = False) -> Path:
         """Write one self-describing HDF5 file, all or nothing; `load` reads it.
 
@@ -172,10 +178,15 @@ class StoredAnswer(ObservablesAnswer):
         """
         from tnhop.storage import files
 
-        return files.write(
-            path, self.to_xarray(), overwrite=overwrite, kind=type(self).__name__,
-            model=self.model, method=self.method, observables=self.observables, stats=self.stats,
-            state=self._stored_state(),
+        return files.write(path, self.to_content(), overwrite=overwrite)
+
+    def to_content(self) -> Content:
+        """Return the content of the file."""
+        from tnhop.storage.files import Content
+
+        return Content(
+            type(self).__name__, self.to_xarray(), self.model, self.method, self.observables,
+            self.stats, self._stored_state(), self._stored_states(),
         )  # fmt: skip
 
     @classmethod

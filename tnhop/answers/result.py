@@ -145,7 +145,7 @@ class Result(StoredAnswer):
         expect, errors = values_of(content.data, content.observables)
         return cls(
             content.data["time"].values, expect, ErrorBudget(errors), content.stats, content.model,
-            content.method, content.observables, content.state,
+            content.method, content.observables, content.state, [*content.states],
         )  # fmt: skip
 
     def rows(self) -> list[tuple[str, str]]:
@@ -177,3 +177,7 @@ class Result(StoredAnswer):
     def _stored_state(self) -> Any:
         """Return the final state."""
         return self.final_state
+
+    def _stored_states(self) -> list[Any]:
+        """Return the states at all output times, if they were asked for."""
+        return self.states

@@ -17,6 +17,9 @@ from tnhop.answers.result import Result
 from tnhop.answers.steady_state import SteadyState
 from tnhop.cli.config import Plan, make_plan
 from tnhop.support.checks import fail
+from tnhop.support.units import pretty_bytes
+
+_MOST_BYTES, _MOST_KEYS = 10_000_000, 10_000
 
 # Types of options that several commands have.
 
@@ -76,8 +79,17 @@ def _read_toml(source: Path) -> tuple[dict[str, Any], str]:
         remedy = "Make one with `tnhop new hopfield > run.toml`."
         raise FileNotFoundError(f"There is no file '{source}'. {remedy}")
     try:
+        if (size := source.stat().st_size) > _MOST_BYTES:
+            most, found = pretty_bytes(_MOST_BYTES), pretty_bytes(size)
+            raise ValueError(f"File '{source}' must have at most {most}, but it has {found}.")
         text = source.read_text("utf-8")
+        if (n_keys := text.count("=")) > _MOST_KEYS:
+            found = f"at most {_MOST_KEYS} keys, but it has {n_keys}"
+            raise ValueError(f"File '{source}' must have {found}.")
         return tomllib.loads(text), text
+    except RecursionError as error:
+        found = "its tables or lists are nested too deeply"
+        raise ValueError(f"File '{source}' must be a config, but {found}.") from error
     except UnicodeDecodeError as error:
         raise ValueError(f"File '{source}' must be TOML, but it is not a text file.") from error
     except tomllib.TOMLDecodeError as error:
@@ -121,7 +133,7 @@ def _value(text: str) -> Any:
     """Read a value as TOML, or else as a text."""
     try:
         parsed = tomllib.loads(f"value = {text}")
-    except tomllib.TOMLDecodeError:
+    except (tomllib.TOMLDecodeError, RecursionError):
         return text.strip()
     return parsed["value"] if len(parsed) == 1 else text.strip()
 

@@ -90,7 +90,7 @@ def _plain_warnings() -> Iterator[None]:
         usual = warnings.showwarning
 
         def show(message: Any, category: Any, *place: Any, **more: Any) -> None:
-            if issubclass(category, TruncationWarning):
+            if category in (TruncationWarning, UserWarning):
                 _complain(f"Warning: {message}", 0)
             else:
                 usual(message, category, *place, **more)

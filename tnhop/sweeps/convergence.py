@@ -10,7 +10,6 @@ import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -24,7 +23,7 @@ from tnhop.physics.observables import Observable
 from tnhop.physics.problem import Problem
 from tnhop.solvers.choice import choose_method
 from tnhop.solvers.contract import Refinable
-from tnhop.storage.store import Store
+from tnhop.storage.store import Store, open_store
 from tnhop.support.checks import fail, integer, one_of, real, wrong_type
 from tnhop.support.errors import TruncationWarning, warn
 from tnhop.support.units import pretty_bytes
@@ -207,8 +206,7 @@ def converge(
         raise fail("method", "have error bars that can be made smaller", f"`{name}` has none")
     limits = _Limits(max_wall_time, max_memory, integer(max_runs, "max_runs", minimum=2))
     with tempfile.TemporaryDirectory() if store is None else nullcontext(store) as folder:
-        Path(folder).mkdir(parents=True, exist_ok=True)
-        answer = _Refinement(problem, wanted, limits, Store(Path(folder))).follow(chosen)
+        answer = _Refinement(problem, wanted, limits, open_store(folder)).follow(chosen)
     if not answer.converged:
         warn(f"Not converged: {answer.reason}.")
     return answer
@@ -319,7 +317,9 @@ class _Refinement:
         if outcome.status == "busy":
             found = f"another process works in '{self._store.folder}'"
             raise fail("store", "belong to one study at a time", found)
-        if outcome.status == "failed":
+        if outcome.status == "unwritten" and not self._runs:
+            raise OSError(outcome.message)
+        if outcome.status in ("failed", "unwritten"):
             return outcome.message.rstrip(".")
         self._runs.append(self._judged(load(self._store.answer(task.digest))))
         return None

@@ -18,7 +18,8 @@ from tnhop.driver import drive
 from tnhop.physics.problem import Problem
 from tnhop.solvers.choice import choose_method
 from tnhop.storage import checkpoints
-from tnhop.storage.store import Store, write_text
+from tnhop.storage.store import Store
+from tnhop.support.atomic_files import write_whole
 from tnhop.support.codec import digest, dumps, encode, loads, state_form, state_of
 from tnhop.support.errors import TruncationWarning
 from tnhop.support.run_options import RunOptions
@@ -89,7 +90,7 @@ class Outcome:
     ----------
     status : str
         ``"done"``; ``"busy"``: another process works at it; ``"stopped"``: at a limit, to be gone
-        on with; ``"failed"``.
+        on with; ``"failed"``; ``"unwritten"``: there is no room for its answer.
     message : str
         Why it failed, or its first warning.
     """
@@ -124,7 +125,8 @@ def run_task(text: str, folder: str, deadline: float | None, keep_states: bool) 
     except BlockingIOError:
         return Outcome("busy")
     except OSError as error:
-        return Outcome("failed", f"The store cannot be written ({error}).")
+        said = None if error.filename else error.strerror  # a sentence of ours names no file beside
+        return Outcome("unwritten", said or f"The store cannot be written ({error}).")
 
 
 def _solve(task: Task, store: Store, deadline: float | None, keep_states: bool) -> Outcome:
@@ -144,7 +146,7 @@ def _solve(task: Task, store: Store, deadline: float | None, keep_states: bool) 
         raise
     except Exception as error:  # one bad point must not end all others
         message = f"{type(error).__name__}: {error}"
-        write_text(failure, message)
+        write_whole(failure, message.encode())
         return Outcome("failed", message)
     if answer.stats.get("stopped"):
         return Outcome("stopped", answer.stats["stopped"])
@@ -153,7 +155,7 @@ def _solve(task: Task, store: Store, deadline: float | None, keep_states: bool) 
     if not keep_states:
         field = "final_state" if task.verb == "evolve" else "state"
         answer = dataclasses.replace(answer, **{field: None})
-    answer.save(store.answer(task.digest), overwrite=True)
+    store.write(task.digest, answer)
     checkpoints.remove(checkpoint)
     failure.unlink(missing_ok=True)
     return Outcome("done", said[0] if said else "")

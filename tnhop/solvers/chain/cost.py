@@ -144,6 +144,11 @@ def generator_time(bond: float, n_sites: int) -> float:
     return n_sites * (called * speed().calls + dense * speed().dense)
 
 
+def chain_bytes(chi: Real, sizes: Sequence[int]) -> float:
+    """Return the bytes of a state with these bonds at all cuts."""
+    return 8 * float((np.array(sizes, dtype=float) * chi[:-1] * chi[1:]).sum())
+
+
 def chain_memory(chi: Real, D: Real, sizes: Sequence[int]) -> float:
     """Return the bytes of generator, environments and the exponential of one site."""
     left, right, size = chi[:-1], chi[1:], np.array(sizes, dtype=float)

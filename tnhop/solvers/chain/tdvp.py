@@ -13,8 +13,10 @@ from tnhop.answers.steady_state import SteadyState
 from tnhop.physics.model import Model
 from tnhop.physics.problem import Cost, Problem
 from tnhop.physics.terms import FieldJump, Jump
+from tnhop.solvers.bounds import saved_states_memory
 from tnhop.solvers.chain.cost import (
     PredictedBonds,
+    chain_bytes,
     chain_memory,
     generator_profile,
     generator_time,
@@ -236,6 +238,7 @@ class TDVP(ChainMethod):
 
         time = generator_time(D, model.n_sites) + run_time(self.schedule(), times, step_time)
         memory = chain_memory(reached, profile, sizes)
+        memory += saved_states_memory(problem, chain_bytes(reached, sizes))
         note = f"generator bond {D}, state bond {bonds.basis} {reached.max():.0f}"
         return Cost(memory, time, note)
 

@@ -12,7 +12,8 @@ import numpy as np
 from tnhop.physics.model import Model
 from tnhop.physics.problem import Cost, Problem
 from tnhop.physics.terms import FieldJump
-from tnhop.solvers.chain.cost import PredictedBonds, run_time
+from tnhop.solvers.bounds import saved_states_memory
+from tnhop.solvers.chain.cost import PredictedBonds, chain_bytes, run_time
 from tnhop.solvers.chain.engine import EngineSetup
 from tnhop.solvers.chain.method import ChainMethod
 from tnhop.solvers.chain.network.mps import MPSState
@@ -170,6 +171,8 @@ class TEBD(ChainMethod):
         time = built * fitted.channel * speed().calls + run_time(schedule, times, step_time)
         stored = min(2 * len(lengths), _KEPT_GATES) * channels * n * 16 * fitted.channel_bond**2
         memory = 8 * (stored + 8 * largest * float((reached[1:] ** 2).sum())) + CHAIN_RUNS.loaded
+        sizes = [model.dims[k] ** 2 for k in bonds.order]
+        memory += saved_states_memory(problem, chain_bytes(reached, sizes))
         note = f"{channels} channels, state bond {bonds.basis} {reached.max():.0f}"
         return Cost(memory, time, note)
 

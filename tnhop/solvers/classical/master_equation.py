@@ -14,6 +14,7 @@ from tnhop.answers.spectrum import Spectrum
 from tnhop.answers.steady_state import SteadyState
 from tnhop.physics.problem import Cost, Problem, Snapshot, missing_functionals
 from tnhop.physics.states import ProductState
+from tnhop.solvers.bounds import saved_states_memory
 from tnhop.solvers.classical.closure import quantum_obstacle
 from tnhop.solvers.classical.configurations import (
     ConfigurationDistribution,
@@ -132,13 +133,14 @@ class ClassicalMaster(TaylorMethod):
         return Cost(memory, Taylor.START_UP * speed().calls + time, f"{size:.3g} populations")
 
     def _need(self, problem: Problem, verb: str) -> float:
-        """Bytes of vectors, functionals and the rate matrix."""
+        """Bytes of vectors, functionals, the rate matrix and states that are kept."""
         size = _size(problem, verb)
         in_classes = _in_classes(problem, verb)
         moves = 2 * len(_classes(problem).sizes) if in_classes else problem.model.n_spins
         functionals = sum(len(o.operators) for o in problem.observables or ())
         vectors = 10.0 if verb == "evolve" else 100.0
-        return 8 * size * (vectors + 6 * functionals) + 40 * size * (moves + 1) + 3e7
+        kept = saved_states_memory(problem, 8 * size)
+        return 8 * size * (vectors + 6 * functionals) + 40 * size * (moves + 1) + kept + 3e7
 
     def evolve(self, problem: Problem, carry: Any = None) -> Iterator[Snapshot]:
         """Yield a snapshot at every output time and a heartbeat after every step."""

@@ -11,6 +11,7 @@ import numpy as np
 
 from tnhop.physics.problem import Cost, Problem, Snapshot
 from tnhop.physics.states import ProductState
+from tnhop.solvers.bounds import saved_states_memory
 from tnhop.solvers.classical.closure import POPULATION_FUNCTIONALS, quantum_obstacle
 from tnhop.solvers.classical.configurations import ConfigurationSamples
 from tnhop.solvers.classical.sampling import JACKKNIFE_GROUPS, SampledEvolution
@@ -136,9 +137,10 @@ class KineticMonteCarlo:
         return Cost(self._need(problem) + Samples.LOADED, time, f"{self.n_samples} samples")
 
     def _need(self, problem: Problem) -> float:
-        """Bytes of samples and couplings."""
+        """Bytes of samples, of couplings, and of the samples that are kept."""
         n = problem.model.n_spins
-        return 3e7 + 24.0 * n**2 + 20.0 * self.n_samples * n
+        kept = saved_states_memory(problem, self.n_samples * n)
+        return 3e7 + 24.0 * n**2 + 20.0 * self.n_samples * n + kept
 
     def _looks(self, problem: Problem) -> float:
         """Seconds behind the observables at all output times."""

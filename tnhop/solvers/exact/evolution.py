@@ -18,7 +18,12 @@ from numpy.typing import NDArray
 
 from tnhop.physics.observables import Observable
 from tnhop.physics.problem import Problem, Snapshot, evaluate
-from tnhop.solvers.bounds import functional_bound, operator_bound, rate_error
+from tnhop.solvers.bounds import (
+    functional_bound,
+    operator_bound,
+    rate_error,
+    saved_states_memory,
+)
 from tnhop.solvers.exact.block_lindbladian import BlockLindbladian, multiplied
 from tnhop.solvers.exact.taylor import TaylorPropagator
 from tnhop.support.arrays import Real
@@ -30,7 +35,9 @@ STATES_MEMORY = 1e8  # bytes spent on states at output times inside one step
 
 
 def output_states_memory(problem: Problem, size: float) -> float:
-    """Return the bytes of states of `size` numbers that functionals need at output times."""
+    """Return the bytes of states of `size` numbers at output times, kept or for functionals."""
+    if problem.save_states:
+        return saved_states_memory(problem, 8 * size)
     if all(o.functional is None for o in problem.observables or ()):
         return 0.0
     return min(STATES_MEMORY, 8 * size * len(np.atleast_1d(problem.times)))

@@ -127,7 +127,7 @@ class Exact(TaylorMethod):
         )
 
     def _need(self, problem: Problem, verb: str) -> float:
-        """Bytes of vectors, and of states at output times where functionals need them."""
+        """Bytes of vectors, and of states at output times where they are needed."""
         size = _size(problem.model)
         vectors = 8.0 if verb == "evolve" else 100.0
         return 8 * size * vectors + output_states_memory(problem, size) + 3e7

@@ -15,6 +15,7 @@ from tnhop.physics.model import Model
 from tnhop.physics.problem import Cost, Problem, Snapshot, evaluate, missing_functionals
 from tnhop.physics.states import ProductState
 from tnhop.physics.terms import FieldJump
+from tnhop.solvers.bounds import saved_states_memory
 from tnhop.solvers.fitted import Flow
 from tnhop.solvers.machine_speed import speed
 from tnhop.solvers.meanfield.flow import MeanFieldFlow, expectation_polynomial
@@ -139,6 +140,7 @@ class MeanField:
         time = Flow.START_UP + 2 * Flow.PER_PAIR * pairs + steps * per_step
         memory = Flow.BYTES + Flow.FIELD_BYTES * (pairs > 0)
         memory += (Flow.AVERAGED_PAIR_BYTES if averaged else Flow.PAIR_BYTES) * pairs
+        memory += saved_states_memory(problem, 24.0 * model.n_spins + 16.0 * model.n_modes)
         note = f"{3 * model.n_spins + 2 * model.n_modes} variables"
         return Cost(memory, time * speed().calls, note)
 

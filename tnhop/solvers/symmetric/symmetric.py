@@ -156,7 +156,7 @@ class Symmetric(TaylorMethod):
         )
 
     def _need(self, problem: Problem, verb: str) -> float:
-        """Bytes of vectors, and of states at output times where functionals need them."""
+        """Bytes of vectors, and of states at output times where they are needed."""
         size = state_size(problem, verb)
         vectors = 100.0 if self.eigensolver == "propagator" else SymmetricBlocks.LU_VECTORS
         vectors = 8.0 if verb == "evolve" else vectors
