@@ -1,4 +1,4 @@
-"""What drives a solver through an evolution: snapshots, checkpoints, bars, limits, interrupts."""
+"""One run: its options, snapshots, checkpoints, progress bars, limits, interrupts."""
 
 from __future__ import annotations
 
@@ -6,30 +6,39 @@ import signal
 import sys
 import threading
 import time
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from tqdm.auto import tqdm
 
+from tnhop.answers.answer_forms import answer_form, answer_of
 from tnhop.answers.error_budget import ErrorBudget
 from tnhop.answers.result import Result
 from tnhop.physics.problem import Method, Problem, Snapshot
 from tnhop.storage.checkpoints import Checkpoint, slots
 from tnhop.support.checks import fail
 from tnhop.support.codec import dumps, state_form, state_of
-from tnhop.support.errors import TruncationWarning
+from tnhop.support.errors import warn
+from tnhop.support.heartbeat import watched
+from tnhop.support.run_options import RunOptions
 
+# what a checkpoint must share with the run that goes on from it
+_SAME = {
+    "problem": "belong to this problem",
+    "method": "belong to this method",
+    "save_states": "belong to a run with the same `save_states`",
+}
 _SHARE = 19.0  # time between two checkpoints, in units of what writing the last one took
 
 
 @dataclass(frozen=True)
-class _Mark:
-    """Where a run stands: outputs, statistics and carry of one instant."""
+class _Position:
+    """Position of a run: outputs, statistics and restart data of one instant."""
 
     time: float
     outputs: int
@@ -38,8 +47,8 @@ class _Mark:
     carry: Any
 
 
-class Record:
-    """Collects snapshots into a Result, and goes on from what a checkpoint holds.
+class RunRecord:
+    """Snapshots of a run, which become a Result; those of a checkpoint come first.
 
     Parameters
     ----------
@@ -53,7 +62,7 @@ class Record:
         self.problem, self.method = problem, method
         self.wanted = len(np.atleast_1d(problem.times))
         self.snapshots: list[Snapshot] = []
-        self.mark = _Mark(0.0, 0, {}, None, None)
+        self.position = _Position(0.0, 0, {}, None, None)
         self.moved = False
         self.stopped: str | None = None
         self._resumed_at: list[float] = []
@@ -62,7 +71,7 @@ class Record:
     @property
     def complete(self) -> bool:
         """Whether there is an output for every time."""
-        return self.mark.outputs == self.wanted
+        return self.position.outputs == self.wanted
 
     @property
     def seconds(self) -> float:
@@ -71,7 +80,7 @@ class Record:
 
     def add(self, snapshot: Snapshot) -> None:
         """Keep an output; a heartbeat only updates the statistics."""
-        stats, state = self.mark.stats | snapshot.stats, self.mark.final_state
+        stats, state = self.position.stats | snapshot.stats, self.position.final_state
         if snapshot.state is not None:
             state = snapshot.state
             stats["final_time"] = float(snapshot.time)
@@ -80,21 +89,23 @@ class Record:
             kept = snapshot.state if self.problem.save_states else None
             self.snapshots.append(replace(snapshot, carry=None, state=kept))
         # at once, so that an interrupt finds outputs and carry of the same instant
-        self.mark = _Mark(float(snapshot.time), len(self.snapshots), stats, state, snapshot.carry)
+        self.position = _Position(
+            float(snapshot.time), len(self.snapshots), stats, state, snapshot.carry
+        )
         self.moved = True
 
     def content(self) -> dict[str, Any]:
         """Return what a checkpoint has to hold."""
-        mark, states = self.mark, self.problem.save_states
-        kept = self.snapshots[: mark.outputs]
+        position, states = self.position, self.problem.save_states
+        kept = self.snapshots[: position.outputs]
         expect, errors = self._arrays(kept)
         return self._identity() | {
             "elapsed": self._before + self.seconds,
             "resumed_at": self._resumed_at,
-            "time": mark.time,
-            "stats": mark.stats,
-            "final_state": state_form(mark.final_state),
-            "carry": None if self.complete else mark.carry,
+            "time": position.time,
+            "stats": position.stats,
+            "final_state": state_form(position.final_state),
+            "carry": None if self.complete else position.carry,
             "times": np.array([s.time for s in kept]),
             "expect": expect,
             "errors": errors,
@@ -107,9 +118,9 @@ class Record:
         if not (isinstance(content, dict) and self.content().keys() <= content.keys()):
             raise fail("checkpoint", "hold a run", f"'{path}' holds something else",
                        "Choose another name, or remove it to start anew.")  # fmt: skip
-        for name in ("problem", "method", "save_states"):
+        for name, condition in _SAME.items():
             if content[name] != own[name]:
-                raise fail("checkpoint", f"belong to this {name.replace('_', ' ')}",
+                raise fail("checkpoint", condition,
                            f"'{path}' is of another one ({content['about'][name]})",
                            "Choose another name, or remove it to start anew.")  # fmt: skip
         kept = len(content["times"])
@@ -125,11 +136,13 @@ class Record:
             for k in range(kept)
         ]  # fmt: skip
         final_state = state_of(content["final_state"])
-        self.mark = _Mark(content["time"], kept, content["stats"], final_state, content["carry"])
+        self.position = _Position(
+            content["time"], kept, content["stats"], final_state, content["carry"]
+        )
         self._before, self._resumed_at = content["elapsed"], content["resumed_at"]
         if not self.complete:
-            self._resumed_at = [*self._resumed_at, self.mark.time]
-        return self.mark.carry
+            self._resumed_at = [*self._resumed_at, self.position.time]
+        return self.position.carry
 
     def _identity(self) -> dict[str, Any]:
         problem, method = self.problem, self.method
@@ -160,16 +173,15 @@ class Record:
             raise TimeoutError(f"The run was stopped ({why}) before its first output time.{hint}")
         self.stopped = why
         done = f"after {len(self.snapshots)} of {self.wanted} times"
-        message = f"The run was stopped ({why}) {done}.{hint}"
-        warnings.warn(message, TruncationWarning, stacklevel=4)
+        warn(f"The run was stopped ({why}) {done}.{hint}")
 
     def result(self) -> Result:
         """Assemble the answer and warn about what limits it."""
         problem, kept = self.problem, self.snapshots
         expect, errors = self._arrays(kept)
-        warn_of_tail(self.mark.stats, stacklevel=5)
+        warn_of_tail(self.position.stats)
         stats = {
-            **self.mark.stats,
+            **self.position.stats,
             "wall_time": self._before + self.seconds,
             "tnhop": version("tnhop"),
             "rng": problem.rng,
@@ -181,33 +193,33 @@ class Record:
         states = [s.state for s in kept] if problem.save_states else []
         return Result(
             np.array([s.time for s in kept]), expect, ErrorBudget(errors), stats, problem.model,
-            self.method, tuple(problem.observables), self.mark.final_state, states,
+            self.method, tuple(problem.observables), self.position.final_state, states,
         )  # fmt: skip
 
 
-class Keeper:
-    """Decides when a run writes its checkpoint; without one it does nothing.
+class CheckpointWriter:
+    """Writer of the checkpoint of a run; without a checkpoint it does nothing.
 
     Parameters
     ----------
     checkpoint : Checkpoint or None
         Where to.
-    record : Record
+    record : RunRecord
         What of.
     interval : float
         Seconds between two writings; more where they would take a twentieth of the time.
     """
 
-    def __init__(self, checkpoint: Checkpoint | None, record: Record, interval: float) -> None:
+    def __init__(self, checkpoint: Checkpoint | None, record: RunRecord, interval: float) -> None:
         self._checkpoint, self._record, self._interval = checkpoint, record, interval
         self._last, self._cost = time.perf_counter(), 0.0
-        self._written: _Mark | None = None
+        self._written: _Position | None = None
         self._failed = False
 
     @property
     def hint(self) -> str:
         """What a stopped run is told."""
-        if self._checkpoint is None or self._written is not self._record.mark:
+        if self._checkpoint is None or self._written is not self._record.position:
             return ""
         return f" The same call goes on from '{self._checkpoint.path}'."
 
@@ -220,57 +232,58 @@ class Keeper:
         content = self._checkpoint.read()
         return self._record.resume(content, path) if slots(path) else None
 
-    def offer(self) -> None:
+    def write_if_due(self) -> None:
         """Write if it is time."""
         if time.perf_counter() - self._last >= max(self._interval, _SHARE * self._cost):
             self.write()
 
     def write(self) -> None:
         """Write now; where it fails, warn once and let the run go on."""
-        record, mark = self._record, self._record.mark
-        if self._checkpoint is None or not record.moved or self._written is mark:
+        record, position = self._record, self._record.position
+        if self._checkpoint is None or not record.moved or self._written is position:
             return
         began = time.perf_counter()
         try:
-            if mark.carry is None and not record.complete:
+            if position.carry is None and not record.complete:
                 name = type(record.method).__name__
                 raise TypeError(f"method `{name}` does not say how to go on from there")
             self._checkpoint.write(record.content())
-            self._written, self._failed = mark, False
+            self._written, self._failed = position, False
         except (OSError, MemoryError, TypeError) as error:
             why = getattr(error, "strerror", None) or str(error)
             if not self._failed:
-                warnings.warn(
+                warn(
                     f"Checkpoint '{self._checkpoint.path}' could not be written at"
-                    f" t = {mark.time:g} ({why}). The run goes on and tries again.",
-                    TruncationWarning,
-                    stacklevel=5,
+                    f" t = {position.time:g} ({why}). The run goes on and tries again."
                 )
             self._failed = True
         self._last = time.perf_counter()
         self._cost = self._last - began
 
 
+def _place(options: RunOptions) -> Checkpoint | None:
+    return None if options.checkpoint is None else Checkpoint(Path(options.checkpoint))
+
+
 def drive(
     problem: Problem,
     method: Method,
-    *,
-    progress: bool | None,
-    max_wall_time: float | None,
-    callback: Callable[[Snapshot], None] | None,
-    checkpoint: Any,
-    interval: float,
+    options: RunOptions,
+    callback: Callable[[Snapshot], None] | None = None,
 ) -> Result:
     """Run a method to its end, a limit or an interrupt, from the checkpoint if there is one."""
-    record = Record(problem, method)
-    place = None if checkpoint is None else Checkpoint(checkpoint)
+    record = RunRecord(problem, method)
+    place, limit = _place(options), options.max_wall_time
     with place or nullcontext():
-        keeper = Keeper(place, record, interval)
+        keeper = CheckpointWriter(place, record, options.checkpoint_interval)
         carry = keeper.resume()
         if record.complete:
             return record.result()
-        with progress_bar(problem, method, progress) as bar, termination(place is not None):
-            bar.initial = bar.n = min(record.mark.time, bar.total)
+        with (
+            progress_bar(problem, method, options.progress) as bar,
+            sigterm_as_interrupt(place is not None),
+        ):
+            bar.initial = bar.n = min(record.position.time, bar.total)
             try:
                 for snapshot in method.evolve(problem, carry):
                     record.add(snapshot)
@@ -278,11 +291,11 @@ def drive(
                     bar.refresh(nolock=True)
                     if callback is not None:
                         callback(snapshot)
-                    if max_wall_time is not None and record.seconds > max_wall_time:
+                    if limit is not None and record.seconds > limit:
                         keeper.write()
-                        record.stop(f"max_wall_time = {max_wall_time:g} s", keeper.hint)
+                        record.stop(f"max_wall_time = {limit:g} s", keeper.hint)
                         break
-                    keeper.offer()
+                    keeper.write_if_due()
                 else:
                     keeper.write()
             except KeyboardInterrupt:
@@ -293,8 +306,69 @@ def drive(
     return record.result()
 
 
+def answer_once(
+    problem: Problem, method: Method, options: RunOptions, question: str, compute: Callable[[], Any]
+) -> Any:
+    """Return an answer that has no output times, from the checkpoint if it was found before.
+
+    Parameters
+    ----------
+    problem, method : Problem, Method
+        What is asked, and how it is answered.
+    options : RunOptions
+        Its checkpoint holds the answer, once there is one.
+    question : str
+        Verb and arguments beyond the problem.
+    compute : callable
+        Returns the answer; its heartbeats move the bar and meet the limit of wall time.
+    """
+    identity = {"problem": problem.digest, "method": dumps(method), "question": question}
+    place = _place(options)
+    with place or nullcontext():
+        if place is not None and (held := place.read()) is not None:
+            return _held_answer(held, identity, place.path)
+        with stopwatch(type(method).__name__, options), sigterm_as_interrupt(place is not None):
+            answer = compute()
+        if place is not None:
+            try:
+                place.write(identity | {"answer": answer_form(answer)})
+            except OSError as error:
+                warn(f"Checkpoint '{place.path}' could not be written ({error.strerror}).")
+        return answer
+
+
+def _held_answer(held: Any, identity: dict[str, str], path: Any) -> Any:
+    remedy = "Choose another name, or remove it to start anew."
+    if not (isinstance(held, dict) and {*identity, "answer"} <= held.keys()):
+        found = f"'{path}' holds something else"
+        raise fail("checkpoint", "hold an answer to this question", found, remedy)
+    for name, own in identity.items():
+        if held[name] != own:
+            found = f"'{path}' is of another one"
+            raise fail("checkpoint", f"belong to this {name}", found, remedy)
+    return answer_of(held["answer"])
+
+
 @contextmanager
-def termination(wanted: bool) -> Iterator[None]:
+def stopwatch(name: str, options: RunOptions) -> Iterator[None]:
+    """Show that a calculation goes on, and end it at the limit of wall time."""
+    began, limit = time.perf_counter(), options.max_wall_time
+    layout = "{desc}: {n} steps [{elapsed}]"
+    hidden = bar_hidden(options.progress)
+    with tqdm(desc=name, bar_format=layout, disable=hidden, leave=False) as bar:
+
+        def listen() -> None:
+            bar.update()
+            if limit is not None and time.perf_counter() - began > limit:
+                why = f"max_wall_time = {limit:g} s"
+                raise TimeoutError(f"The run was stopped ({why}) before its answer was found.")
+
+        with watched(listen):
+            yield
+
+
+@contextmanager
+def sigterm_as_interrupt(wanted: bool) -> Iterator[None]:
     """Make SIGTERM an interrupt, unless the application has a handler of its own."""
     main = threading.current_thread() is threading.main_thread()
     if not (wanted and main and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL):
@@ -312,7 +386,7 @@ def termination(wanted: bool) -> Iterator[None]:
 
 
 @contextmanager
-def undisturbed() -> Iterator[None]:
+def interrupts_ignored() -> Iterator[None]:
     """Let no second interrupt end the closing of workers, which then would never return."""
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -325,15 +399,14 @@ def undisturbed() -> Iterator[None]:
             signal.signal(s, handler)
 
 
-def warn_of_tail(stats: dict[str, Any], stacklevel: int = 3) -> None:
+def warn_of_tail(stats: dict[str, Any]) -> None:
     """Warn if the Fock space was too small."""
     tail = stats.get("fock_tail", 0.0)
     if tail > 1e-3:
-        message = (
+        warn(
             f"A mode reached an occupation of {tail:.1e} in its highest kept level."
             " Increase `fock_dim`."
         )
-        warnings.warn(message, TruncationWarning, stacklevel=stacklevel)
 
 
 def progress_bar(problem: Problem, method: Method, progress: bool | None) -> Any:
@@ -352,6 +425,7 @@ def progress_bar(problem: Problem, method: Method, progress: bool | None) -> Any
 def bar_hidden(progress: bool | None) -> bool:
     """Return whether a bar is not wanted; None shows it on terminals and in notebooks."""
     if progress is None:
-        terminal = getattr(sys.stderr, "isatty", None)  # no stream at all in windowed programs
-        return not (terminal and terminal()) and "ipykernel" not in sys.modules
-    return not progress or sys.stderr is None
+        # without a console there is no stream, and what stands for one may lack anything
+        terminal = getattr(sys.stderr, "isatty", None)
+        return not (terminal is not None and terminal()) and "ipykernel" not in sys.modules
+    return not progress

@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+import scipy.sparse as sp
+
 from tnhop.physics.model import Model
+from tnhop.physics.problem import State
 from tnhop.physics.states import ProductState
+from tnhop.solvers.chain.network.mps import MPSState
+from tnhop.solvers.classical.configurations import ConfigurationDistribution, ConfigurationSamples
 from tnhop.solvers.exact.block_lindbladian import unpack
 from tnhop.solvers.exact.dense_state import DenseState, jump_matrix, operator_matrix, product_matrix
 from tnhop.solvers.symmetric.class_state import ClassState
@@ -17,13 +23,13 @@ _LARGEST = 2**12
 _MOST_SPINS = 6  # of a symmetric state: it takes 4^N expectation values
 
 
-def to_qutip(item: Model | ProductState | DenseState, *, model: Model | None = None) -> Any:
+def to_qutip(item: Model | State, *, model: Model | None = None) -> Any:
     """Convert a Model to ``(H, c_ops)``, or a state to a density matrix, as QuTiP objects.
 
     Parameters
     ----------
-    item : Model, ProductState or DenseState
-        What to convert.
+    item : Model or State
+        A model, or a state of any method.
     model : Model, optional
         The model of a ProductState with modes, for their numbers of Fock levels.
 
@@ -38,7 +44,8 @@ def to_qutip(item: Model | ProductState | DenseState, *, model: Model | None = N
     ImportError
         If QuTiP is not installed.
     ValueError
-        If the Hilbert space has more than 4096 dimensions.
+        If the Hilbert space has more than 4096 dimensions; or, for states of classes of spins, if
+        there are modes or more than 6 spins.
 
     Examples
     --------
@@ -65,6 +72,14 @@ def to_qutip(item: Model | ProductState | DenseState, *, model: Model | None = N
         return qutip.Qobj(unpack(product_matrix(item, dims)), dims=[list(dims)] * 2)
     if isinstance(item, DenseState):
         return qutip.Qobj(item.rho, dims=[list(item.dims)] * 2)
+    if isinstance(item, MPSState):
+        dims = tuple(map(int, item.dims))
+        _check_size(_product(dims))
+        return qutip.Qobj(item.to_dense(), dims=[list(dims)] * 2)
+    if isinstance(item, ConfigurationDistribution | ConfigurationSamples):
+        dims = (2,) * item.size()[0]
+        _check_size(_product(dims))
+        return qutip.Qobj(_diagonal(item, dims), dims=[list(dims)] * 2)
     if isinstance(item, ClassState):
         return _from_classes(qutip, item)
     raise wrong_type("item", "be a Model or a state", item)
@@ -78,6 +93,15 @@ def _from_classes(qutip: Any, state: ClassState) -> Any:
                    "Solve with `Exact`, or use `reduced_state`.")  # fmt: skip
     rho = state.reduced_state(range(n_spins))
     return qutip.Qobj(rho, dims=[[2] * n_spins] * 2)
+
+
+def _diagonal(
+    state: ConfigurationDistribution | ConfigurationSamples, dims: tuple[int, ...]
+) -> sp.csr_array:
+    """Return the weights of all configurations, site 0 most significant, as a diagonal matrix."""
+    numbers = np.ravel_multi_index(tuple((state.configurations.T < 0).astype(int)), dims)
+    weights = np.bincount(numbers, state.weights, _product(dims))
+    return sp.csr_array(sp.diags_array(weights))
 
 
 def _qutip() -> Any:

@@ -1,12 +1,13 @@
-"""The verbs: what a user does with a Model. With `_driver` they alone know bars and interrupts."""
+"""The verbs: what a user does with a Model."""
 
 from __future__ import annotations
 
 import os
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from importlib.metadata import version
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -16,17 +17,49 @@ from tnhop.answers.correlation import Correlation
 from tnhop.answers.result import Result
 from tnhop.answers.spectrum import Spectrum
 from tnhop.answers.steady_state import SteadyState
-from tnhop.driver import drive, warn_of_tail
+from tnhop.driver import answer_once, drive, warn_of_tail
 from tnhop.physics.model import Model
 from tnhop.physics.observables import Observable
 from tnhop.physics.problem import Cost, Problem, Snapshot
 from tnhop.physics.terms import Operator
 from tnhop.solvers.choice import choose_method, resolve_method
-from tnhop.support.checks import fail, flag, integer, members, real, wrong_type
+from tnhop.support.checks import fail, flag, integer, members, wrong_type
+from tnhop.support.run_options import RunOptions
+from tnhop.support.threads import one_thread
 
 __all__ = ["compare", "correlation", "estimate", "evolve", "liouvillian_spectrum", "steady_state"]
 
 
+_START = "Use `th.pattern_state` or `th.product_state`."
+_Verb = TypeVar("_Verb", bound=Callable[..., Any])
+
+_RUN_KEYWORDS = """rng : int, optional
+        Seed of methods that sample.
+    progress : bool, optional
+        Whether to show a progress bar; by default only on a terminal or in a notebook.
+    checkpoint : str or path, optional
+        File that keeps all that a resume needs. Where it exists, a run goes on from it, to the same
+        bits on the same machine, or returns at once if it was finished. Ctrl-C, SIGTERM and
+        `max_wall_time` write it last; ``kill -9`` and a power cut leave the one before.
+        ``<checkpoint>.previous`` beside it belongs to it. Answers without output times are kept
+        once they are found, and begin anew until then; `compare` adds the name of the method to
+        that of the file.
+    checkpoint_interval : float
+        Seconds between two writings; more where they would take more than 5 % of the time.
+    max_wall_time : float, optional
+        Stop after so many seconds and return what there is, with a warning; with a `checkpoint`,
+        the same call goes on from there. An answer without output times ends in TimeoutError."""
+
+
+def _verb(function: _Verb) -> _Verb:
+    """Document the keywords that all verbs share, and keep linear algebra on one thread."""
+    if function.__doc__:
+        function.__doc__ = function.__doc__.replace("RUN_KEYWORDS", _RUN_KEYWORDS)
+    wrapped: _Verb = one_thread(function)
+    return wrapped
+
+
+@_verb
 def evolve(
     model: Model,
     state: Any,
@@ -34,13 +67,13 @@ def evolve(
     *,
     observables: Any = None,
     method: Any = "auto",
-    progress: bool | None = None,
-    max_wall_time: float | None = None,
     save_states: bool = False,
     callback: Callable[[Snapshot], None] | None = None,
     rng: int | None = None,
+    progress: bool | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
     checkpoint_interval: float = 30.0,
+    max_wall_time: float | None = None,
 ) -> Result:
     r"""Solve :math:`\dot\rho = -i[H,\rho] + \sum_L D[L]\rho` from a state at time 0.
 
@@ -58,24 +91,11 @@ def evolve(
         ``th.Exact(...)``, ``th.Symmetric(...)``, ``th.MeanField(...)``, or a name for its defaults.
         ``"auto"`` takes a method with error bars that supports the problem, the fastest if it takes
         more than seconds, and says which; mean field only if there is no other.
-    progress : bool, optional
-        Whether to show a progress bar; by default only on a terminal or in a notebook.
-    max_wall_time : float, optional
-        Stop after so many seconds and return what there is, with a warning; with a `checkpoint`,
-        the same call goes on from there.
     save_states : bool
         Whether to keep the states at all output times.
     callback : callable, optional
         Called with every Snapshot; with those that a checkpoint holds it was called before.
-    rng : int, optional
-        Seed of methods that sample.
-    checkpoint : str or path, optional
-        File that keeps all that a resume needs. Where it exists, the run goes on from it, to the
-        same bits on the same machine with one thread, or returns at once if it was finished.
-        Ctrl-C, SIGTERM and `max_wall_time` write it last; ``kill -9`` and a power cut leave the
-        one before. ``<checkpoint>.previous`` beside it belongs to it.
-    checkpoint_interval : float
-        Seconds between two writings; more where they would take more than 5 % of the time.
+    RUN_KEYWORDS
 
     Returns
     -------
@@ -106,27 +126,28 @@ def evolve(
     (2, 1)
     """
     if state is None:
-        raise fail(
-            "state", "be given", "it is None", "Use `th.pattern_state` or `th.product_state`."
-        )
+        raise fail("state", "be given", "it is None", _START)
     if callback is not None and not callable(callback):
         raise wrong_type("callback", "be callable", callback)
-    _check_progress(progress)
-    problem = Problem(model, state, times, observables, rng, flag(save_states, "save_states"))
+    options = RunOptions(rng, progress, checkpoint, checkpoint_interval, max_wall_time)
+    keep = flag(save_states, "save_states")
+    problem = Problem(model, state, times, observables, options.rng, keep)
     chosen = choose_method(problem, method, "evolve", announce=True)
-    if max_wall_time is not None:
-        real(max_wall_time, "max_wall_time", above=0.0)
-    if checkpoint is not None and not isinstance(checkpoint, str | os.PathLike):
-        raise wrong_type("checkpoint", "be the name of a file", checkpoint)
-    interval = real(checkpoint_interval, "checkpoint_interval", minimum=0.0)
-    return drive(
-        problem, chosen, progress=progress, max_wall_time=max_wall_time, callback=callback,
-        checkpoint=checkpoint, interval=interval,
-    )  # fmt: skip
+    return drive(problem, chosen, options, callback)
 
 
+@_verb
 def steady_state(
-    model: Model, *, state: Any = None, observables: Any = None, method: Any = "auto"
+    model: Model,
+    *,
+    state: Any = None,
+    observables: Any = None,
+    method: Any = "auto",
+    rng: int | None = None,
+    progress: bool | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
+    checkpoint_interval: float = 30.0,
+    max_wall_time: float | None = None,
 ) -> SteadyState:
     """Stationary state of the generator, with residual, multiplicity and gap.
 
@@ -141,6 +162,7 @@ def steady_state(
         What to evaluate in it.
     method : Method or str
         ``th.Exact(...)``, ``th.Symmetric(...)``, or a name.
+    RUN_KEYWORDS
 
     Returns
     -------
@@ -150,6 +172,8 @@ def steady_state(
     ------
     ValueError
         If the stationary state is not unique and no `state` is given.
+    TimeoutError
+        If `max_wall_time` ends first.
 
     Examples
     --------
@@ -158,13 +182,28 @@ def steady_state(
     >>> round(float(th.steady_state(model).expect["sigma_z"][0]), 9)
     -0.5
     """
-    problem = Problem(model, state, [0.0], observables)
-    answer: SteadyState = choose_method(problem, method, "steady_state").steady_state(problem)
+    options = RunOptions(rng, progress, checkpoint, checkpoint_interval, max_wall_time)
+    problem = Problem(model, state, [0.0], observables, options.rng)
+    chosen = choose_method(problem, method, "steady_state")
+    answer: SteadyState = answer_once(
+        problem, chosen, options, "steady_state", lambda: chosen.steady_state(problem)
+    )
     warn_of_tail(answer.stats)
     return answer
 
 
-def liouvillian_spectrum(model: Model, k: int = 6, *, method: Any = "auto") -> Spectrum:
+@_verb
+def liouvillian_spectrum(
+    model: Model,
+    k: int = 6,
+    *,
+    method: Any = "auto",
+    rng: int | None = None,
+    progress: bool | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
+    checkpoint_interval: float = 30.0,
+    max_wall_time: float | None = None,
+) -> Spectrum:
     """Slowest eigenvalues of the generator, with recomputed residuals.
 
     Parameters
@@ -175,10 +214,16 @@ def liouvillian_spectrum(model: Model, k: int = 6, *, method: Any = "auto") -> S
         Number of eigenvalues, by falling real part.
     method : Method or str
         ``th.Exact(...)``, ``th.Symmetric(...)``, or a name.
+    RUN_KEYWORDS
 
     Returns
     -------
     Spectrum
+
+    Raises
+    ------
+    TimeoutError
+        If `max_wall_time` ends first.
 
     Examples
     --------
@@ -187,11 +232,18 @@ def liouvillian_spectrum(model: Model, k: int = 6, *, method: Any = "auto") -> S
     >>> spectrum.eigenvalues.real.round(9).tolist()
     [0.0, -0.3, -0.3, -0.6]
     """
-    problem = Problem(model, None, [0.0], None)
+    options = RunOptions(rng, progress, checkpoint, checkpoint_interval, max_wall_time)
     k = integer(k, "k", minimum=1)
-    return choose_method(problem, method, "liouvillian_spectrum").liouvillian_spectrum(model, k)
+    problem = Problem(model, None, [0.0], None, options.rng)
+    chosen = choose_method(problem, method, "liouvillian_spectrum")
+    found: Spectrum = answer_once(
+        problem, chosen, options, f"liouvillian_spectrum, k = {k}",
+        lambda: chosen.liouvillian_spectrum(problem, k),
+    )  # fmt: skip
+    return found
 
 
+@_verb
 def correlation(
     model: Model,
     state: Any,
@@ -200,6 +252,11 @@ def correlation(
     second: Operator,
     *,
     method: Any = "auto",
+    rng: int | None = None,
+    progress: bool | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
+    checkpoint_interval: float = 30.0,
+    max_wall_time: float | None = None,
 ) -> Correlation:
     r"""Two-time correlation by quantum regression.
 
@@ -219,6 +276,7 @@ def correlation(
         What acts at time 0, and what is measured after the delay.
     method : Method or str
         ``th.Exact(...)``, ``th.Symmetric(...)``, or a name.
+    RUN_KEYWORDS
 
     Returns
     -------
@@ -228,6 +286,8 @@ def correlation(
     ------
     ValueError
         If an operator does not fit the model, or the method cannot do it.
+    TimeoutError
+        If `max_wall_time` ends first.
 
     Examples
     --------
@@ -243,18 +303,36 @@ def correlation(
     for name, operator in (("first", first), ("second", second)):
         if not isinstance(operator, Operator):
             raise wrong_type(name, "be an Operator", operator)
+    options = RunOptions(rng, progress, checkpoint, checkpoint_interval, max_wall_time)
     observables = [Observable(name, op) for name, op in (("first", first), ("second", second))]
-    problem = Problem(model, state, times, observables)
+    problem = Problem(model, state, times, observables, options.rng)
     chosen = choose_method(problem, method, "correlation")
-    began = time.perf_counter()
-    values, error = chosen.correlation(problem, first, second)
-    delays = np.asarray(problem.times)
-    stats = {"wall_time": time.perf_counter() - began, "tnhop": version("tnhop")}
-    return Correlation(delays, values, np.full(len(delays), error), model, chosen, stats)
+
+    def compute() -> Correlation:
+        began = time.perf_counter()
+        values, error = chosen.correlation(problem, first, second)
+        delays = np.asarray(problem.times)
+        stats = {"wall_time": time.perf_counter() - began, "tnhop": version("tnhop")}
+        return Correlation(delays, values, np.full(len(delays), error), model, chosen, stats)
+
+    found: Correlation = answer_once(problem, chosen, options, "correlation", compute)
+    return found
 
 
+@_verb
 def estimate(
-    model: Model, method: Any = "Exact", *, state: Any = None, times: ArrayLike = (0.0, 10.0)
+    model: Model,
+    method: Any = "Exact",
+    *,
+    state: Any = None,
+    times: ArrayLike = (0.0, 10.0),
+    observables: Any = None,
+    save_states: bool = False,
+    rng: int | None = None,
+    progress: bool | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
+    checkpoint_interval: float = 30.0,
+    max_wall_time: float | None = None,
 ) -> Cost:
     """Memory and time that `evolve` would need, predicted without a run.
 
@@ -270,13 +348,22 @@ def estimate(
     method : Method or str
         The method.
     state : State, optional
-        Initial state.
+        Initial state: it decides which spins are interchangeable, and how far bonds grow.
     times : array_like, shape (n_times,)
         Output times.
+    observables : None, str, Observable or list of those
+        What would be evaluated.
+    save_states : bool
+        Whether the states at all output times would be kept.
+    RUN_KEYWORDS
 
     Returns
     -------
     Cost
+
+    Notes
+    -----
+    The last five keywords are those of the run that is planned; they change no estimate.
 
     Examples
     --------
@@ -284,9 +371,13 @@ def estimate(
     >>> th.estimate(th.dicke(2, g=0.5, omega=1.0, Omega=0.5, loss=1.0, fock_dim=8)).memory < 1e9
     True
     """
-    return resolve_method(method).estimate(Problem(model, state, times, None), "evolve")
+    options = RunOptions(rng, progress, checkpoint, checkpoint_interval, max_wall_time)
+    keep = flag(save_states, "save_states")
+    problem = Problem(model, state, times, observables, options.rng, keep)
+    return resolve_method(method).estimate(problem, "evolve")
 
 
+@_verb
 def compare(
     model: Model,
     state: Any,
@@ -294,7 +385,11 @@ def compare(
     *,
     methods: Sequence[Any] = ("Exact", "MeanField"),
     observables: Any = None,
+    rng: int | None = None,
     progress: bool | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
+    checkpoint_interval: float = 30.0,
+    max_wall_time: float | None = None,
 ) -> Comparison:
     """Solve one problem by several methods: one table and one figure.
 
@@ -310,8 +405,7 @@ def compare(
         At least two.
     observables : None, str, Observable or list of those
         What to compare.
-    progress : bool, optional
-        As in `evolve`.
+    RUN_KEYWORDS
 
     Returns
     -------
@@ -325,22 +419,29 @@ def compare(
     >>> len(both.results)
     2
     """
-    _check_progress(progress)
+    options = RunOptions(rng, progress, checkpoint, checkpoint_interval, max_wall_time)
+    if state is None:
+        raise fail("state", "be given", "it is None", _START)
     named = [methods] if isinstance(methods, str) else methods
-    chosen = members(named, "methods", "be a sequence of methods or their names", object)
-    if len(chosen) < 2:
-        raise fail("methods", "name at least two methods", f"there are {len(chosen)}")
-    problem = Problem(model, state, times, observables)
-    for method in chosen:
-        choose_method(problem, method, "evolve")
-    return Comparison(
-        tuple(
-            evolve(model, state, times, observables=observables, method=m, progress=progress)
-            for m in chosen
-        )
-    )
+    listed = members(named, "methods", "be a sequence of methods or their names", object)
+    if len(listed) < 2:
+        raise fail("methods", "name at least two methods", f"there are {len(listed)}")
+    problem = Problem(model, state, times, observables, options.rng)
+    chosen = [choose_method(problem, method, "evolve") for method in listed]
+    began, results = time.perf_counter(), []
+    for k, method in enumerate(chosen):
+        own = _of_one(options, chosen, k, time.perf_counter() - began)
+        results.append(drive(problem, method, own))
+    return Comparison(tuple(results))
 
 
-def _check_progress(progress: Any) -> None:
-    if progress is not None and not isinstance(progress, bool | np.bool_):
-        raise wrong_type("progress", "be True, False or None", progress)
+def _of_one(options: RunOptions, methods: Sequence[Any], k: int, spent: float) -> RunOptions:
+    """Return the options of one of several runs: a file of its own, a fair share of the time."""
+    limit, place = options.max_wall_time, options.checkpoint
+    if limit is not None:
+        limit = max(limit - spent, 1e-3) / (len(methods) - k)
+    if place is not None:
+        names = [type(method).__name__ for method in methods]
+        number = "" if names.count(names[k]) == 1 else f"-{names[:k].count(names[k]) + 1}"
+        place = f"{place}.{names[k]}{number}"
+    return replace(options, checkpoint=place, max_wall_time=limit)

@@ -25,6 +25,8 @@ from sphinx.errors import ExtensionError
 from sphinx.transforms import SphinxTransform
 from sphinx.util.docutils import SphinxDirective
 
+from tnhop.answers.answer import Answer
+
 PACKAGE = "tnhop"
 
 
@@ -70,7 +72,8 @@ class Public(SphinxDirective):
         """Return the directive of one object."""
         obj = getattr(importlib.import_module(PACKAGE), name)
         if inspect.isclass(obj):
-            return [f".. autoclass:: {PACKAGE}.{name}", "   :members:", ""]
+            shared = ["   :inherited-members:"] if issubclass(obj, Answer) else []
+            return [f".. autoclass:: {PACKAGE}.{name}", "   :members:", *shared, ""]
         if inspect.isfunction(obj):
             return [f".. autofunction:: {PACKAGE}.{name}", ""]
         if isinstance(obj, dict):

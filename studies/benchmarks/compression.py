@@ -22,8 +22,8 @@ import tnhop as th
 from tnhop.solvers.chain.network.mps import MPSState
 from tnhop.solvers.chain.network.trotter import lindblad_pieces
 from tnhop.solvers.chain.steps.environments import split_core
-from tnhop.solvers.chain.steps.tebd_step import Circuit, Gates
-from tnhop.solvers.chain.steps.truncation import right_canonical
+from tnhop.solvers.chain.steps.tebd_step import TrotterStep
+from tnhop.solvers.chain.steps.truncation import TruncationStats, right_canonical
 
 METHODS = ("direct", "dm", "zipup", "zipup-first", "src", "src-first", "fit")
 CUTOFF = 1e-6
@@ -106,15 +106,16 @@ def main(n_spins: int) -> None:
     back = [np.transpose(W, (3, 1, 2, 0)) for W in reversed(channel.cores)]
     like = np.zeros(1)
     pair = tuple([split_core(W, like) for W in cores] for cores in (channel.cores, back))
-    gates = Gates([pair], {}, [], [], 0.0, 0.0, 1)
     for cutoff in (CUTOFF, 10 * CUTOFF):
-        circuit = Circuit(lambda _: gates, traces, chain, 500, 8)
-        circuit.apply_channel(pair, cutoff)
-        began = time.perf_counter()
-        circuit = Circuit(lambda _: gates, traces, chain, 500, 8)
-        circuit.apply_channel(pair, cutoff)
-        report(f"TEBD {cutoff:g}", time.perf_counter() - began, circuit.chain)
-    bond = max(A.shape[2] for A in circuit.chain)
+        for _ in range(2):  # the second time is free of warming up
+            began = time.perf_counter()
+            step = TrotterStep(
+                chain, traces, cutoff, 500, 8, TruncationStats(), np.random.default_rng(0)
+            )
+            step.channel(*pair)
+            seconds = time.perf_counter() - began
+        report(f"TEBD {cutoff:g}", seconds, step.chain)
+    bond = max(A.shape[2] for A in step.chain)
     for method in METHODS:
         for _ in range(2):  # the second time is free of warming up
             began = time.perf_counter()

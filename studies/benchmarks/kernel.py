@@ -3,7 +3,7 @@
 Usage: python studies/benchmarks/kernel.py [shares] [rates] [parity] [torch]
 
 shares: parts of a run at N = 20, p = 1, beta = 2.5, Omega = 0.4, overlap 0.8, t <= 4.
-rates: operations per second of `effective(...)` at bond 64 with real cores from the middle of
+rates: operations per second of `effective_generator` at bond 64 with real cores from the middle of
 generators (p = 1, N = 20 and p = 3, N = 16, beta = 2.5), random environments, beside a product of
 two 1000 x 1000 matrices measured in turn. parity: the time of one application in blocks of either
 parity of the number of factors sigma^x beside that in one block, generators of p = 1, N = 40 and
@@ -20,7 +20,9 @@ import os
 import sys
 import time
 from collections import defaultdict
+from contextlib import ExitStack, contextmanager
 from types import SimpleNamespace
+from unittest import mock
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -31,24 +33,32 @@ from tnhop.solvers.chain import tdvp as tdvp_module
 from tnhop.solvers.chain.network.mpo import lindblad_mpo
 from tnhop.solvers.chain.steps import krylov, tdvp_step, truncation
 from tnhop.solvers.chain.steps.backend import placed
-from tnhop.solvers.chain.steps.environments import absorbed, effective, split_core
-from tnhop.solvers.chain.steps.parity import gradings, sorted_core
-from tnhop.solvers.chain.steps.parity_environments import GradedAbsorbed, GradedCore, GradedEnv
+from tnhop.solvers.chain.steps.environments import absorb_core, effective_generator, split_core
+from tnhop.solvers.chain.steps.parity import conserved_parities, sorted_core
+from tnhop.solvers.chain.steps.parity_environments import (
+    ParityCore,
+    ParityEnvironment,
+    ParitySiteEnvironment,
+)
 
 BETA, OMEGA, OVERLAP = 2.5, 0.4, 0.8
 ROUNDS, SHARE_OF_A_SECOND = 8, 0.06
+# functions of a step
+ENVIRONMENTS = ("absorb_core", "advance_environment", "advance_sketch", "as_right_env")
 
 
-def operations(left, ahead):
+def operations(site_env, right_env):
     """Count 2 m n k over the products of one application."""
-    if isinstance(left, GradedAbsorbed):
-        terms = [(term, ahead.out[o]) for o in (0, 1) for term in left.terms(ahead, o)]
-        products = [(*term.block.shape, out) for term, out in terms]
-        products += [(m.stop - m.start, *x.shape) for term, _ in terms for _, m, x in term.sources]
+    if isinstance(site_env, ParitySiteEnvironment):
+        added = [
+            (p, right_env.out[o]) for o in (0, 1) for p in site_env.block_products(right_env, o)
+        ]
+        products = [(*p.block.shape, out) for p, out in added]
+        products += [(m.stop - m.start, *x.shape) for p, _ in added for _, m, x in p.sources]
         return sum(2 * a * b * c for a, b, c in products)
-    (bra, ket), (right, D, out) = left.shape, ahead.shape
+    (bra, ket), (right, D, out) = site_env.shape, right_env.shape
     total = 0
-    for part in left.core.parts:
+    for part in site_env.core.parts:
         n, columns = part.group.stop - part.group.start, min(len(part.columns), D)
         total += 2 * (ket * n) * right * (columns * out)
         total += 2 * (bra * n) * (ket * n * columns) * out
@@ -82,13 +92,16 @@ class Clock:
         return wrapped
 
 
+@contextmanager
 def instrumented(clock):
-    """Put clocks around the parts of a step."""
+    """Put clocks around the parts of a step, and take them away again; yield the operations."""
     counted = [0]
-    whole = tdvp_step.effective, tdvp_step.bond_effective, tdvp_step.do
+    site_generator, bond_generator = tdvp_step.effective_generator, tdvp_step.bond_generator
+    do = tdvp_step.do
 
-    def timed_effective(left, ahead):
-        work, apply = operations(left, ahead), clock.timed("apply", whole[0](left, ahead))
+    def timed_effective(site_env, right_env):
+        work = operations(site_env, right_env)
+        apply = clock.timed("apply", site_generator(site_env, right_env))
 
         def counting(v):
             counted[0] += work
@@ -98,44 +111,55 @@ def instrumented(clock):
 
     def timed_do(name, *args, **kwargs):
         if name not in ("linalg.svd", "linalg.qr"):
-            return whole[2](name, *args, **kwargs)
-        return clock.timed("SVD, QR", whole[2])(name, *args, **kwargs)
+            return do(name, *args, **kwargs)
+        return clock.timed("SVD, QR", do)(name, *args, **kwargs)
 
-    tdvp_step.effective = clock.timed("selecting blocks", timed_effective)
-    tdvp_step.bond_effective = lambda *a: clock.timed("apply (bond)", whole[1](*a))
-    tdvp_step.do = truncation.do = timed_do
-    for name in ("absorbed", "further", "sketched", "as_ahead"):
-        setattr(tdvp_step, name, clock.timed(name, getattr(tdvp_step, name)))
-    tdvp_step.exponential = clock.timed("Arnoldi, orthogonalising", tdvp_step.exponential)
-    krylov.sl = SimpleNamespace(expm=clock.timed("small exponentials", krylov.sl.expm))
-    tdvp_module.lindblad_mpo = clock.timed("generator", tdvp_module.lindblad_mpo)
-    run.evaluate = clock.timed("observables", run.evaluate)
-    return counted
+    with ExitStack() as stack:
+
+        def replace(module, name, function):
+            stack.enter_context(mock.patch.object(module, name, function))  # it must exist
+
+        def time_calls(module, name, label):
+            replace(module, name, clock.timed(label, getattr(module, name)))
+
+        replace(tdvp_step, "effective_generator", clock.timed("selecting blocks", timed_effective))
+        replace(tdvp_step, "bond_generator",
+                lambda *a: clock.timed("apply (bond)", bond_generator(*a)))  # fmt: skip
+        replace(tdvp_step, "do", timed_do)
+        replace(truncation, "do", timed_do)
+        for name in ENVIRONMENTS:
+            time_calls(tdvp_step, name, name)
+        time_calls(tdvp_step, "exponential", "Arnoldi, orthogonalising")
+        expm = clock.timed("small exponentials", krylov.sl.expm)
+        replace(krylov, "sl", SimpleNamespace(expm=expm))
+        time_calls(tdvp_module, "lindblad_mpo", "generator")
+        time_calls(run, "evaluate", "observables")
+        yield counted
 
 
-def one_pattern():
+def one_pattern(n_spins=20, end=4.0, n_times=11):
     """Return model, start and times of the run."""
-    model = th.open_hopfield(np.ones((1, 20)), beta=BETA, Omega=OMEGA)
-    return model, th.pattern_state(model, overlap=OVERLAP), np.linspace(0, 4, 11)
+    model = th.open_hopfield(np.ones((1, n_spins)), beta=BETA, Omega=OMEGA)
+    return model, th.pattern_state(model, overlap=OVERLAP), np.linspace(0, end, n_times)
 
 
-def shares():
-    """Share of the parts of a run."""
-    model, start, times = one_pattern()
-    run = {"observables": ["m_y", "m_z"], "method": th.TDVP()}
-    th.evolve(model, start, times[:2], **run)
+def shares(*size):
+    """Print the shares of the parts of a run; return their clock."""
+    model, start, times = one_pattern(*size)
+    options = {"observables": ["m_y", "m_z"], "method": th.TDVP()}
+    th.evolve(model, start, times[:2], **options)
     began = time.process_time()
-    th.evolve(model, start, times, **run)
+    th.evolve(model, start, times, **options)
     plain = time.process_time() - began
     clock = Clock()
-    counted = instrumented(clock)
-    began = time.process_time()
-    stats = th.evolve(model, start, times, **run).stats
-    total = time.process_time() - began
+    with instrumented(clock) as counted:
+        began = time.process_time()
+        stats = th.evolve(model, start, times, **options).stats
+        total = time.process_time() - began
     rate = dgemm(np.zeros(1))()
     print(
-        f"N = 20, t = 4: {plain:.2f} s, {total:.2f} s with clocks; bonds {stats['largest_bond']}"
-        f" and {stats['generator_bond']}, {stats['steps']} steps"
+        f"N = {model.n_spins}, t = {times[-1]:g}: {plain:.2f} s, {total:.2f} s with clocks; bonds"
+        f" {stats['largest_bond']} and {stats['generator_bond']}, {stats['steps']} steps"
     )
     clock.seconds["everything else"] = total - sum(clock.seconds.values())
     for name, seconds in sorted(clock.seconds.items(), key=lambda item: -item[1]):
@@ -143,13 +167,12 @@ def shares():
         if name == "apply":
             mean = counted[0] / seconds / 1e9
             note = f"  {mean:.1f} GFLOP/s; 1000 x 1000: {rate:.1f}"
-        print(
-            f"  {name:<26} {seconds / total:>6.1%} {seconds:>7.2f} s {clock.calls[name]:>7}{note}"
-        )
-    products = sum(clock.seconds[n] for n in
-                   ("apply", "apply (bond)", "absorbed", "further", "sketched"))  # fmt: skip
+        calls = clock.calls.get(name, 0)
+        print(f"  {name:<26} {seconds / total:>6.1%} {seconds:>7.2f} s {calls:>7}{note}")
+    products = sum(clock.seconds[n] for n in ("apply", "apply (bond)", *ENVIRONMENTS))
     print(f"  matrix products together   {products / total:>6.1%}, decompositions"
           f" {clock.seconds['SVD, QR'] / total:.1%}")  # fmt: skip
+    return clock
 
 
 # Rates of the kernel.
@@ -195,10 +218,10 @@ def application(W, bond, like):
         return placed(rng.standard_normal(shape), like)
 
     core = split_core(W, like)
-    left = absorbed(random(bond, bond, W.shape[0]), core)
-    ahead = random(bond, W.shape[3], bond)
-    apply, v = effective(left, ahead), random(bond, W.shape[1], bond)
-    return lambda: apply(v), operations(left, ahead)
+    site_env = absorb_core(random(bond, bond, W.shape[0]), core)
+    right_env = random(bond, W.shape[3], bond)
+    apply, v = effective_generator(site_env, right_env), random(bond, W.shape[1], bond)
+    return lambda: apply(v), operations(site_env, right_env)
 
 
 def rates(kinds=("float64", "complex128", "float32"), bonds=(64, 32), library="numpy"):
@@ -254,45 +277,50 @@ def parity():
     )
     for label, patterns in NETWORKS.items():
         model = th.open_hopfield(patterns, beta=BETA, Omega=OMEGA)
-        mpo = lindblad_mpo(model, epsilon=0.3, tolerance=3e-4, rate_tolerance=0.1)
-        found = gradings(mpo.cores, [basis.trace for basis in mpo.bases])[0]
-        middle = len(mpo.cores) // 2
-        W, legs = sorted_core(mpo.cores[middle], *found.bonds[middle : middle + 2])
+        core = middle_core(model)
         for bond in (16, 32, 64, 128):
-            one, work, two, less = in_turn(W, legs, found.charges, bond)
+            one, work, two, less = in_turn(*core, bond)
             print(f"{label:<16} {bond:>4} {one:>14.3f} {two:>8.3f} {one / two:>6.2f}"
                   f" {less / work:>10.2f}", flush=True)  # fmt: skip
     for label, options in (("p = 1, N = 40", {}), ("p = 1, N = 40", TIGHT), ("p = 3, N = 24", {})):
         whole_runs(label, options)
 
 
+def middle_core(model):
+    """Return the core in the middle of a generator, states by parity, their numbers, charges."""
+    mpo = lindblad_mpo(model, epsilon=0.3, tolerance=3e-4, rate_tolerance=0.1)
+    found = conserved_parities(mpo.cores, [basis.trace for basis in mpo.bases])[0]
+    middle = len(mpo.cores) // 2
+    return *sorted_core(mpo.cores[middle], *found.bonds[middle : middle + 2]), found.charges
+
+
 def in_turn(W, legs, charges, bond):
     """Return milliseconds and operations of an application in one block and in two."""
     rng, odd = np.random.default_rng(2), round(0.29 * bond)
     leg, like = (bond - odd, odd), np.zeros(1)
-    of_bond = np.arange(bond) >= leg[0]
+    bond_sectors = np.arange(bond) >= leg[0]
 
     def env(n_even, n_odd):
         states = np.arange(n_even + n_odd) >= n_even
-        even = (of_bond[:, None, None] ^ of_bond[:, None] ^ states) == 0
+        even = (bond_sectors[:, None, None] ^ bond_sectors[:, None] ^ states) == 0
         whole = rng.standard_normal(even.shape) * even
         cuts, inner = (
             (slice(0, leg[0]), slice(leg[0], None)),
             (slice(0, n_even), slice(n_even, None)),
         )
         blocks = tuple(tuple(whole[cuts[b], cuts[k], inner[b ^ k]] for k in (0, 1)) for b in (0, 1))
-        return whole, GradedEnv(blocks, leg, leg)
+        return whole, ParityEnvironment(blocks, leg, leg)
 
-    (behind, graded), (beyond, ahead) = env(*legs[0]), env(*legs[1])
+    (behind, graded), (beyond, right_env) = env(*legs[0]), env(*legs[1])
     cases = [
-        (absorbed(behind, split_core(W, like)), np.ascontiguousarray(beyond.transpose(1, 2, 0))),
-        (absorbed(graded, GradedCore.of(W, charges, legs, like)), ahead.as_ahead()),
+        (absorb_core(behind, split_core(W, like)), np.ascontiguousarray(beyond.transpose(1, 2, 0))),
+        (absorb_core(graded, ParityCore.of(W, charges, legs, like)), right_env.as_right_env()),
     ]
-    frame, result = cases[1][0].frame(cases[1][1]), []
-    packed = rng.standard_normal(sum(a * b for a, b in zip(frame.rows.sizes, leg, strict=True)))
-    applications = [effective(*case) for case in cases]
-    vectors = frame.unpacked(packed), packed
-    np.testing.assert_allclose(frame.unpacked(applications[1](packed)), applications[0](vectors[0]),
+    layout, result = cases[1][0].layout(cases[1][1]), []
+    packed = rng.standard_normal(sum(a * b for a, b in zip(layout.rows.sizes, leg, strict=True)))
+    applications = [effective_generator(*case) for case in cases]
+    vectors = layout.unpack(packed), packed
+    np.testing.assert_allclose(layout.unpack(applications[1](packed)), applications[0](vectors[0]),
                                rtol=0, atol=1e-9)  # fmt: skip
     for case, apply, v in zip(cases, applications, vectors, strict=True):
         work = operations(*case)
@@ -332,10 +360,10 @@ def by_torch():
         rates(("float64", "float32"), library=library)
     model, start, times = one_pattern()
     for library in ("numpy", "torch"):
-        run = {"observables": ["m_y", "m_z"], "method": th.TDVP(backend=library)}
-        th.evolve(model, start, times[:2], **run)
+        options = {"observables": ["m_y", "m_z"], "method": th.TDVP(backend=library)}
+        th.evolve(model, start, times[:2], **options)
         began = time.process_time()
-        values = th.evolve(model, start, times, **run).expect["m_z"]
+        values = th.evolve(model, start, times, **options).expect["m_z"]
         print(f"whole run, {library}: {time.process_time() - began:.2f} s, m_z {values[-1, 0]:.6f}")
 
 

@@ -24,7 +24,12 @@ import numpy as np
 import scipy.linalg as sl
 
 import tnhop as th
-from tnhop.solvers.chain.steps.truncation import Tally, kept_splits, right_canonical, trace_string
+from tnhop.solvers.chain.steps.truncation import (
+    TruncationStats,
+    right_canonical,
+    trace_string,
+    truncated_splits,
+)
 
 TAIL = 1e-6
 OPERATOR_TAILS = (1e-4, 1e-5, 1e-6)
@@ -74,7 +79,9 @@ def truncated(tensors, traces, cuts, bond):
         M = chain[n].reshape(left * size, -1)
         most = bond if n in cuts else len(M)
         behind = np.eye(M.shape[1])[0]
-        ((U, C),) = kept_splits([M], trace_string(traces[n], left), 0.0, most, Tally(), behind)
+        ((U, C),) = truncated_splits(
+            [M], trace_string(traces[n], left), 0.0, most, TruncationStats(), behind
+        )
         chain[n] = U.reshape(left, size, -1)
         chain[n + 1] = np.tensordot(C, chain[n + 1], 1)
     return chain

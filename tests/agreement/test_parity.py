@@ -7,8 +7,7 @@ import tnhop as th
 from tnhop.physics.problem import Problem
 from tnhop.solvers.chain.network.mps import MPSState
 from tnhop.solvers.chain.network.ordering import site_order
-from tnhop.solvers.chain.run import ChainRun
-from tnhop.solvers.chain.steps.parity import known_legs
+from tnhop.solvers.chain.steps.parity import bond_parities
 from zoo import PATTERNS, ZOO, gaussian_couplings, patterns, tilted
 
 FULL = {"max_bond": 600, "cutoff": 1e-12, "mpo_tolerance": 1e-9, "rate_tolerance": 1e-9,
@@ -40,7 +39,7 @@ def in_plane(model, x=0.0):
 def engine(model, state, **options):
     """Return the engine of a run."""
     observables = tuple(model.select(["sigma_z"]))
-    return ChainRun(th.TDVP(**options), Problem(model, state, [1.0], observables), None).engine
+    return th.TDVP(**options).run(Problem(model, state, [1.0], observables)).engine
 
 
 def in_blocks_and_in_one(model, times, **options):
@@ -93,10 +92,10 @@ def test_all_states_of_all_bonds_keep_a_parity(sites):
     """Exactly so: what does not belong to a block is zero, not small."""
     model = networks()["three patterns"]
     stepper = engine(model, in_plane(model), sites=sites)
-    stepper.open()
+    stepper.expand_initial_bonds()
     for k in range(4):
         stepper.step(0.1, 1e-6, (k, 0))
-        legs = known_legs(stepper.chain, FACTORS_X)
+        legs = bond_parities(stepper.chain, FACTORS_X)
         assert legs is not None
         assert [sum(leg) for leg in legs[1:]] == [A.shape[2] for A in stepper.chain]
     assert all(odd for _, odd in legs[2:-2])
@@ -108,7 +107,7 @@ def test_a_run_goes_on_in_blocks_from_any_even_state():
     dense = th.evolve(model, in_plane(model), [0.3], method=th.Exact(1e-13)).final_state
     order = site_order(model, "auto")
     chain = MPSState.from_dense(dense.rho, model.dims, model.n_spins, order, 0.6)
-    assert known_legs(chain.tensors, FACTORS_X) is None
+    assert bond_parities(chain.tensors, FACTORS_X) is None
     assert engine(model, chain, epsilon=0.6).charges == FACTORS_X
     found = th.evolve(model, chain, [0.5], method=th.TDVP(epsilon=0.6, **FULL), **options)
     exact = th.evolve(model, dense, [0.5], method=th.Exact(1e-13), **options)

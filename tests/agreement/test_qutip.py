@@ -304,3 +304,49 @@ def test_to_qutip_keeps_the_order_of_the_sites():
     )
     state = th.to_qutip(th.product_state(model, bloch=BLOCH[:2], alpha=0.2 - 0.1j), model=model)
     assert np.abs((state - product(BLOCH[:2], [0.2 - 0.1j], [5])).full()).max() < 1e-14
+
+
+@pytest.mark.parametrize(
+    "method",
+    ["Exact", "Symmetric", "TDVP", "TEBD", "MeanField", "ClassicalMaster", "classes",
+     th.KineticMonteCarlo(50)],
+)  # fmt: skip
+def test_to_qutip_of_every_state_has_its_expectation_values(method):
+    classical = method in ("ClassicalMaster", "classes", th.KineticMonteCarlo(50))
+    xi = [[1, -1, 1, 1]] if method == "classes" else [[1, -1, 1, 1], [1, 1, -1, 1]]
+    model = th.open_hopfield(xi, beta=1.3, Omega=0.0 if classical else 0.4)
+    start = th.pattern_state(model, overlap=0.6)
+    state = th.evolve(
+        model, start, [0.7], method="ClassicalMaster" if method == "classes" else method, rng=1
+    ).final_state
+    rho = th.to_qutip(state)
+    assert rho.dims == [[2] * 4, [2] * 4]
+    operators = [th.sigma(axis)(k) for axis in "xyz" for k in range(4)]
+    pairs = [(0, 1), (1, 3), (2, 3)]
+    operators += [th.sigma("z")(i) * th.sigma("z")(j) for i, j in pairs]
+    matrices = paulis(4)
+    matrices += [spin(qutip.sigmaz(), i, 4) * spin(qutip.sigmaz(), j, 4) for i, j in pairs]
+    found = [(rho * matrix).tr() for matrix in matrices]
+    np.testing.assert_allclose(found, state.expect(operators), atol=1e-12)
+
+
+def test_to_qutip_of_a_chain_with_modes():
+    model = th.dicke(2, g=0.5, omega=1.1, Omega=0.4, loss=0.3, fock_dim=5)
+    start = th.product_state(model, bloch=BLOCH[:2], alpha=0.3)
+    state = th.evolve(model, start, [0.5], method=th.TDVP(fock_tolerance=0)).final_state
+    rho, a = th.to_qutip(state), mode(0, 2, [5])
+    assert rho.dims == [[2, 2, 5]] * 2
+    found = [(rho * matrix).tr() for matrix in (*paulis(2, [5]), a, a.dag() * a)]
+    operators = [th.sigma(axis)(k) for axis in "xyz" for k in range(2)]
+    known = state.expect([*operators, th.destroy(2), th.number(2)])
+    np.testing.assert_allclose(found, known, atol=1e-12)
+
+
+@pytest.mark.parametrize("method", ["TDVP", "ClassicalMaster", th.KineticMonteCarlo(10)])
+def test_to_qutip_of_large_states_is_refused(method):
+    n, Omega = (13, 0.0) if method != "TDVP" else (13, 0.2)
+    model = th.open_hopfield(th.random_patterns(4, n, rng=1), beta=1.0, Omega=Omega)
+    start = th.pattern_state(model)
+    state = th.evolve(model, start, [0.0], method=method, observables="m_z", rng=1).final_state
+    with pytest.raises(ValueError, match=r"`item` must have at most 4096 Hilbert space dimensions"):
+        th.to_qutip(state)

@@ -7,8 +7,7 @@ import tnhop as th
 from tnhop.physics.problem import Problem
 from tnhop.solvers.chain.network.mps import MPSState
 from tnhop.solvers.chain.network.ordering import site_order
-from tnhop.solvers.chain.run import ChainRun
-from tnhop.solvers.chain.steps.tdvp_step import Settings, Stepper
+from tnhop.solvers.chain.steps.tdvp_step import TDVPEngine, TDVPOptions
 from zoo import PATTERNS, ZOO, patterns, tilted
 
 pytestmark = pytest.mark.filterwarnings("ignore::tnhop.TruncationWarning")  # few levels on purpose
@@ -79,8 +78,8 @@ def test_one_site_steps_can_be_taken_back():
     """Without truncation and expansion a step of -dt undoes a step of dt."""
     model, start, _ = correlated(4)
     method = th.TDVP(epsilon=0.6, **FULL)
-    run = ChainRun(method, Problem(model, start, [1.0]), None)
-    stepper = Stepper(run.engine.generator, Settings(600, 1e-12, 0, 1), run.engine.chain)
+    run = method.run(Problem(model, start, [1.0]))
+    stepper = TDVPEngine(run.engine.generator, TDVPOptions(600, 1e-12, 0, 1), run.engine.chain)
     before = run.state(stepper.chain).to_dense()
     for k, dt in enumerate([0.1] * 5 + [-0.1] * 5):
         stepper.step(dt, 1e-13, (k, 0))
@@ -94,8 +93,10 @@ def test_steps_at_a_fixed_bond_can_be_taken_back(bond):
     """The projector splitting is symmetric; keeping the trace functional in the bonds is not."""
     model, start, _ = correlated(6)
     method = th.TDVP(epsilon=0.6, **FULL)
-    run = ChainRun(method, Problem(model, start, [1.0]), None)
-    stepper = Stepper(run.engine.generator, Settings(bond, 1e-13, 0, 1, False), run.engine.chain)
+    run = method.run(Problem(model, start, [1.0]))
+    stepper = TDVPEngine(
+        run.engine.generator, TDVPOptions(bond, 1e-13, 0, 1, False), run.engine.chain
+    )
     stepper.step(0.0, 0.0, (0, 0))  # cuts the bonds
     before = run.state(stepper.chain).to_dense()
     for dt in [0.05] * 10 + [-0.05] * 10:

@@ -1,5 +1,7 @@
 """Laws that hold for every model: those of ALL_MODELS and those that no function makes."""
 
+import inspect
+
 import numpy as np
 import pytest
 
@@ -26,6 +28,17 @@ LEVELS = 14
 
 def test_zoo_holds_every_model():
     assert {name.partition(":")[0] for name in MADE} == set(th.ALL_MODELS)
+
+
+@pytest.mark.parametrize("model", MADE.values(), ids=MADE.keys())
+def test_recipe_rebuilds_the_model(model):
+    function, given = th.ALL_MODELS[model.recipe.function], dict(model.recipe.arguments)
+    assert [*given] == [name for name in inspect.signature(function).parameters if name in given]
+    if isinstance(given.get("couplings"), str):
+        given["couplings"] = getattr(th, given["couplings"])
+    if model.n_modes > model.n_spins > 0:  # a confirmation, no part of the model
+        given["n_spins"] = model.n_spins
+    assert function(**given) == model
 
 
 @every_model

@@ -141,8 +141,8 @@ def test_two_cycles_between_the_fold_and_the_homoclinic_line(temperature, Omega)
 def test_slope_of_the_return_map_is_its_derivative():
     """Eq. (70) against differences of the map."""
     line, h = th.RetrievalChannel(0.4), 1e-5
-    half = line._turn(0.6, 0.4)
-    ends = [-line._turn(0.6, 0.4 + s * h).y for s in (1, -1)]
+    half = line._half_turn(0.6, 0.4)
+    ends = [-line._half_turn(0.6, 0.4 + s * h).y for s in (1, -1)]
     assert line._slope(0.6, 0.4, half.y, half) == pytest.approx(
         (ends[0] - ends[1]) / (2 * h), abs=1e-8
     )

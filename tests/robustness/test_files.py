@@ -15,6 +15,7 @@ import xarray as xr
 
 import tnhop as th
 from fuzzing import ON_REQUEST, is_our_sentence, limits, unsealed
+from tnhop.physics.problem import evaluate
 from tnhop.storage.checkpoints import Checkpoint, slots
 from tnhop.support import atomic_files, codec
 
@@ -383,3 +384,160 @@ def test_folder_is_never_replaced(tmp_path):
     with pytest.raises(FileExistsError, match=r"'.*run.h5' is a folder\. Choose another name"):
         run().save(tmp_path / "run.h5", overwrite=True)
     assert [p.name for p in tmp_path.iterdir()] == ["run.h5"]
+
+
+# States at all output times.
+
+ALL = ("Exact", "Symmetric", "TDVP", "TEBD", "MeanField", "ClassicalMaster", "KineticMonteCarlo")
+
+
+@pytest.mark.parametrize("method", ALL)
+def test_saved_states_are_saved(tmp_path, method):
+    classical = method in ("ClassicalMaster", "KineticMonteCarlo")
+    model = th.open_hopfield([[1, -1, 1], [1, 1, -1]], beta=1.5, Omega=0.0 if classical else 0.3)
+    result = run(method, model, save_states=True, rng=3)
+    loaded = th.load(result.save(tmp_path / "run.h5"))
+    assert_same(loaded, result)
+    assert len(loaded.states) == len(result.states) == len(TIMES)
+    for state, whole in zip(loaded.states, result.states, strict=True):
+        assert type(state) is type(whole)
+        arrays = whole.to_arrays()
+        assert arrays.keys() == state.to_arrays().keys()
+        for name, array in state.to_arrays().items():
+            np.testing.assert_array_equal(array, arrays[name])
+    m = [evaluate(state, model.select("m_z")[0]) for state in loaded.states]
+    np.testing.assert_allclose(m, loaded.expect["m_z"], atol=1e-9)
+    again = th.evolve(model, loaded.states[0], TIMES, method=loaded.method, rng=3)
+    assert_same(th.load(again.save(tmp_path / "again.h5")), again)
+
+
+def test_states_of_modes_are_saved_and_others_are_none(tmp_path):
+    result = run(model=CAVITY, save_states=True)
+    loaded = th.load(result.save(tmp_path / "run.h5"))
+    np.testing.assert_array_equal(loaded.states[1].rho, result.states[1].rho)
+    assert th.load(run().save(tmp_path / "without.h5")).states == []
+    with xr.open_dataset(tmp_path / "run.h5", engine="h5netcdf") as opened:
+        np.testing.assert_array_equal(opened["m_z"].values, result.expect["m_z"])
+
+
+# Links, pipes, homes.
+
+
+def test_a_link_stays_a_link_and_its_target_is_replaced(tmp_path):
+    (tmp_path / "data").mkdir()
+    link, target = tmp_path / "run.h5", tmp_path / "data" / "first.h5"
+    target.write_text("my notes", "utf-8")
+    link.symlink_to(target)
+    result = run()
+    with pytest.raises(FileExistsError, match="exists already"):
+        result.save(link)
+    result.save(link, overwrite=True)
+    assert link.is_symlink()
+    assert_same(th.load(target), result)
+    assert [p.name for p in target.parent.iterdir()] == ["first.h5"]
+
+
+def test_a_link_to_what_is_not_there_yet_is_followed(tmp_path):
+    link = tmp_path / "run.h5"
+    link.symlink_to("later.h5")
+    result = run()
+    result.save(link)
+    assert link.is_symlink()
+    assert_same(th.load(tmp_path / "later.h5"), result)
+    link.unlink()
+    link.symlink_to(tmp_path / "no" / "later.h5")
+    with pytest.raises(FileNotFoundError, match=r"Folder '.*no' does not exist"):
+        result.save(link)
+
+
+class Unnameable:
+    """A path of the user's own making."""
+
+    def __fspath__(self):
+        raise RuntimeError("not today")
+
+
+def problem(Omega=0.3):
+    model = th.open_hopfield([[1, -1, 1], [1, 1, -1]], beta=1.5, Omega=Omega)
+    return th.Problem(model, th.pattern_state(model, overlap=0.6), TIMES, "m_z")
+
+
+def calls(path):
+    """Return every call that takes a path, each to be refused because of it."""
+    options = {"method": "Exact", "executor": 1}
+    return {
+        "load": lambda: th.load(path), "save": lambda: run().save(path, overwrite=True),
+        "checkpoint": lambda: run(checkpoint=path),
+        "store": lambda: th.sweep(problem, {"Omega": [0.3]}, store=path, **options),
+        "runs": lambda: th.converge(problem(), {"m_z": 1e-2}, method="TEBD", store=path),
+    }  # fmt: skip
+
+
+def loop(folder):
+    (folder / "a.h5").symlink_to("b.h5")
+    (folder / "b.h5").symlink_to("a.h5")
+    return folder / "a.h5"
+
+
+ODD_PATHS = {
+    "number": lambda _: 3, "array": lambda _: np.zeros(2), "bytes": lambda _: b"x",
+    "null": lambda folder: folder / "a\0b", "long": lambda folder: folder / ("x" * 300),
+    "loop": loop, "raises": lambda _: Unnameable(), "pipe": lambda folder: pipe(folder / "p.h5"),
+}  # fmt: skip
+
+
+def pipe(path):
+    os.mkfifo(path)
+    return path
+
+
+@pytest.mark.skipif(os.name != "posix", reason="paths of POSIX")
+@pytest.mark.parametrize("kind", ODD_PATHS)
+@pytest.mark.parametrize("call", ["load", "save", "checkpoint", "store", "runs"])
+def test_odd_paths_are_refused_with_a_sentence_about_them(tmp_path, kind, call):
+    path = ODD_PATHS[kind](tmp_path)
+    names = {"load": "path", "save": "path", "checkpoint": "checkpoint"}
+    before = sorted(tmp_path.iterdir())
+    with (
+        limits(30.0),
+        pytest.raises((ValueError, TypeError, FileExistsError)) as caught,
+    ):
+        calls(path)[call]()
+    assert is_our_sentence(caught.value), repr(caught.value)
+    wanted = f"Argument `{names.get(call, 'store')}` must be "
+    assert str(caught.value).startswith(wanted) or kind == "pipe"
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_a_name_that_is_not_there_is_never_proposed(tmp_path):
+    os.mkfifo(tmp_path / "p.h5")
+    (tmp_path / "q.h5").symlink_to("nothing.h5")
+    (tmp_path / "other.txt").write_text("", "utf-8")
+    with pytest.raises(ValueError, match=r"`path` must be a readable .*'.*p.h5' is a pipe"):
+        th.load(tmp_path / "p.h5")
+    with pytest.raises(FileNotFoundError) as caught:
+        th.load(tmp_path / "q.h5")
+    assert str(caught.value) == f"There is no file '{tmp_path / 'q.h5'}'."
+
+
+def test_a_tilde_is_the_home(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    result = run(checkpoint="~/run.ckpt")
+    assert result.save("~/run.h5") == tmp_path / "run.h5"
+    assert_same(th.load("~/run.h5"), result)
+    assert slots("~/run.ckpt")
+    data = th.sweep(problem, {"Omega": [0.3]}, method="Exact", executor=1, store="~/store")
+    assert th.load("~/store").identical(data)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["run.ckpt", "run.h5", "store"]
+
+
+def test_a_pipe_in_a_store_is_no_answer(tmp_path):
+    options = {"method": "Exact", "executor": 1, "store": tmp_path}
+    data = th.sweep(problem, {"Omega": [0.3]}, **options)
+    (answer,) = tmp_path.glob("*.h5")
+    answer.unlink()
+    os.mkfifo(answer)
+    with limits(30.0), pytest.raises(ValueError, match="`path` must hold whole answers"):
+        th.load(tmp_path)
+    answer.unlink()
+    assert th.sweep(problem, {"Omega": [0.3]}, **options)["m_z"].identical(data["m_z"])

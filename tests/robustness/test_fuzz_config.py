@@ -30,7 +30,7 @@ from fuzzing import (
 )
 from tnhop.cli import main
 from tnhop.cli.config import Plan, make_plan
-from tnhop.cli.job import change
+from tnhop.cli.context import change
 
 HERE = Path(__file__).parent
 XI = [[1, 1, -1], [1, -1, 1]]

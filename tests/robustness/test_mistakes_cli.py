@@ -9,25 +9,10 @@ import pytest
 from PIL import Image
 
 import tnhop as th
+from configs import SMALL
 from fuzzing import unsealed
 from tnhop.cli import main
 
-CONFIG = """\
-methods = ["Exact"]
-[patterns]
-kind = "explicit"
-values = [[1, 1, -1], [1, -1, 1]]
-[model]
-type = "open_hopfield"
-beta = 2.5
-Omega = 0.4
-[state]
-kind = "pattern"
-overlap = 0.8
-[times]
-stop = 1.0
-n = 3
-"""
 DICKE = (
     'model={type="multimode_dicke", g=0.3, omega=1.0, Omega=0.4, loss=1.0, gain=0.1, fock_dim=4}'
 )
@@ -43,7 +28,7 @@ IMAGES = 'patterns={kind="images", images=["#.|.#", "###|###"]}'
 def finished(tmp_path_factory):
     """Return the bytes of a result, made once."""
     folder = tmp_path_factory.mktemp("finished")
-    (folder / "run.toml").write_text(CONFIG, "utf-8")
+    (folder / "run.toml").write_text(SMALL, "utf-8")
     assert main(["run", str(folder / "run.toml")]) == 0
     return (folder / "run.h5").read_bytes()
 
@@ -51,7 +36,7 @@ def finished(tmp_path_factory):
 @pytest.fixture
 def folder(tmp_path, monkeypatch, finished):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "run.toml").write_text(CONFIG, "utf-8")
+    (tmp_path / "run.toml").write_text(SMALL, "utf-8")
     (tmp_path / "done.h5").write_bytes(finished)
     (tmp_path / "text.png").write_text("no image", "utf-8")
     Image.fromarray(np.zeros((2, 3), dtype=np.uint8)).save(tmp_path / "wide.png")
@@ -262,7 +247,7 @@ def test_wrong_value_is_refused(refuse, mistake):
 
 
 def test_transposed_couplings_are_recognised(refuse, folder):
-    text = CONFIG.replace("[patterns]\nkind", "[drop]\nkind")
+    text = SMALL.replace("[patterns]\nkind", "[drop]\nkind")
     start, _, rest = text.partition("[drop]")
     (folder / "run.toml").write_text(start + rest[rest.index("[model]") :], "utf-8")
     refuse(changed(TRANSPOSED), "`model.g` must have shape (n_modes, n_spins)")
@@ -271,10 +256,10 @@ def test_transposed_couplings_are_recognised(refuse, folder):
 @pytest.mark.parametrize(
     ("text", "fragment"),
     [
-        (CONFIG.replace("beta = 2.5", "beta 2.5"), "line 7"),
-        (CONFIG.replace("beta = 2.5", "beta = "), "line 7"),
-        (CONFIG.replace("[model]", "[model"), "line 5"),
-        (CONFIG + "[model]\n", "must be valid TOML"),
+        (SMALL.replace("beta = 2.5", "beta 2.5"), "line 7"),
+        (SMALL.replace("beta = 2.5", "beta = "), "line 7"),
+        (SMALL.replace("[model]", "[model"), "line 5"),
+        (SMALL + "[model]\n", "must be valid TOML"),
         ("", "`model` must be given"),
     ],
 )

@@ -90,7 +90,7 @@ def test_low_rank_is_found_and_agrees_with_fields():
     assert compiled.left.shape == (12, 3)
     J = np.array([jump.fields[0] for jump in model.jumps[::2]])
     s = np.where(np.random.default_rng(3).random(12) < 0.5, 1, -1)
-    fields = compiled.left @ (compiled.right.T @ s) - compiled.own * s
+    fields = compiled.left @ (compiled.right.T @ s) - compiled.self_terms * s
     np.testing.assert_allclose(fields, J @ s, atol=1e-14)
     assert FlipModel.from_model(MODELS["Gaussian"]).left.shape == (8, 0)
     ten = th.open_hopfield(th.random_patterns(10, 60, rng=4), beta=BETA)

@@ -8,11 +8,11 @@ import scipy.sparse as sp
 
 from tnhop.solvers.exact.block_lindbladian import (
     BlockLindbladian,
-    functional_rows,
     layout_of,
     make_real,
     pack,
     split_blocks,
+    trace_rows,
     unpack,
 )
 from zoo import random_hermitian, random_state
@@ -160,12 +160,12 @@ def test_trace_is_conserved_by_a_lindbladian():
     jumps = [sparse_matrix(route, rng, kind) for kind in KINDS for route in ROUTES.values()]
     A = -1j * random_blocks() - sum(J.conj().T @ J for J in jumps) / 2
     L = BlockLindbladian(DIMS, sp.csr_array(A), [sp.csr_array(J) for J in jumps])
-    trace = functional_rows([sp.csr_array(np.eye(sum(DIMS), dtype=complex))], L.layout)
+    trace = trace_rows([sp.csr_array(np.eye(sum(DIMS), dtype=complex))], L.layout)
     values = trace @ columns(L)
     np.testing.assert_allclose(values, 0.0, atol=1e-13)
 
 
-def test_functional_rows_are_traces():
+def test_rows_are_traces():
     """Operators on the blocks may be complex and not Hermitian."""
     rng = np.random.default_rng(9)
     operators = [
@@ -175,14 +175,14 @@ def test_functional_rows_are_traces():
         for _ in range(3)
     ]
     rho = random_blocks()
-    rows = functional_rows(operators, layout_of(np.array(DIMS)))
+    rows = trace_rows(operators, layout_of(np.array(DIMS)))
     values = rows @ packed(rho)
     expected = [np.trace(O @ rho) for O in operators]
     np.testing.assert_allclose(values[0::2] + 1j * values[1::2], expected, atol=1e-13)
 
 
 def test_no_operators_give_no_rows():
-    assert functional_rows([], layout_of(np.array(DIMS))).shape == (0, SIZE)
+    assert trace_rows([], layout_of(np.array(DIMS))).shape == (0, SIZE)
 
 
 def test_layout_finds_every_component():

@@ -349,7 +349,7 @@ def test_finished_run_is_not_computed_again(path, monkeypatch):
         ({"observables": "m_z"}, "belong to this problem"),
         ({"model": ZOO["open_hopfield: zero temperature"]}, "belong to this problem"),
         ({"method": th.Exact(1e-8)}, r"this method, but .* \(Exact\(tolerance=1e-10"),
-        ({"save_states": True}, r"this save states, but .* \(save_states = False\)"),
+        ({"save_states": True}, r"the same `save_states`, but .* \(save_states = False\)"),
     ],
 )
 def test_other_computation_is_refused(path, changes, sentence):

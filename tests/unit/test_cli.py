@@ -1,32 +1,23 @@
 """The command line: each command in-process, on tiny systems."""
 
 import json
+import os
+import re
+import subprocess
+import sys
 import tomllib
 
 import h5py
 import numpy as np
 import pytest
 
+import tnhop as th
+from configs import SMALL
 from tnhop.answers.loading import load
 from tnhop.cli import main
 from tnhop.solvers.exact.exact import Exact
 
-CONFIG = """\
-methods = ["Exact", "MeanField"]
-[patterns]
-kind = "explicit"
-values = [[1, 1, -1], [1, -1, 1]]
-[model]
-type = "open_hopfield"
-beta = 2.5
-Omega = 0.4
-[state]
-kind = "pattern"
-overlap = 0.8
-[times]
-stop = 1.0
-n = 5
-"""
+CONFIG = SMALL.replace('"Exact"', '"Exact", "MeanField"').replace("n = 3", "n = 5")
 PNG = b"\x89PNG"
 
 
@@ -254,6 +245,120 @@ def test_compare_keeps_shared_observables_and_notes_other_models(folder, capsys)
     out = capsys.readouterr().out
     assert "The models differ" in out
     assert "purity" not in out
+
+
+def columns_of(lines):
+    return [re.split(r"\s{2,}", line.strip()) for line in lines]
+
+
+def saved(name, *, model=None, labels=("0", "1", "2"), method="Exact"):
+    """Save a result with one observable of three entries."""
+    model = th.open_hopfield([[1, 1, -1], [1, -1, 1]], beta=2.5) if model is None else model
+    z = th.Observable("z", [th.sigma("z")(k) for k in range(3)], dims="end", coords={"end": labels})
+    start = th.pattern_state(model, overlap=0.8)
+    result = th.evolve(model, start, [0.0, 1.0], observables=[z], method=method)
+    result.save(name)
+    return result
+
+
+def test_labels_may_hold_any_spaces(folder, capsys):
+    result = saved("a.h5", labels=("left  end", "middle", "right  end"))
+    saved("b.h5", labels=("left  end", "middle", "right  end"))
+    assert main(["compare", "a.h5", "b.h5"]) == 0
+    lines = [line for line in capsys.readouterr().out.splitlines() if "left  end" in line]
+    value = f"{result.expect['z'][-1, 0]:+.8f} ± {result.errors['z'][-1, 0]:.1e}"
+    assert lines == [f"  z [end left  end]   {value}  {value}"]
+
+
+def test_models_that_differ_are_not_said_to_disagree(folder, capsys):
+    sizes = {"large": "[[1, 1, -1, 1], [1, -1, 1, 1]]", "small": "[[1, 1, -1], [1, -1, 1]]"}
+    for name, values in sizes.items():
+        words = ["--set", f"patterns.values={values}", "--output", name]
+        assert main(["run", "run.toml", *words]) == 0
+    capsys.readouterr()
+    names = [f"{size}-{method}" for size in sizes for method in ("Exact", "MeanField")]
+    assert main(["compare", *(f"{name}.h5" for name in names), "--output", "both"]) == 0
+    head, *lines = capsys.readouterr().out.splitlines()
+    assert head.startswith("The models differ")
+    runs = [line.split(":")[0].strip() for line in lines[:4]]
+    values = next(line for line in lines if line.strip().startswith(names[0] + "  "))
+    agreement = columns_of(lines[lines.index("agreement over all times:") + 2 : -1])
+    assert runs == re.split(r"\s{2,}", values.strip()) == names
+    assert {row[0] for row in agreement} == {
+        f"{a} - {b}" for k, a in enumerate(names) for b in names[k + 1 :]
+    }
+    for pair, *_, verdict in agreement:
+        one_model = len({name.split("-")[0] for name in pair.split(" - ")}) == 1
+        assert verdict == ("uncontrolled" if one_model else "other model")
+
+
+def test_other_levels_are_no_other_model(folder, capsys):
+    dicke = th.dicke(1, g=0.4, omega=1.0, Omega=0.5, loss=1.0, fock_dim=4)
+    start = th.product_state(dicke, bloch=[0, 0, 1])
+    for name, levels in {"few": 4, "more": 8}.items():
+        model = dicke.with_levels([levels])
+        th.evolve(model, start, [0.2], observables=["occupation"], method="Exact").save(
+            f"{name}.h5"
+        )
+    capsys.readouterr()
+    assert main(["compare", "few.h5", "more.h5"]) == 0
+    out = capsys.readouterr().out
+    assert "models differ" not in out
+    assert columns_of([out.splitlines()[-1]])[0][-1] == "agree"
+
+
+def test_a_wrong_result_disagrees(folder, capsys):
+    wrong = saved("a.h5")
+    wrong.expect["z"][:] += 0.1
+    wrong.save("b.h5")
+    assert main(["compare", "a.h5", "b.h5"]) == 0
+    assert capsys.readouterr().out.rstrip().endswith("DISAGREE")
+
+
+def test_equal_names_in_two_folders_are_told_apart(folder, capsys):
+    for name in ("first", "second"):
+        (folder / name).mkdir()
+        saved(f"{name}/run.h5")
+    assert main(["compare", "first/run.h5", "second/run.h5"]) == 0
+    assert "first/run - second/run" in capsys.readouterr().out.replace("\\", "/")
+
+
+@pytest.mark.parametrize("command", ["run", "compare", "info"])
+def test_a_terminal_without_plus_minus_shows_plus_and_minus(folder, command):
+    saved("a.h5")
+    words = {"run": ["run.toml"], "compare": ["a.h5", "a.h5"], "info": ["a.h5"]}[command]
+    code = f"from tnhop.cli import main; raise SystemExit(main({[command, *words]}))"
+    found = subprocess.run(
+        [sys.executable, "-c", code], env=os.environ | {"PYTHONIOENCODING": "ascii"},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (found.returncode, found.stderr) == (0, "")
+    assert " +- " in found.stdout
+
+
+@pytest.mark.skipif(os.name != "posix", reason="limits of file sizes are POSIX")
+@pytest.mark.parametrize("command", ["compare", "animate"])
+def test_a_figure_without_room_leaves_nothing_and_says_so(folder, capsys, command):
+    import resource
+
+    main(["run", "run.toml", "--set", "methods=Exact"])
+    capsys.readouterr()
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    words = {
+        "compare": ["run.h5", "run.h5", "--output", "run", "--overwrite"],
+        "animate": ["run.h5", "--shape", "1x3"],
+    }[command]
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))
+    try:
+        assert main([command, *words]) == 1
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    error = capsys.readouterr().err
+    assert re.search(
+        r"^tnhop: File 'run\.(png|gif)' could not be written \(.*\): it has .* are free", error
+    )
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
 
 
 def test_info_lists_versions_models_and_methods(capsys):

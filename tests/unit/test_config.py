@@ -1,6 +1,7 @@
 """Configs: every section becomes the object that Python would make."""
 
 import json
+import pickle
 import tomllib
 from importlib.resources import files
 from pathlib import Path
@@ -17,6 +18,7 @@ from tnhop.patterns.ensembles import corrupt, orthogonal_patterns, random_patter
 from tnhop.solvers.exact.exact import Exact
 from tnhop.solvers.meanfield.meanfield import MeanField
 from tnhop.solvers.registry import ALL_METHODS
+from tnhop.support.checks import fail, sentence_of
 
 HERE = Path()
 XI = [[1, 1, -1, -1], [1, -1, 1, -1]]
@@ -205,3 +207,11 @@ def test_every_mistake_has_its_own_line():
     with pytest.raises(ValueError, match="beta") as caught:
         make_plan(config(model=wrong), HERE)
     assert len(str(caught.value).splitlines()) == 2
+
+
+def test_sentences_about_arguments_survive_pickling_and_renaming():
+    said = sentence_of(pickle.loads(pickle.dumps(fail("beta", "be positive", "it is -1", "Turn."))))
+    assert said == "Argument `beta` must be positive, but it is -1. Turn."
+    assert said.about("model.beta") == "Argument `model.beta` must be positive, but it is -1. Turn."
+    assert sentence_of(ValueError("Argument `x` must.")) is None
+    assert sentence_of(ValueError()) is None

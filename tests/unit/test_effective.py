@@ -10,18 +10,23 @@ import scipy.sparse as sp
 from tnhop.solvers.chain.network.mode_core import ModeCore
 from tnhop.solvers.chain.steps.backend import placed
 from tnhop.solvers.chain.steps.environments import (
-    absorbed,
-    advanced,
-    as_ahead,
-    bond_effective,
-    effective,
+    absorb_core,
+    advance,
+    advance_sketch,
+    as_right_env,
+    bond_generator,
+    effective_generator,
     mirrored,
-    pair_ahead,
-    sketched,
+    pair_right_env,
     split_core,
 )
 from tnhop.solvers.chain.steps.mode_environments import SparseCore
-from tnhop.solvers.chain.steps.truncation import Tally, kept_split, kept_splits, right_canonical
+from tnhop.solvers.chain.steps.truncation import (
+    TruncationStats,
+    right_canonical,
+    truncated_split,
+    truncated_splits,
+)
 
 LIKE = np.zeros(1)
 
@@ -101,7 +106,7 @@ def test_parts_add_up_to_the_core(make, n, parts, grouped, rng):
 @ANY_CORE
 def test_effective_generator_of_a_site(make, n, parts, grouped, rng):
     W, env, ahead, A = arrays(make, n, rng)
-    apply = effective(absorbed(env, split_core(W, LIKE, grouped)), ahead)
+    apply = effective_generator(absorb_core(env, split_core(W, LIKE, grouped)), ahead)
     expected = np.einsum("bkD,DxnE,kns,sEt->bxt", env, W, A, ahead)
     np.testing.assert_allclose(apply(A), expected, rtol=0, atol=1e-12)
 
@@ -111,7 +116,7 @@ def test_effective_generator_of_a_site(make, n, parts, grouped, rng):
 def test_environment_moves_by_one_site(make, n, parts, grouped, rng):
     W, env, _, ket = arrays(make, n, rng)
     bra = rng.standard_normal((3, n, 6))
-    found = advanced(absorbed(env, split_core(W, LIKE, grouped)), bra, ket)
+    found = advance(absorb_core(env, split_core(W, LIKE, grouped)), bra, ket)
     expected = np.einsum("bkD,DxnE,bxs,knt->stE", env, W, bra, ket)
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12)
 
@@ -121,7 +126,7 @@ def test_environment_moves_by_one_site(make, n, parts, grouped, rng):
 def test_sketch_moves_by_one_site(make, n, parts, grouped, rng):
     W, _, _, A = arrays(make, n, rng)
     sketch, G = rng.standard_normal((8, 2, 6)), rng.standard_normal((8, n))
-    found = sketched(sketch, G, split_core(W, LIKE, grouped), A)
+    found = advance_sketch(sketch, G, split_core(W, LIKE, grouped), A)
     expected = np.einsum("mkD,DxnE,mx,kns->msE", sketch, W, G, A)
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12)
 
@@ -133,11 +138,11 @@ def test_pair_of_sites(make, n, parts, rng):
     second = make(n, 7, 6, rng)
     behind = rng.standard_normal((4, 3, 6))  # (bra, ket, D) of the mirrored chain
     there = split_core(second.transpose(3, 1, 2, 0), LIKE, grouped=False)
-    ahead = pair_ahead(behind, there)
+    ahead = pair_right_env(behind, there)
     assert ahead.shape == (n * 3, 7, n * 4)
     B = rng.standard_normal((5, n, 3))
     pair = np.tensordot(A, B, (2, 0))
-    apply = effective(absorbed(env, split_core(W, LIKE)), ahead)
+    apply = effective_generator(absorb_core(env, split_core(W, LIKE)), ahead)
     found = apply(pair.reshape(2, n, -1)).reshape(3, n, n, 4)
     half = np.einsum("bkD,DxnE,knmt->bxEmt", env, W, pair)
     expected = np.einsum("bxEmt,EymF,utF->bxyu", half, second, behind)
@@ -148,8 +153,8 @@ def test_effective_generator_of_a_bond(rng):
     env, ahead = rng.standard_normal((3, 2, 6)), rng.standard_normal((5, 6, 4))
     S = rng.standard_normal((2, 5))
     expected = np.einsum("bkD,ks,sDt->bt", env, S, ahead)
-    np.testing.assert_allclose(bond_effective(env, ahead)(S), expected, rtol=0, atol=1e-12)
-    np.testing.assert_array_equal(as_ahead(env), np.einsum("bkD->kDb", env))
+    np.testing.assert_allclose(bond_generator(env, ahead)(S), expected, rtol=0, atol=1e-12)
+    np.testing.assert_array_equal(as_right_env(env), np.einsum("bkD->kDb", env))
 
 
 def mode_core(rng, left=6, right=7, n=9):
@@ -170,12 +175,12 @@ def test_sparse_core_is_a_core(turned, rng):
     sparse, blocks_ = SparseCore.of(core, LIKE), split_core(dense, LIKE)
     env, ahead = rng.standard_normal((3, 2, n_left)), rng.standard_normal((5, n_right, 4))
     A, bra = rng.standard_normal((2, n, 5)), rng.standard_normal((3, n, 6))
-    here, there = absorbed(env, sparse), absorbed(env, blocks_)
+    here, there = absorb_core(env, sparse), absorb_core(env, blocks_)
     sketch, G = rng.standard_normal((8, 2, n_left)), rng.standard_normal((8, n))
     pairs = [
-        (effective(here, ahead)(A), effective(there, ahead)(A)),
-        (advanced(here, bra, A), advanced(there, bra, A)),
-        (sketched(sketch, G, sparse, A), sketched(sketch, G, blocks_, A)),
+        (effective_generator(here, ahead)(A), effective_generator(there, ahead)(A)),
+        (advance(here, bra, A), advance(there, bra, A)),
+        (advance_sketch(sketch, G, sparse, A), advance_sketch(sketch, G, blocks_, A)),
     ]
     for found, expected in pairs:
         np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12)
@@ -189,10 +194,10 @@ def test_pair_with_a_sparse_second_site(first_is_mode, rng):
     dense = W.to_dense() if first_is_mode else W
     env, behind = rng.standard_normal((3, 2, 5)), rng.standard_normal((4, 3, 7))
     pair = rng.standard_normal((2, n_first, 9, 3))
-    ahead = SparseCore.of(second, LIKE).pair_ahead(as_ahead(behind))
+    ahead = SparseCore.of(second, LIKE).pair_right_env(as_right_env(behind))
     assert ahead.shape == (9 * 3, 6, 9 * 4)
     core = SparseCore.of(W, LIKE) if first_is_mode else split_core(W, LIKE)
-    found = effective(absorbed(env, core), ahead)(pair.reshape(2, n_first, -1))
+    found = effective_generator(absorb_core(env, core), ahead)(pair.reshape(2, n_first, -1))
     half = np.einsum("bkD,DxnE,knmt->bxEmt", env, dense, pair)
     expected = np.einsum("bxEmt,EymF,utF->bxyu", half, second.to_dense(), behind)
     np.testing.assert_allclose(found.reshape(3, n_first, 9, 4), expected, rtol=0, atol=1e-11)
@@ -203,9 +208,9 @@ def test_precision_is_that_of_the_other_array(dtype, rng):
     like = np.zeros(1, dtype=dtype)
     W, env, ahead, A = arrays(blocks, 4, rng)
     env, ahead, A = (placed(x, like) for x in (env, ahead, A))
-    left = absorbed(env, split_core(W, like))
-    assert effective(left, ahead)(A).dtype == dtype
-    assert advanced(left, placed(rng.standard_normal((3, 4, 6)), like), A).dtype == dtype
+    left = absorb_core(env, split_core(W, like))
+    assert effective_generator(left, ahead)(A).dtype == dtype
+    assert advance(left, placed(rng.standard_normal((3, 4, 6)), like), A).dtype == dtype
 
 
 def test_torch_gives_the_same_numbers(rng):
@@ -213,11 +218,14 @@ def test_torch_gives_the_same_numbers(rng):
     like = torch.zeros(1, dtype=torch.float64)
     W, env, ahead, A = arrays(blocks, 4, rng)
     bra = rng.standard_normal((3, 4, 6))
-    here, there = absorbed(env, split_core(W, LIKE)), placed(env, like)
-    there = absorbed(there, split_core(W, like))
+    here, there = absorb_core(env, split_core(W, LIKE)), placed(env, like)
+    there = absorb_core(there, split_core(W, like))
     pairs = [
-        (effective(here, ahead)(A), effective(there, placed(ahead, like))(placed(A, like))),
-        (advanced(here, bra, A), advanced(there, placed(bra, like), placed(A, like))),
+        (
+            effective_generator(here, ahead)(A),
+            effective_generator(there, placed(ahead, like))(placed(A, like)),
+        ),
+        (advance(here, bra, A), advance(there, placed(bra, like), placed(A, like))),
     ]
     for numpy_array, torch_array in pairs:
         np.testing.assert_allclose(torch_array.numpy(), numpy_array, rtol=0, atol=1e-12)
@@ -249,8 +257,8 @@ VALUES = np.array([2.0, 0.7, 0.1, 1e-3, 1e-5])
      (1e-12, 3, 2, 0.1), (1e-4, 4, 3, 1e-3), (1e-4, 5, 4, 0.0), (1e-4, 1, 0, 2.0)],
 )  # fmt: skip
 def test_split_keeps_the_vector_and_drops_small_values(cutoff, most, rank, saturated, unit, rng):
-    M, tally = with_values(VALUES, unit, 12, 9, rng), Tally()
-    U, C = kept_split(M, unit, cutoff, most, tally)
+    M, tally = with_values(VALUES, unit, 12, 9, rng), TruncationStats()
+    U, C = truncated_split(M, unit, cutoff, most, tally)
     assert U.shape == (12, rank + 1)
     assert C.shape == (rank + 1, 9)
     np.testing.assert_array_equal(U[:, 0], unit)
@@ -264,8 +272,8 @@ def test_split_keeps_the_vector_and_drops_small_values(cutoff, most, rank, satur
 
 def test_split_without_cutoff_is_complete_and_isometric(unit, rng):
     """Also where rounding errors are kept as singular vectors."""
-    M, tally = with_values(VALUES, unit, 12, 20, rng), Tally()
-    U, C = kept_split(M, unit, 0.0, 100, tally)
+    M, tally = with_values(VALUES, unit, 12, 20, rng), TruncationStats()
+    U, C = truncated_split(M, unit, 0.0, 100, tally)
     assert U.shape[1] <= 12
     np.testing.assert_allclose(U.T @ U, np.eye(U.shape[1]), rtol=0, atol=1e-12)
     np.testing.assert_allclose(U @ C, M, rtol=0, atol=1e-13)
@@ -273,8 +281,8 @@ def test_split_without_cutoff_is_complete_and_isometric(unit, rng):
 
 
 def test_split_of_a_multiple_of_the_vector(unit, rng):
-    row, tally = rng.standard_normal(9), Tally()
-    U, C = kept_split(np.outer(unit, row), unit, 1e-12, 50, tally)
+    row, tally = rng.standard_normal(9), TruncationStats()
+    U, C = truncated_split(np.outer(unit, row), unit, 1e-12, 50, tally)
     np.testing.assert_array_equal(U, unit[:, None])
     np.testing.assert_allclose(C, row[None], rtol=0, atol=1e-14)
     assert tally.discarded < 1e-28
@@ -285,7 +293,7 @@ def test_splits_keep_a_row_and_a_column(unit, most, rng):
     M, other = rng.normal(size=(12, 9)), rng.normal(size=(7, 6))
     b = rng.normal(size=9)
     b /= np.linalg.norm(b)
-    (U, C), (V, D) = kept_splits([M, other], unit, 0.0, most, Tally(), b)
+    (U, C), (V, D) = truncated_splits([M, other], unit, 0.0, most, TruncationStats(), b)
     np.testing.assert_allclose(U[:, 0], unit, atol=1e-15)
     np.testing.assert_allclose(U.T @ U, np.eye(U.shape[1]), atol=1e-14)
     np.testing.assert_allclose(unit @ U @ C, unit @ M, atol=1e-14)
@@ -296,16 +304,16 @@ def test_splits_keep_a_row_and_a_column(unit, most, rng):
 
 
 def test_split_adds_to_the_tally(unit, rng):
-    M, tally = with_values(VALUES, unit, 12, 9, rng), Tally(discarded=1.0, saturated=0.5)
-    kept_split(M, unit, 0.05, 3, tally)
+    M, tally = with_values(VALUES, unit, 12, 9, rng), TruncationStats(discarded=1.0, saturated=0.5)
+    truncated_split(M, unit, 0.05, 3, tally)
     assert tally.saturated == 0.5
     assert tally.discarded == pytest.approx(1.0 + np.sum(VALUES[2:] ** 2), rel=1e-12)
 
 
 def test_tallies_add_up():
-    total = Tally(1.0, 2.0, 3, 0.5)
-    total.add(Tally(0.25, 0.5, 4, 0.25))
-    assert total == Tally(1.25, 2.5, 7, 0.5)
+    total = TruncationStats(1.0, 2.0, 3, 0.5)
+    total.add(TruncationStats(0.25, 0.5, 4, 0.25))
+    assert total == TruncationStats(1.25, 2.5, 7, 0.5)
 
 
 # Chains.
@@ -385,13 +393,13 @@ def test_canonical_chain_in_torch(rng):
 
 
 def test_splits_survive_a_decomposition_that_does_not_converge(monkeypatch):
-    M, tally = np.random.default_rng(3).normal(size=(12, 7)), Tally()
-    usual = kept_split(M, None, 1e-3, 5, tally)
+    M, tally = np.random.default_rng(3).normal(size=(12, 7)), TruncationStats()
+    usual = truncated_split(M, None, 1e-3, 5, tally)
 
     def fails(*_, **__):
         raise np.linalg.LinAlgError("SVD did not converge")
 
-    monkeypatch.setattr("tnhop.solvers.chain.steps.tdvp_step.do", lambda name, *a, **k: (
+    monkeypatch.setattr("tnhop.solvers.chain.steps.truncation.do", lambda name, *a, **k: (
         fails() if name == "linalg.svd" else autoray.do(name, *a, **k)))  # fmt: skip
-    slower = kept_split(M, None, 1e-3, 5, Tally())
+    slower = truncated_split(M, None, 1e-3, 5, TruncationStats())
     np.testing.assert_allclose(slower[0] @ slower[1], usual[0] @ usual[1], atol=1e-12)

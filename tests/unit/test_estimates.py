@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import tracemalloc
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -14,8 +15,8 @@ import pytest
 
 import tnhop as th
 from tnhop.solvers.chain import predicted_bonds
-from tnhop.solvers.chain.cost import schedule
-from tnhop.solvers.exact.cost import applications, row_operations, spectrum
+from tnhop.solvers.exact.cost import row_operations, spectral_bounds
+from tnhop.solvers.exact.taylor import predicted_applications
 from tnhop.solvers.machine_speed import speed
 
 SCRIPT = Path(__file__).parents[2] / "studies" / "benchmarks" / "estimate.py"
@@ -96,7 +97,7 @@ def test_modes_of_a_chain_are_not_taken_for_dense_sites():
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_nothing_large_is_built_to_estimate_hopeless_sizes(model, method, monkeypatch):
-    monkeypatch.setattr(predicted_bonds._Fluctuations, "advance", None)  # no pilot for those
+    monkeypatch.setattr(predicted_bonds._FluctuationFlow, "advance", None)  # no pilot for those
     tracemalloc.start()
     cost = estimate(model, method)
     peak = tracemalloc.get_traced_memory()[1]
@@ -120,7 +121,7 @@ def test_predicted_bonds_are_those_of_a_run():
 def test_predicted_applications_are_those_of_a_run(end, tolerance):
     model = network(5, n_patterns=2, Omega=0.6)
     run = th.evolve(model, th.pattern_state(model), [0.0, end], method=th.Exact(tolerance))
-    predicted = applications(spectrum(model), end, tolerance)
+    predicted = predicted_applications(spectral_bounds(model), end, tolerance)
     assert predicted / 1.5 < run.stats["applications"] < 1.5 * predicted
 
 
@@ -135,7 +136,8 @@ def test_steps_are_those_of_a_run(times):
     model = th.independent_spins(2, Omega=0.3, decay=0.2)
     start = th.product_state(model, bloch=[0.6, 0.0, 0.8])
     run = th.evolve(model, start, times, method="TDVP")
-    steps, later = schedule(times, th.TDVP().dt, 4, probed=False)
+    schedule = replace(th.TDVP().schedule(), probed=False)
+    steps, later = schedule.first_steps(times)
     assert len(steps) + later == run.stats["steps"]
 
 
@@ -157,3 +159,18 @@ def test_memory_is_predicted_within_a_factor_of_four(name):
     )  # fmt: skip
     row = json.loads(done.stdout.strip().splitlines()[-1])
     assert row["memory"] / 4 < row["expected"] < 4 * row["memory"]
+
+
+@pytest.mark.parametrize("method", QUANTUM + CLASSICAL, ids=lambda m: type(m).__name__)
+def test_states_that_are_kept_are_counted(method):
+    model, times = network(8, n_patterns=2, Omega=0.0 if method in CLASSICAL else 0.4), [0, 1, 2, 3]
+    state = th.pattern_state(model, overlap=0.8)
+    options = {"state": state, "times": times, "observables": "m_z"}
+    costs = [th.estimate(model, method, save_states=kept, **options) for kept in (False, True)]
+    result = th.evolve(
+        model, state, times, observables="m_z", method=method, save_states=True, rng=1
+    )
+    arrays = [array for kept in result.states for array in kept.to_arrays().values()]
+    held = sum(array.nbytes for array in arrays if array.dtype.kind != "i" or array.ndim > 1)
+    ratio = (costs[1].memory - costs[0].memory) / held
+    assert 0.4 < ratio < 4.0 if method in (th.TDVP(), th.TEBD()) else 0.9 < ratio < 1.5

@@ -102,7 +102,7 @@ def test_steady_states_spectra_and_correlations_are_tables():
         one, th.product_state(one, spins=[1]), [0.0, 1.0], th.sigma("-")(0), th.sigma("+")(0)
     )
     assert rows(C)[0][0] == "C(0)"
-    assert rows(C)[1][1] == f"{C.values[1]:.8f}"
+    assert rows(C)[1][1] == f"{C.values[1]:.8f} ± {C.errors[1]:.1e}"
 
 
 def test_costs_and_verifications_are_tables():

@@ -6,10 +6,10 @@ import scipy.sparse as sp
 
 import tnhop as th
 from tnhop.solvers.chain.network.mode_core import ModeCore
-from tnhop.solvers.chain.steps.environments import absorbed, effective
-from tnhop.solvers.chain.steps.mode_basis import Leaf, Twig
+from tnhop.solvers.chain.steps.environments import absorb_core, effective_generator
+from tnhop.solvers.chain.steps.mode_basis import ModeBasisEnvironment, OptimalModeBasis
 from tnhop.solvers.chain.steps.mode_environments import SparseCore
-from tnhop.solvers.chain.steps.tdvp_step import Stepper
+from tnhop.solvers.chain.steps.tdvp_step import TDVPEngine
 
 EXACT = 1e-12
 LEFT, N, RIGHT, RANK = 3, 90, 4, 5
@@ -43,7 +43,7 @@ def trace(rng):
 def factorised(rng, mode, trace):
     """A tensor of low rank, its leaf and core."""
     A = np.einsum("kn,lkr->lnr", rng.normal(size=(RANK, N)), rng.normal(size=(LEFT, RANK, RIGHT)))
-    return A, *Leaf.of(A, mode, trace)
+    return A, *OptimalModeBasis.of(A, mode, trace)
 
 
 @pytest.fixture
@@ -54,23 +54,23 @@ def around(rng):
 
 def test_a_tensor_is_factorised_without_loss(factorised, trace):
     A, leaf, core = factorised
-    assert leaf.basis.shape == (RANK + 1, N)
-    np.testing.assert_allclose(leaf.basis @ leaf.basis.T, np.eye(RANK + 1), atol=EXACT)
-    np.testing.assert_array_equal(leaf.basis[0], trace)
-    np.testing.assert_allclose(leaf.whole(core), A, atol=1e-11)
-    np.testing.assert_allclose(leaf.basis @ trace, leaf.trace, atol=EXACT)
+    assert leaf.vectors.shape == (RANK + 1, N)
+    np.testing.assert_allclose(leaf.vectors @ leaf.vectors.T, np.eye(RANK + 1), atol=EXACT)
+    np.testing.assert_array_equal(leaf.vectors[0], trace)
+    np.testing.assert_allclose(leaf.expand(core), A, atol=1e-11)
+    np.testing.assert_allclose(leaf.vectors @ trace, leaf.trace, atol=EXACT)
 
 
 def test_tensors_of_high_rank_are_left_alone(rng, mode, trace):
-    assert Leaf.of(rng.normal(size=(12, N, 12)), mode, trace) is None
+    assert OptimalModeBasis.of(rng.normal(size=(12, N, 12)), mode, trace) is None
 
 
 def test_core_between_the_vectors_is_the_projected_one(factorised, mode, around):
     A, leaf, core = factorised
     behind, ahead = around
-    whole = effective(absorbed(behind, SparseCore.of(mode, A)), ahead)(A)
-    projected = np.einsum("kn,lnr->lkr", leaf.basis, whole)
-    found = effective(absorbed(behind, leaf.core), ahead)(core)
+    whole = effective_generator(absorb_core(behind, SparseCore.of(mode, A)), ahead)(A)
+    projected = np.einsum("kn,lnr->lkr", leaf.vectors, whole)
+    found = effective_generator(absorb_core(behind, leaf.core), ahead)(core)
     np.testing.assert_allclose(found, projected, atol=1e-10)
 
 
@@ -78,42 +78,46 @@ def test_environments_and_sketches_of_the_core_are_those_of_the_tensor(
     factorised, mode, around, rng
 ):
     A, leaf, core = factorised
-    whole = absorbed(around[0], SparseCore.of(mode, A)).advanced(A, A)
+    whole = absorb_core(around[0], SparseCore.of(mode, A)).advance(A, A)
     np.testing.assert_allclose(
-        absorbed(around[0], leaf.core).advanced(core, core), whole, atol=1e-9
+        absorb_core(around[0], leaf.core).advance(core, core), whole, atol=1e-9
     )
     sketch, G = rng.normal(size=(2, LEFT, BONDS[0])), rng.normal(size=(2, N))
-    inside = G @ leaf.basis.T @ leaf.basis  # what the leaf can see of the random vectors
-    expected = SparseCore.of(mode, A).sketched(sketch, inside, A)
-    found = leaf.core.sketched(sketch, G @ leaf.basis.T, core)
+    inside = G @ leaf.vectors.T @ leaf.vectors  # what the leaf can see of the random vectors
+    expected = SparseCore.of(mode, A).advance_sketch(sketch, inside, A)
+    found = leaf.core.advance_sketch(sketch, G @ leaf.vectors.T, core)
     np.testing.assert_allclose(found, expected, atol=1e-9)
 
 
 def test_generators_of_leaf_and_bond_are_projected_ones(factorised, mode, around, rng):
     A, leaf, core = factorised
-    twig, bond = Twig.of(core, mode, *around)
-    np.testing.assert_allclose(leaf.whole(twig.joined(bond)), A, atol=1e-11)
+    twig, bond = ModeBasisEnvironment.of(core, mode, *around)
+    np.testing.assert_allclose(leaf.expand(twig.merge(bond)), A, atol=1e-11)
 
     def whole(tensor):
-        full = effective(absorbed(around[0], SparseCore.of(mode, A)), around[1])(tensor)
-        return np.einsum("qk,qn->kn", twig.rest, full.transpose(0, 2, 1).reshape(-1, N))
+        full = effective_generator(absorb_core(around[0], SparseCore.of(mode, A)), around[1])(
+            tensor
+        )
+        return np.einsum("qk,qn->kn", twig.vectors, full.transpose(0, 2, 1).reshape(-1, N))
 
-    X = rng.normal(size=(twig.rest.shape[1], N))
-    tensor = (twig.rest @ X).reshape(LEFT, RIGHT, N).transpose(0, 2, 1)
-    np.testing.assert_allclose(twig.leaf_generator(mode)(X), whole(tensor), atol=1e-9)
+    X = rng.normal(size=(twig.vectors.shape[1], N))
+    tensor = (twig.vectors @ X).reshape(LEFT, RIGHT, N).transpose(0, 2, 1)
+    np.testing.assert_allclose(twig.basis_generator(mode)(X), whole(tensor), atol=1e-9)
     found = twig.bond_generator(leaf)(bond)
-    np.testing.assert_allclose(found, whole(A) @ leaf.basis.T, atol=1e-9)
-    np.testing.assert_allclose(twig.trace, twig.rest.reshape(LEFT, RIGHT, -1)[0, 0], atol=EXACT)
+    np.testing.assert_allclose(found, whole(A) @ leaf.vectors.T, atol=1e-9)
+    np.testing.assert_allclose(twig.trace, twig.vectors.reshape(LEFT, RIGHT, -1)[0, 0], atol=EXACT)
 
 
 def test_directions_outside_are_those_of_the_generator(factorised, mode, around, rng):
     A, leaf, core = factorised
-    twig, bond = Twig.of(core, mode, *around)
+    twig, bond = ModeBasisEnvironment.of(core, mode, *around)
     signs = rng.normal(size=(LEFT * RIGHT, 2))
-    full = effective(absorbed(around[0], SparseCore.of(mode, A)), around[1])(A)
-    away = signs - twig.rest @ twig.rest.T @ signs
+    full = effective_generator(absorb_core(around[0], SparseCore.of(mode, A)), around[1])(A)
+    away = signs - twig.vectors @ twig.vectors.T @ signs
     expected = full.transpose(1, 0, 2).reshape(N, -1) @ away
-    np.testing.assert_allclose(twig.outside(signs, bond @ leaf.basis, mode), expected, atol=1e-9)
+    np.testing.assert_allclose(
+        twig.missing_directions(signs, bond @ leaf.vectors, mode), expected, atol=1e-9
+    )
 
 
 @pytest.fixture
@@ -128,13 +132,13 @@ def network():
 
 def counted(monkeypatch):
     """Count the steps of leaves."""
-    steps, moved = [], Stepper._moved
+    steps, moved = [], TDVPEngine._evolve_mode_basis
 
     def counting(self, *arguments):
         steps.append(1)
         return moved(self, *arguments)
 
-    monkeypatch.setattr(Stepper, "_moved", counting)
+    monkeypatch.setattr(TDVPEngine, "_evolve_mode_basis", counting)
     return steps
 
 
@@ -160,7 +164,7 @@ def test_leaves_lose_no_more_than_the_bonds(network, monkeypatch):
     options = {"observables": ["sigma_z", "occupation"], "method": method}
     with pytest.warns(th.TruncationWarning):
         found = th.evolve(model, start, [2.0], **options)
-    monkeypatch.setattr(Stepper, "_has_leaf", lambda *_: False)
+    monkeypatch.setattr(TDVPEngine, "_has_mode_basis", lambda *_: False)
     with pytest.warns(th.TruncationWarning):
         plain = th.evolve(model, start, [2.0], **options)
     exact = th.evolve(model, start, [2.0], observables=["sigma_z", "occupation"], method="Exact")

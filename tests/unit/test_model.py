@@ -71,6 +71,7 @@ def test_hilbert_dimension_is_an_exact_integer():
 def test_description_names_origin_and_size():
     model = th.open_hopfield(patterns(2, 4), beta=2.0, Omega=0.3)
     assert repr(model) == "<open_hopfield: 4 spins, 2 patterns, 4 Hamiltonian terms, 8 jumps>"
+    assert model.summary == "open_hopfield: 4 spins, 2 patterns, 4 Hamiltonian terms, 8 jumps"
 
 
 def test_zero_rates_give_no_jumps():

@@ -5,13 +5,17 @@ import os
 import signal
 import threading
 import time
+import warnings
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 
+import h5py
 import numpy as np
 import pytest
 
 import tnhop as th
+from fuzzing import unsealed
 from tnhop.driver import undisturbed
+from tnhop.support.codec import digest
 from tnhop.support.locks import Lock
 from tnhop.sweeps.executors import Here, Local, Round, make_pool
 from tnhop.sweeps.task import Outcome, Task, run_task
@@ -442,3 +446,134 @@ def test_names_of_observables_are_no_axes(tmp_path):
 
     with pytest.raises(ValueError, match="unlike observables and their dimensions"):
         th.sweep(make, {"site": [1]}, method="Exact", store=tmp_path, executor=1)
+
+
+# Stores that were changed by other hands.
+
+
+def exchanged(folder):
+    """Exchange two answers, as somebody who tidies up might."""
+    first, second, *_ = sorted(folder.glob("*.h5"))
+    first.rename(folder / "x")
+    second.rename(first)
+    (folder / "x").rename(second)
+    return first, second
+
+
+def test_exchanged_answers_are_refused_by_name(tmp_path):
+    data = in_this_process(tmp_path)
+    victims = exchanged(tmp_path)
+    for call in (lambda: th.load(tmp_path), lambda: in_this_process(tmp_path)):
+        with pytest.raises(
+            ValueError,
+            match=r"`store` must hold every answer under its own name.*Remove it and sweep",
+        ) as caught:
+            call()
+        assert any(str(victim) in str(caught.value) for victim in victims)
+    for victim in victims:
+        victim.unlink()
+    again = in_this_process(tmp_path)
+    assert again.drop_vars("wall_time").identical(data.drop_vars("wall_time"))
+
+
+def test_an_answer_of_another_folder_is_refused(tmp_path):
+    p = problem(0.3, 5)
+    options = {"method": "TEBD", "store": tmp_path}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", th.TruncationWarning)
+        th.converge(p, {"m_z": 0.2}, max_runs=2, **options)
+        exchanged(tmp_path)
+        with pytest.raises(ValueError, match="`store` must hold every answer under its own name"):
+            th.converge(p, {"m_z": 0.2}, max_runs=2, **options)
+
+
+def test_an_answer_without_digest_is_one_of_an_earlier_version(tmp_path):
+    data = in_this_process(tmp_path)
+    for path in tmp_path.glob("*.h5"):
+        with h5py.File(unsealed(path), "r+") as file:
+            assert file.attrs["digest"] == path.stem
+            del file.attrs["digest"]
+    assert th.load(tmp_path).identical(data)
+    assert in_this_process(tmp_path).identical(data)
+
+
+def listed(folder):
+    (path,) = folder.glob("*.json")
+    return path, json.loads(path.read_text("utf-8"))
+
+
+@pytest.mark.parametrize("key", ["points", "digests"])
+def test_exchanged_labels_are_noticed(tmp_path, key):
+    data = in_this_process(tmp_path)
+    path, content = listed(tmp_path)
+    content[key][0], content[key][1] = content[key][1], content[key][0]
+    path.write_text(json.dumps(content, indent=1), "utf-8")
+    for call in (lambda: th.load(tmp_path), lambda: in_this_process(tmp_path)):
+        with pytest.raises(ValueError, match=r"hold whole lists of points.*Remove it and sweep"):
+            call()
+    path.unlink()
+    assert in_this_process(tmp_path).identical(data)
+
+
+def test_a_list_without_checksum_is_one_of_an_earlier_version(tmp_path):
+    data = in_this_process(tmp_path)
+    path, content = listed(tmp_path)
+    del content["checksum"]
+    text = json.dumps(content, indent=1)
+    assert path.name == f"sweep-{digest(text)[:16]}.json"  # the name that it always had
+    path.write_text(text, "utf-8")
+    assert th.load(tmp_path).identical(data)
+    assert in_this_process(tmp_path).identical(data)
+    assert listed(tmp_path)[0] == path
+
+
+@pytest.mark.parametrize("word", ["../../x", "x" * 64, "0" * 63, "", 3, None, [], "../" + "0" * 64])
+def test_lists_name_digests(tmp_path, word):
+    in_this_process(tmp_path)
+    path, content = listed(tmp_path)
+    content["digests"][0] = word
+    del content["checksum"]
+    path.write_text(json.dumps(content), "utf-8")
+    with pytest.raises(ValueError, match="must hold whole lists of points"):
+        th.load(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, "[" * 100_000 + "]" * 100_000, '{"a":' * 100_000])
+def test_nested_lists_are_damaged_lists(tmp_path, text):
+    (tmp_path / "sweep-0.json").write_text(text, "utf-8")
+    with pytest.raises(ValueError, match="must hold whole lists of points"):
+        th.load(tmp_path)
+
+
+# What processes that were killed leave, and how many there are.
+
+
+def test_what_killed_processes_left_is_removed(tmp_path):
+    in_this_process(tmp_path)
+    kept = {path.name for path in tmp_path.iterdir()}
+    first, second, third, *_ = sorted(path.stem for path in tmp_path.glob("*.h5"))
+    for name in (f"{first}.ckpt", f"{first}.ckpt.previous", f"{first}.ckpt.lock",
+                 f"{second}.ckpt.new", f"{second}.lock", f".{second[:40]}.abcd1234.h5"):  # fmt: skip
+        (tmp_path / name).write_bytes(b"half of it")
+    (tmp_path / f"{third}.ckpt").write_bytes(b"half of it")
+    with Lock(tmp_path / f"{third}.lock"):  # of a process that is still at it
+        in_this_process(tmp_path)
+        assert {path.name for path in tmp_path.iterdir()} - kept == {
+            f"{third}.ckpt", f"{third}.lock",
+        }  # fmt: skip
+    in_this_process(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == kept
+
+
+def test_never_more_processes_than_points_and_cores(monkeypatch):
+    started = []
+    monkeypatch.setattr("tnhop.sweeps.executors.Local", started.append)
+    monkeypatch.setattr("tnhop.sweeps.executors.n_cores", lambda: 4)
+    make_pool(100_000, 3)
+    make_pool(4, 50)
+    with pytest.warns(UserWarning, match="There are 4 cores: 4 processes run instead of 100000"):
+        make_pool(100_000, 50)
+    make_pool(None, 50)
+    assert started == [3, 4, 4, 4]
+    with pytest.raises(ValueError, match="`executor` must be at least 1"):
+        make_pool(-1, 50)

@@ -11,7 +11,7 @@ from tnhop.physics.operators import spin_basis
 from tnhop.solvers.chain.network.mpo import lindblad_mpo
 from tnhop.solvers.chain.network.trotter import lindblad_pieces
 from tnhop.solvers.chain.steps.swap_network import swap_network
-from tnhop.solvers.chain.steps.tebd_step import Circuit
+from tnhop.solvers.chain.steps.tebd_step import TEBDEngine
 from zoo import ZOO, gaussian_couplings, patterns
 
 
@@ -146,7 +146,7 @@ def test_networks_of_known_length():
 
 def test_copies_of_a_circuit_go_their_own_way():
     chain = [np.zeros((1, 4, 1))]
-    circuit = Circuit(lambda t: None, [], chain, 8, 8)
+    circuit = TEBDEngine(lambda t: None, [], chain, 8, 8)
     other = circuit.copy()
     other.chain = []
     assert circuit.chain == chain

@@ -1,4 +1,4 @@
-"""What follows from results: spectra of two-time correlations, averages over ensembles."""
+"""Emission spectra of two-time correlations, and averages of sweeps over ensembles."""
 
 from __future__ import annotations
 

@@ -10,7 +10,9 @@ from collections.abc import Iterable, Sequence
 from importlib.metadata import version
 from typing import Any
 
-from tnhop.support.checks import one_of, wrong_type
+from tnhop.models import ALL_MODELS
+from tnhop.support.checks import members, one_of, wrong_type
+from tnhop.support.codec import registered
 
 __all__ = ["cite"]
 
@@ -171,31 +173,7 @@ LIBRARIES: dict[str, _Fields] = {
     ),
 }  # fmt: skip
 
-MODELS: dict[str, tuple[str, ...]] = {
-    "open_hopfield": ("Hopfield1982", "Rotondo2018"),
-    "dense_hopfield": ("KrotovHopfield2016", "KimuraKato2024"),
-    "multimode_dicke": ("Fiorelli2020Dicke", "CarolloLesanovsky2021"),
-    "dicke": ("KirtonKeeling2017", "CarolloLesanovsky2021"),
-    "hebbian_ising": ("Hopfield1982", "FossFeig2013"),
-    "long_range_ising": ("FossFeig2013",),
-    "eliminated_dicke": ("Jager2022", "Damanet2019"),
-    "classical_dicke": ("Fiorelli2020SpinBoson",),
-    "independent_spins": (),  # textbook models
-    "damped_mode": (),
-}
-
-METHODS: dict[str, tuple[str, ...]] = {
-    "Exact": (),  # first described by this software
-    "Symmetric": ("ChaseGeremia2008", "KirtonKeeling2017", "Shammah2018"),
-    "ClassicalMaster": ("Glauber1963",),
-    "TDVP": ("Lubich2015", "Haegeman2016", "Guo2012"),
-    "TEBD": ("ZwolakVidal2004", "Camano2025"),
-    "KineticMonteCarlo": ("Glauber1963",),
-    "MeanField": ("CarolloLesanovsky2021",),
-}
-
 _ALWAYS = ("numpy", "scipy", "xarray")
-_MORE = {"TDVP": ("quimb",), "TEBD": ("quimb",)}  # their states are quimb networks
 
 
 def cite(model: Any = None, method: Any = None, *, libraries: str | Iterable[str] = ()) -> str:
@@ -222,7 +200,8 @@ def cite(model: Any = None, method: Any = None, *, libraries: str | Iterable[str
 
     Notes
     -----
-    A method of your own, or a model without recipe, contributes no papers.
+    The papers are those that a method names in its `papers` and a model function in ``@cites``:
+    keys of ours, or BibTeX. A model without recipe contributes none.
 
     Examples
     --------
@@ -230,40 +209,50 @@ def cite(model: Any = None, method: Any = None, *, libraries: str | Iterable[str
     >>> "Open quantum generalisation" in text, "quimb" in text, "QuTiP" in text
     (True, True, False)
     """
-    listed = [libraries] if isinstance(libraries, str) else list(libraries)
+    named = [libraries] if isinstance(libraries, str) else libraries
+    listed = members(named, "libraries", "be names of libraries", str)
     extra = [one_of(name, "libraries", [*LIBRARIES]) for name in listed]
-    origin = _model_name(model)
     given = method if isinstance(method, list | tuple) else [] if method is None else [method]
-    ways = list(dict.fromkeys(map(_method_name, given)))
-    used = dict.fromkeys([*_ALWAYS, *(name for way in ways for name in _MORE.get(way, ())), *extra])
+    methods = {cls.__name__: cls for cls in map(_method_class, given)}
+    also = (name for cls in methods.values() for name in getattr(cls, "libraries", ()))
     reasons: list[tuple[str, Sequence[str]]] = []
+    origin = _model_name(model)
     if origin is not None:
-        reasons.append((f"model {origin}", MODELS.get(origin, ())))
-    reasons += [(f"method {way}", METHODS.get(way, ())) for way in ways]
-    reasons.append(("libraries", tuple(used)))
+        maker = ALL_MODELS.get(origin)
+        reasons.append((f"model {origin}", getattr(maker, "papers", ())))
+    reasons += [(f"method {name}", getattr(cls, "papers", ())) for name, cls in methods.items()]
+    reasons.append(("libraries", tuple(dict.fromkeys([*_ALWAYS, *also, *extra]))))
     lines = [f"% tnhop {version('tnhop')}: tnhop"]
-    lines += [f"% {why}: {', '.join(keys) or 'no paper'}" for why, keys in reasons]
-    everything = PAPERS | LIBRARIES
-    entries = {key: everything[key] for _, keys in reasons for key in keys}
-    return "\n\n".join(["\n".join(lines), _bibtex("tnhop", _software()), *(
-        _bibtex(key, fields) for key, fields in entries.items()
-    )])  # fmt: skip
+    entries: dict[str, str] = {"tnhop": _bibtex("tnhop", _software())}
+    for why, papers in reasons:
+        found = dict(map(_entry, papers))
+        lines.append(f"% {why}: {', '.join(found) or 'no paper'}")
+        entries |= found
+    return "\n\n".join(["\n".join(lines), *entries.values()])
+
+
+def _entry(paper: str) -> tuple[str, str]:
+    """Return key and BibTeX of a paper, which is a key of ours or BibTeX itself."""
+    if paper.lstrip().startswith("@"):
+        return paper.partition("{")[2].partition(",")[0].strip(), paper.strip()
+    return paper, _bibtex(paper, (PAPERS | LIBRARIES)[paper])
 
 
 def _model_name(model: Any) -> str | None:
     if model is None:
         return None
     if isinstance(model, str):
-        return one_of(model, "model", [*MODELS])
+        return one_of(model, "model", [*ALL_MODELS])
     if not hasattr(model, "recipe"):
         raise wrong_type("model", "be a Model or the name of a model function", model)
     return None if model.recipe is None else str(model.recipe.function)
 
 
-def _method_name(method: Any) -> str:
-    if isinstance(method, str):
-        return one_of(method, "method", [*METHODS])
-    return method.__name__ if isinstance(method, type) else type(method).__name__
+def _method_class(method: Any) -> type:
+    if not isinstance(method, str):
+        return method if isinstance(method, type) else type(method)
+    methods = {name: cls for name, cls in registered().items() if hasattr(cls, "controlled")}
+    return methods[one_of(method, "method", [*methods])]
 
 
 def _software() -> _Fields:

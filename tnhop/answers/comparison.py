@@ -2,70 +2,86 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from itertools import combinations
+from typing import Any, ClassVar
 
 import numpy as np
 
-from tnhop.answers.citations import cite
+from tnhop.answers.answer import ObservablesAnswer
 from tnhop.answers.result import Result
 from tnhop.answers.tables import UNITS, tidy_frame
-from tnhop.support import html
+from tnhop.physics.model import Model
 
-if TYPE_CHECKING:  # labels, files and figures are loaded when they are needed
-    pass
+__all__ = ["MODELS_DIFFER", "Comparison"]
 
-__all__ = ["Comparison"]
-
-_COMPARED = ("methods", "observable", "largest", "bars", "verdict")
+MODELS_DIFFER = "The models differ: expect agreement only between results of the same one."
 
 
-@dataclass(frozen=True, eq=False)
-class Comparison:
+@dataclass(frozen=True, eq=False, repr=False)
+class Comparison(ObservablesAnswer):
     """Answer of `compare`: the same problem by several methods.
 
     Attributes
     ----------
     results : tuple of Result
         One per method.
+    names : tuple of str
+        Names of the results; by default those of the methods.
     """
 
     results: tuple[Result, ...]
+    names: tuple[str, ...] = ()
+
+    columns: ClassVar[tuple[str, ...]] = ("methods", "observable", "largest", "bars", "verdict")
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """Names of the methods, numbered where one occurs more than once."""
-        names = [type(result.method).__name__ for result in self.results]
+        """Names of the results, or of the methods, numbered where one occurs more than once."""
+        names = self.names or tuple(type(result.method).__name__ for result in self.results)
         return tuple(
             name if names.count(name) == 1 else f"{name} {names[:k].count(name) + 1}"
             for k, name in enumerate(names)
         )
 
-    def _rows(self) -> list[tuple[str, str, str, str, str]]:
-        """Return methods, observable, largest deviation, bars and verdict of every pair."""
-        rows = []
-        for i, a in enumerate(self.results):
-            for j, b in enumerate(self.results[i + 1 :], i + 1):
-                for name in a.expect:
-                    deviation = np.abs(a.expect[name] - b.expect[name])
-                    bars = a.errors[name] + b.errors[name]
-                    verdict = (
-                        "uncontrolled" if np.isnan(bars).any()
-                        else "agree" if np.all(deviation <= bars + 1e-15) else "DISAGREE"
-                    )  # fmt: skip
-                    bar = "unknown" if np.isnan(bars).any() else f"{bars.max():.1e}"
-                    pair = f"{self.labels[i]} - {self.labels[j]}"
-                    rows.append((pair, name, f"{deviation.max():.1e}", bar, verdict))
-        return rows
+    @property
+    def model(self) -> Model:
+        """The model of the first result."""
+        return self.results[0].model
 
-    def table(self) -> str:
-        """Return the largest deviation of every pair, and whether the error bars cover it."""
-        width = max(12, *(len(name) for result in self.results for name in result.expect))
-        return "\n".join(
-            f"  {pair:<24} {name:<{width}} {largest:<9} {bars:<9} {verdict}"
-            for pair, name, largest, bars, verdict in [_COMPARED, *self._rows()]
-        )
+    @property
+    def method(self) -> tuple[Any, ...]:
+        """The methods of all results."""
+        return tuple(result.method for result in self.results)
+
+    @property
+    def one_model(self) -> bool:
+        """Whether all results are of one model; its Fock levels may differ, they are numerics."""
+        return all(_same_physics(self.model, result.model) for result in self.results)
+
+    def rows(self) -> list[tuple[str, ...]]:
+        """Return methods, observable, largest deviation, bars and verdict of every pair.
+
+        The verdict is "agree" or "DISAGREE" where the sum of the error bars covers the deviation or
+        does not, "uncontrolled" where a bar is unknown, and "other model" where nothing is tested.
+        """
+        rows: list[tuple[str, ...]] = []
+        for (label_a, a), (label_b, b) in combinations(
+            zip(self.labels, self.results, strict=True), 2
+        ):
+            for name in a.expect:
+                deviation = np.abs(a.expect[name] - b.expect[name])
+                bars = a.errors[name] + b.errors[name]
+                unknown = bool(np.isnan(bars).any())
+                verdict = (
+                    "other model" if not _same_physics(a.model, b.model)
+                    else "uncontrolled" if unknown
+                    else "agree" if np.all(deviation <= bars + 1e-15) else "DISAGREE"
+                )  # fmt: skip
+                bar = "unknown" if unknown else f"{bars.max():.1e}"
+                pair = f"{label_a} - {label_b}"
+                rows.append((pair, name, f"{deviation.max():.1e}", bar, verdict))
+        return rows
 
     def to_dataframe(self) -> Any:
         """Return a tidy pandas DataFrame of all methods; columns as ``tidy`` of a Result."""
@@ -79,44 +95,21 @@ class Comparison:
         joined.attrs = dict(UNITS)
         return joined
 
-    def plot(
-        self,
-        ax: Any = None,
-        *,
-        observables: Sequence[str] | None = None,
-        width: float | str | None = None,
-    ) -> Any:
-        """Draw all methods into one Axes.
+    def _head(self) -> list[str]:
+        """Return the model, or that there are several."""
+        return [self.model.summary if self.one_model else MODELS_DIFFER]
 
-        Parameters
-        ----------
-        ax : matplotlib Axes, optional
-            Where to draw; by default a new figure.
-        observables : sequence of str, optional
-            Names; by default the overlaps, or whatever there is.
-        width : "column", "page" or float, optional
-            For print: 3.4 or 7.0 inches, or a number of them. By default for the screen.
-
-        Returns
-        -------
-        matplotlib Axes
-        """
+    def _draw(self, **options: Any) -> Any:
+        """Draw all methods into one Axes."""
         from tnhop.plots import evolution
 
         pairs = zip(self.results, self.labels, strict=True)
         data = [result.to_xarray().assign_attrs(label=label) for result, label in pairs]
-        return evolution.draw_evolution(data, ax=ax, observables=observables, width=width)
+        return evolution.draw_evolution(data, **options)
 
-    def cite(self) -> str:
-        """Return BibTeX of the software, and of the papers behind model and all methods."""
-        first = self.results[0]
-        return cite(first.model, [result.method for result in self.results])
 
-    def __repr__(self) -> str:
-        """Return the model and the table."""
-        return f"{repr(self.results[0].model)[1:-1]}\n{self.table()}"
-
-    def _repr_html_(self) -> str:
-        """Return the same as a table for notebooks."""
-        title = repr(self.results[0].model)[1:-1]
-        return html.card(title, html.table(self._rows(), _COMPARED))
+def _same_physics(a: Model, b: Model) -> bool:
+    """Compare models as if they had the same Fock levels."""
+    if (a.n_spins, a.n_modes) != (b.n_spins, b.n_modes):
+        return False
+    return a == (b.with_levels([a.sites[k].dim for k in a.modes]) if a.n_modes else b)

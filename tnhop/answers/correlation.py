@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tnhop.answers.answer import Answer
 from tnhop.answers.tables import tidy_frame
 from tnhop.physics.model import Model
 from tnhop.physics.observables import Observable, real_parts
 from tnhop.physics.terms import Operator, Term
-from tnhop.support import html
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 __all__ = ["Correlation"]
 
 
-@dataclass(frozen=True, eq=False)
-class Correlation:
+@dataclass(frozen=True, eq=False, repr=False)
+class Correlation(Answer):
     """Answer of `correlation`: a two-time correlation function.
 
     Attributes
@@ -64,37 +64,20 @@ class Correlation:
         values, errors = {"correlation": self.values}, {"correlation": self.errors}
         return tidy_frame(type(self.method).__name__, [observable], values, errors, self.times)
 
-    def plot(self, ax: Any = None, *, width: float | str | None = None) -> Any:
-        """Draw real and imaginary part over the delay, with error bands.
-
-        Parameters
-        ----------
-        ax : matplotlib Axes, optional
-            Where to draw; by default a new figure.
-        width : "column", "page" or float, optional
-            For print: 3.4 or 7.0 inches, or a number of them. By default for the screen.
-
-        Returns
-        -------
-        matplotlib Axes
-        """
-        from tnhop.plots import evolution
-
-        data = [self.to_xarray()]
-        return evolution.draw_evolution(data, ax=ax, observables=["correlation"], width=width)
-
-    def __repr__(self) -> str:
-        """Return first and last value."""
-        ends = ", ".join(
-            f"C({self.times[k]:g}) = {self.values[k]:.8f} ± {self.errors[k]:.1e}" for k in (0, -1)
-        )
-        return f"correlation in {repr(self.model)[1:-1]}\n{self.method!r}: {ends}"
-
-    def _repr_html_(self) -> str:
-        """Return first and last value as a table for notebooks."""
-        rows = [
-            (f"C({self.times[k]:g})", f"{self.values[k]:.8f}", f"± {self.errors[k]:.1e}")
+    def rows(self) -> list[tuple[str, str]]:
+        """Return ("C(t)", "value ± error") of the first and the last delay."""
+        return [
+            (f"C({self.times[k]:g})", f"{self.values[k]:.8f} ± {self.errors[k]:.1e}")
             for k in (0, -1)
         ]
-        title = f"correlation in {repr(self.model)[1:-1]}"
-        return html.card(title, html.line(repr(self.method)), html.table(rows))
+
+    def _head(self) -> list[str]:
+        """Return the model, and the method with the number of delays."""
+        found = f"{self.method!r}, {len(self.times)} delays up to t = {self.times[-1]:g}"
+        return [f"correlation in {self.model.summary}", found]
+
+    def _draw(self, **options: Any) -> Any:
+        """Draw real and imaginary part over the delay, with error bands."""
+        from tnhop.plots import evolution
+
+        return evolution.draw_evolution([self.to_xarray()], observables=["correlation"], **options)

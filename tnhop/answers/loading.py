@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from tnhop.answers.error_budget import ErrorBudget
 from tnhop.answers.result import Result
 from tnhop.answers.steady_state import SteadyState
-from tnhop.answers.tables import values_of
 from tnhop.support.atomic_files import file_name
-
-if TYPE_CHECKING:  # labels, files and figures are loaded when they are needed
-    pass
+from tnhop.support.checks import fail
 
 __all__ = ["load"]
 
@@ -40,11 +36,9 @@ def load(path: str | Path) -> Any:
     if place.is_dir():
         return store.read_store(place)
     content = files.read(place)
+    kinds = {kind.__name__: kind for kind in (Result, SteadyState)}
+    if content.kind not in kinds:
+        found = f"'{place}' holds a {content.kind}"
+        raise fail("path", f"hold a {' or a '.join(kinds)}", found)
     with files.intact(place):
-        if content.kind == "SteadyState":
-            return SteadyState.from_content(content)
-        expect, errors = values_of(content.data, content.observables)
-        return Result(
-            content.data["time"].values, expect, ErrorBudget(errors), content.stats, content.model,
-            content.method, content.observables, content.state,
-        )  # fmt: skip
+        return kinds[content.kind].from_content(content)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,12 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tnhop.answers.citations import cite
+from tnhop.answers.answer import StoredAnswer
 from tnhop.answers.error_budget import ErrorBudget
-from tnhop.answers.tables import Values, index_labels, text_rows, tidy_frame, variables
+from tnhop.answers.tables import Values, index_labels, text_rows, tidy_frame, values_of, variables
 from tnhop.physics.model import Model
 from tnhop.physics.observables import Observable, real_parts
-from tnhop.support import html
 from tnhop.support.checks import flag
 
 if TYPE_CHECKING:  # labels, files and figures are loaded when they are needed
@@ -24,8 +22,8 @@ if TYPE_CHECKING:  # labels, files and figures are loaded when they are needed
 __all__ = ["Result"]
 
 
-@dataclass(frozen=True, eq=False)
-class Result:
+@dataclass(frozen=True, eq=False, repr=False)
+class Result(StoredAnswer):
     """Answer of `evolve`: observables over time, with error bars.
 
     Attributes
@@ -99,33 +97,6 @@ class Result:
 
         return pd.DataFrame(frame, index=pd.Index(self.times, name="time"))
 
-    def plot(
-        self,
-        ax: Any = None,
-        *,
-        observables: Sequence[str] | None = None,
-        width: float | str | None = None,
-    ) -> Any:
-        """Draw observables over time, with error bands.
-
-        Parameters
-        ----------
-        ax : matplotlib Axes, optional
-            Where to draw; by default a new figure.
-        observables : sequence of str, optional
-            Names; by default the overlaps, or whatever there is.
-        width : "column", "page" or float, optional
-            For print: 3.4 or 7.0 inches, or a number of them. By default for the screen.
-
-        Returns
-        -------
-        matplotlib Axes
-        """
-        from tnhop.plots import evolution
-
-        data = [self.to_xarray()]
-        return evolution.draw_evolution(data, ax=ax, observables=observables, width=width)
-
     def animate(
         self,
         path: str | Path | None = None,
@@ -168,35 +139,17 @@ class Result:
             return animation.draw_retrieval(data, shape=shape, fps=fps)
         return animation.save_retrieval(data, path, shape=shape, fps=fps, overwrite=overwrite)
 
-    def cite(self) -> str:
-        """Return BibTeX of the software, and of the papers behind model, method and libraries."""
-        return cite(self.model, self.method)
-
-    def save(self, path: str | Path, *, overwrite: bool = False) -> Path:
-        """Write one self-describing HDF5 file, all or nothing.
-
-        Parameters
-        ----------
-        path : str or path
-            File to write, usually ``*.h5``.
-        overwrite : bool
-            Whether an existing file may be replaced.
-
-        Raises
-        ------
-        FileExistsError
-            If the file exists and `overwrite` is False.
-        """
-        from tnhop.storage import files
-
-        return files.write(
-            path, self.to_xarray(), overwrite=overwrite, kind="Result",
-            model=self.model, method=self.method, observables=self.observables, stats=self.stats,
-            state=self.final_state,
+    @classmethod
+    def from_content(cls, content: Any) -> Result:
+        """Rebuild the answer from the content of its file."""
+        expect, errors = values_of(content.data, content.observables)
+        return cls(
+            content.data["time"].values, expect, ErrorBudget(errors), content.stats, content.model,
+            content.method, content.observables, content.state, [*content.states],
         )  # fmt: skip
 
-    def _rows(self) -> list[tuple[str, str]]:
-        """Return label and value ± error of the final values."""
+    def rows(self) -> list[tuple[str, str]]:
+        """Return (label, "value ± error") of the final values; long arrays are shortened."""
         rows = []
         for o in self.observables:
             error = self.errors[o.name][-1]
@@ -204,28 +157,27 @@ class Result:
                 rows += text_rows(name, o, np.asarray(values), np.asarray(error))
         return rows
 
-    def table(self) -> str:
-        """Return the final values ± error as text."""
-        rows = self._rows()
-        width = max(len(label) for label, _ in rows)
-        return "\n".join(f"  {label:<{width}}  {text}" for label, text in rows)
-
     def _head(self) -> list[str]:
-        """Return model, method and effort as lines."""
+        """Return model, method with effort, and the time of the values."""
         ended = self.stats.get("stopped")
         return [
-            repr(self.model)[1:-1],
+            self.model.summary,
             f"{self.method!r}, {len(self.times)} times up to t = {self.times[-1]:g}"
             + (f" (stopped: {ended})" if ended else "")
             + (f", {self.stats['wall_time']:.2g} s" if "wall_time" in self.stats else ""),
             f"values at t = {self.times[-1]:g}:",
         ]
 
-    def __repr__(self) -> str:
-        """Return model, method, effort and the table of final values."""
-        return "\n".join([*self._head(), self.table()])
+    def _draw(self, **options: Any) -> Any:
+        """Draw observables over time, with error bands."""
+        from tnhop.plots import evolution
 
-    def _repr_html_(self) -> str:
-        """Return the same as a table for notebooks."""
-        title, *lines = self._head()
-        return html.card(title, *map(html.line, lines), html.table(self._rows()))
+        return evolution.draw_evolution([self.to_xarray()], **options)
+
+    def _stored_state(self) -> Any:
+        """Return the final state."""
+        return self.final_state
+
+    def _stored_states(self) -> list[Any]:
+        """Return the states at all output times, if they were asked for."""
+        return self.states

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tnhop.answers.answer import Answer
 from tnhop.physics.model import Model
-from tnhop.support import html
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 __all__ = ["Spectrum"]
 
 
-@dataclass(frozen=True, eq=False)
-class Spectrum:
+@dataclass(frozen=True, eq=False, repr=False)
+class Spectrum(Answer):
     """Answer of `liouvillian_spectrum`: the slowest eigenvalues.
 
     Attributes
@@ -38,6 +38,8 @@ class Spectrum:
     multiplicity: int
     model: Model
     method: Any
+
+    columns: ClassVar[tuple[str, ...]] = ("", "Re", "Im", "residual")
 
     @property
     def gap(self) -> float:
@@ -71,41 +73,24 @@ class Spectrum:
         frame.attrs = {"gap": self.gap, "multiplicity": self.multiplicity}
         return frame
 
-    def plot(self, ax: Any = None, *, width: float | str | None = None) -> Any:
-        """Draw the eigenvalues in the complex plane, with the gap.
-
-        Parameters
-        ----------
-        ax : matplotlib Axes, optional
-            Where to draw; by default a new figure.
-        width : "column", "page" or float, optional
-            For print: 3.4 or 7.0 inches, or a number of them. By default for the screen.
-
-        Returns
-        -------
-        matplotlib Axes
-        """
-        from tnhop.plots import stationary
-
-        return stationary.draw_spectrum(self.to_xarray(), ax=ax, width=width)
-
-    def __repr__(self) -> str:
-        """Return the eigenvalues with their residuals."""
-        rows = [
-            f"  {value.real:+.10f} {value.imag:+.10f}i  residual {residual:.0e}"
-            for value, residual in zip(self.eigenvalues, self.residuals, strict=True)
-        ]
-        return "\n".join([f"slowest eigenvalues of {repr(self.model)[1:-1]}", *rows])
-
-    def _repr_html_(self) -> str:
-        """Return the same as a table for notebooks."""
-        rows = [
-            (k, f"{value.real:+.10f}", f"{value.imag:+.10f}", f"{residual:.0e}")
+    def rows(self) -> list[tuple[str, ...]]:
+        """Return index, real and imaginary part, and residual of every eigenvalue."""
+        return [
+            (f"{k}", f"{value.real:+.10f}", f"{value.imag:+.10f}", f"{residual:.0e}")
             for k, (value, residual) in enumerate(
                 zip(self.eigenvalues, self.residuals, strict=True)
             )
         ]
-        title = f"slowest eigenvalues of {repr(self.model)[1:-1]}"
-        found = f"{self.method!r}: gap {self.gap:.6g}, multiplicity {self.multiplicity}"
-        table = html.table(rows, ("", "Re", "Im", "residual"))
-        return html.card(title, html.line(found), table)
+
+    def _head(self) -> list[str]:
+        """Return the model, and the method with gap and multiplicity."""
+        return [
+            f"slowest eigenvalues of {self.model.summary}",
+            f"{self.method!r}: gap {self.gap:.6g}, multiplicity {self.multiplicity}",
+        ]
+
+    def _draw(self, **options: Any) -> Any:
+        """Draw the eigenvalues in the complex plane, with the gap."""
+        from tnhop.plots import stationary
+
+        return stationary.draw_spectrum(self.to_xarray(), **options)

@@ -1,31 +1,29 @@
-"""Answers about the generator itself: stationary states, spectra, correlations."""
+"""SteadyState: a stationary state, its observables and its quality."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tnhop.answers.answer import StoredAnswer
 from tnhop.answers.error_budget import ErrorBudget
 from tnhop.answers.tables import Values, text_rows, tidy_frame, values_of, variables
 from tnhop.physics.model import Model
 from tnhop.physics.observables import Observable, real_parts
-from tnhop.support import html
 
 if TYPE_CHECKING:
     import xarray as xr
 
 __all__ = ["SteadyState"]
 
-# what a steady state is judged by; variables of its Dataset
+# quality of a steady state; variables of its Dataset
 QUALITY = ("residual", "weighted_residual", "gap", "multiplicity", "converged")
 
 
-@dataclass(frozen=True, eq=False)
-class SteadyState:
+@dataclass(frozen=True, eq=False, repr=False)
+class SteadyState(StoredAnswer):
     """Answer of `steady_state`.
 
     Attributes
@@ -90,27 +88,9 @@ class SteadyState:
         attrs = {"method": repr(self.method), "model": repr(self.model), "label": self.label}
         return xr.Dataset(data, coords, attrs)
 
-    def save(self, path: str | Path, *, overwrite: bool = False) -> Path:
-        """Write one self-describing HDF5 file, all or nothing; `load` reads it.
-
-        Parameters
-        ----------
-        path : str or path
-            File to write, usually ``*.h5``.
-        overwrite : bool
-            Whether an existing file may be replaced.
-        """
-        from tnhop.storage import files
-
-        return files.write(
-            path, self.to_xarray(), overwrite=overwrite, kind="SteadyState",
-            model=self.model, method=self.method, observables=self.observables, stats=self.stats,
-            state=self.state,
-        )  # fmt: skip
-
     @classmethod
     def from_content(cls, content: Any) -> SteadyState:
-        """Rebuild the answer from what a file holds."""
+        """Rebuild the answer from the content of its file."""
         data = content.data
         expect, by_source = values_of(data, content.observables)
         quality = {name: data[name].item() for name in QUALITY}
@@ -131,35 +111,8 @@ class SteadyState:
         frame.attrs |= {key: getattr(self, key) for key in QUALITY}
         return frame
 
-    def plot(
-        self,
-        ax: Any = None,
-        *,
-        observables: Sequence[str] | None = None,
-        width: float | str | None = None,
-    ) -> Any:
-        """Draw values with error bars over their labels.
-
-        Parameters
-        ----------
-        ax : matplotlib Axes, optional
-            Where to draw; by default a new figure.
-        observables : sequence of str, optional
-            Names; by default the overlaps, or else occupations or magnetisations.
-        width : "column", "page" or float, optional
-            For print: 3.4 or 7.0 inches, or a number of them. By default for the screen.
-
-        Returns
-        -------
-        matplotlib Axes
-        """
-        from tnhop.plots import stationary
-
-        data = self.to_xarray()
-        return stationary.draw_steady(data, ax=ax, observables=observables, width=width)
-
-    def _rows(self) -> list[tuple[str, str]]:
-        """Return label and value ± error of everything."""
+    def rows(self) -> list[tuple[str, str]]:
+        """Return (label, "value ± error") of all observables; long arrays are shortened."""
         return [
             row
             for o in self.observables
@@ -170,21 +123,20 @@ class SteadyState:
         ]
 
     def _head(self) -> list[str]:
-        """Return model and quality as lines."""
+        """Return the model, and the method with the quality of the state."""
         label = self.label or ("converged" if self.converged else "not converged")
         return [
-            f"steady state of {repr(self.model)[1:-1]}",
+            f"steady state of {self.model.summary}",
             f"{self.method!r}: {label}, residual {self.residual:.1e}, gap {self.gap:.6g},"
             f" multiplicity {self.multiplicity}",
         ]
 
-    def __repr__(self) -> str:
-        """Return the quality and the table of values."""
-        rows = self._rows()
-        width = max((len(label) for label, _ in rows), default=0)
-        return "\n".join([*self._head(), *(f"  {name:<{width}}  {text}" for name, text in rows)])
+    def _draw(self, **options: Any) -> Any:
+        """Draw values with error bars over their labels."""
+        from tnhop.plots import stationary
 
-    def _repr_html_(self) -> str:
-        """Return the same as a table for notebooks."""
-        title, quality = self._head()
-        return html.card(title, html.line(quality), html.table(self._rows()))
+        return stationary.draw_steady(self.to_xarray(), **options)
+
+    def _stored_state(self) -> Any:
+        """Return the stationary state."""
+        return self.state

@@ -25,6 +25,16 @@ def index_labels(dims: Sequence[Any], array: xr.DataArray) -> list[str]:
     return labels
 
 
+def aligned(rows: Sequence[Sequence[str]], head: Sequence[str] = ()) -> str:
+    """Return rows of texts as lines with aligned columns."""
+    lines = [head, *rows] if head else list(rows)
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join(
+        "  " + "  ".join(f"{text:<{w}}" for text, w in zip(line, widths, strict=True)).rstrip()
+        for line in lines
+    )
+
+
 def text_rows(
     name: str, o: Observable, values: NDArray[Any], errors: NDArray[Any] | None
 ) -> list[tuple[str, str]]:

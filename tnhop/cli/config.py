@@ -21,8 +21,8 @@ from tnhop.patterns import couplings, ensembles
 from tnhop.physics.model import Model
 from tnhop.physics.problem import Problem
 from tnhop.physics.states import ProductState, pattern_state, product_state
-from tnhop.solvers.registry import ALL_METHODS
-from tnhop.support.checks import fail, increasing_times, integer, real
+from tnhop.solvers.registry import known_methods
+from tnhop.support.checks import fail, increasing_times, integer, real, sentence_of
 
 __all__ = ["Plan", "make_plan"]
 
@@ -32,14 +32,14 @@ _MOST_TIMES = 10**6
 @contextmanager
 def _inside(section: str, **names: str) -> Iterator[None]:
     """Complete the names of arguments in errors by their section; `names` are renamed."""
-
-    def complete(found: re.Match[str]) -> str:
-        return f"Argument `{section}.{names.get(found[1], found[1])}"
-
     try:
         yield
     except (TypeError, ValueError) as error:
-        raise ValueError(re.sub(r"^Argument `(\w+)", complete, str(error))) from error
+        said = sentence_of(error)
+        if said is None:
+            raise ValueError(str(error)) from error
+        name = names.get(said.name, said.name)
+        raise ValueError(said.about(f"{section}.{name}")) from error
 
 
 # From sections to objects.
@@ -189,4 +189,4 @@ def _times(section: Times) -> NDArray[np.float64]:
 def _method(position: int, section: Any) -> Any:
     with _inside(f"methods[{position}]"):
         auto = section.type == "auto"
-        return "auto" if auto else ALL_METHODS[section.type](**section.arguments())
+        return "auto" if auto else known_methods()[section.type](**section.arguments())

@@ -1,4 +1,4 @@
-"""What the command line prints: values side by side, versions, the contents of a file."""
+"""`tnhop info`, `tnhop estimate` and `tnhop cite`: versions, contents, costs and references."""
 
 from __future__ import annotations
 
@@ -7,51 +7,75 @@ import platform
 import re
 from collections.abc import Mapping, Sequence
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from tnhop.answers.comparison import Comparison
+from tnhop.answers.citations import cite
+from tnhop.answers.loading import load
 from tnhop.answers.result import Result
 from tnhop.answers.steady_state import SteadyState
+from tnhop.cli.context import Changes, ConfigFile, load_kind, say
 from tnhop.models import ALL_MODELS
 from tnhop.physics.problem import Problem
 from tnhop.solvers.choice import choose_method
-from tnhop.solvers.registry import ALL_METHODS
+from tnhop.solvers.registry import ALL_METHODS, known_methods
 
 
-def comparison(results: Sequence[Result], labels: Sequence[str]) -> str:
-    """Return model, effort, final values side by side, and who agrees with whom."""
-    lines = [repr(results[0].model)[1:-1]]
-    for result, label in zip(results, labels, strict=True):
-        lines.append(f"  {label}: {result.method}, {result.stats.get('wall_time', np.nan):.2g} s")
-    if len({result.model.digest for result in results}) > 1:
-        lines.append("  The models differ: expect no agreement.")
-    stopped = [result.times[-1] for result in results if result.stats.get("stopped")]
-    if stopped:
-        lines.append(f"  Stopped at t = {stopped[0]:g}: final values belong to different times.")
-    lines += _side_by_side(results, labels)
-    if not stopped:
-        lines += ["agreement over all times:", Comparison(tuple(results)).table()]
-    return "\n".join(lines)
+def info(file: Path | None = None) -> None:
+    """Say what is installed and available, or what is inside a file or the folder of a sweep.
+
+    Parameters
+    ----------
+    file
+        A file written by `tnhop run` or `tnhop converge`, or the folder of `tnhop sweep`.
+    """
+    say("\n".join(system() if file is None else contents(load(file))))
 
 
-def _side_by_side(results: Sequence[Result], labels: Sequence[str]) -> list[str]:
-    columns = [
-        dict(re.split(r"\s{2,}", line.strip(), maxsplit=1) for line in result.table().split("\n"))
-        for result in results
-    ]
-    width = max(len(label) for label in columns[0])
-    widths = [
-        max(len(label), *map(len, column.values()))
-        for label, column in zip(labels, columns, strict=True)
-    ]
-    heads = "  ".join(f"{label:<{w}}" for label, w in zip(labels, widths, strict=True))
-    lines = [f"values at t = {results[0].times[-1]:g}:", f"  {'':<{width}}  {heads}".rstrip()]
-    for label in columns[0]:
-        texts = [f"{c.get(label, ''):<{w}}" for c, w in zip(columns, widths, strict=True)]
-        lines.append(f"  {label:<{width}}  {'  '.join(texts)}".rstrip())
-    return lines
+def estimate(config: Path, *, overrides: Changes = None) -> None:
+    """Say what every method would need for a config, or why it cannot solve it; runs nothing.
+
+    Parameters
+    ----------
+    config
+        A TOML file; methods in it are estimated with their settings, others with their defaults.
+    overrides
+        KEY.PATH=VALUE, such as model.Omega=0.6; may be repeated.
+    """
+    source = ConfigFile.read(config, overrides)
+    problem = source.plan({**source.tables, "methods": "auto"}).problem
+    try:
+        methods, refused = [m for m in source.plan().methods if m != "auto"], ""
+    except ValueError as error:  # a method of the config cannot solve it
+        methods, refused = [], str(error)
+    table = "\n".join(estimates(problem, methods))
+    for line in refused.splitlines():
+        if line not in table:
+            say(f"methods of the config: {line}")
+    say(table)
+
+
+def cite_(file: Path | None = None, *, model: str | None = None, method: str | None = None) -> None:
+    """Print what to cite as BibTeX: the software, and the papers behind model and method.
+
+    Parameters
+    ----------
+    file
+        A file written by `tnhop run`; its model and method are cited.
+    model
+        Name of a model instead, such as open_hopfield.
+    method
+        Name of a method instead, such as TDVP.
+    """
+    origin: Any = model
+    way: Any = method
+    if file is not None:
+        result = load_kind(file, Result, SteadyState)
+        origin = result.model if model is None else model
+        way = result.method if method is None else method
+    say(cite(origin, way))
 
 
 def _summary(obj: Any) -> str:
@@ -78,14 +102,14 @@ def system() -> list[str]:
     threads = max((pool["num_threads"] for pool in threadpool_info()), default=1)
     cores = f"{os.cpu_count()} cores, {memory} memory"
     lines.append(f"{cores}; threads: numba {get_num_threads()}, linear algebra {threads}")
-    for title, family in (("models", ALL_MODELS), ("methods", ALL_METHODS)):
+    for title, family in (("models", ALL_MODELS), ("methods", known_methods())):
         lines += ["", f"{title}:"]
         lines += [f"  {name:<18} {_summary(obj)}" for name, obj in family.items()]
     return lines
 
 
 def contents(found: Any) -> list[str]:
-    """Return what a file or the folder of a sweep holds."""
+    """Return the contents of a file or of the folder of a sweep."""
     if isinstance(found, Result):
         return _of_result(found)
     if isinstance(found, SteadyState):
@@ -123,13 +147,13 @@ def _of_result(result: Result) -> list[str]:
 
 
 def estimates(problem: Problem, methods: Sequence[Any]) -> list[str]:
-    """Return what every method would need for a problem, and which one "auto" takes.
+    """Return the costs of a problem with every method, and mark the one that "auto" takes.
 
     `methods` stand for their kind with their own settings; other kinds have their defaults.
     """
     own = {type(method).__name__: method for method in methods}
-    others = {name: kind() for name, kind in ALL_METHODS.items() if name not in own}
-    listed = {name: own.get(name) or others[name] for name in ALL_METHODS}
+    others = {name: kind() for name, kind in known_methods().items() if name not in own}
+    listed = {name: own.get(name) or others[name] for name in known_methods()}
     listed |= {name: method for name, method in own.items() if name not in listed}
     reasons = {name: method.supports(problem, "evolve") for name, method in listed.items()}
     with_defaults = (kind().supports(problem, "evolve") for kind in ALL_METHODS.values())
@@ -138,7 +162,7 @@ def estimates(problem: Problem, methods: Sequence[Any]) -> list[str]:
         taken = type(choose_method(problem, "auto", "evolve")).__name__
     times = np.asarray(problem.times)
     width = max(map(len, listed))
-    lines = [repr(problem.model)[1:-1], f"{len(times)} times up to t = {times[-1]:g}"]
+    lines = [problem.model.summary, f"{len(times)} times up to t = {times[-1]:g}"]
     for name, method in listed.items():
         mark = "*" if name == taken else " "
         text = f"no: {reasons[name]}" if reasons[name] else str(method.estimate(problem, "evolve"))

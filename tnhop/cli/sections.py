@@ -21,8 +21,8 @@ from pydantic import Field, PlainValidator, WithJsonSchema
 
 from tnhop.models import ALL_MODELS
 from tnhop.patterns import couplings, ensembles
-from tnhop.solvers.registry import ALL_METHODS
-from tnhop.support.checks import fail, one_of, wrong_type
+from tnhop.solvers.registry import known_methods
+from tnhop.support.checks import fail, one_of, sentence_of, wrong_type
 
 __all__ = [
     "FROM_PATTERNS",
@@ -184,7 +184,7 @@ class Times(_Section):
 
 
 class Output(_Section):
-    """What to evaluate, and where to write it."""
+    """Observables to evaluate, and name and format of the files to write."""
 
     observables: list[str] | None = None
     name: str | None = None
@@ -221,7 +221,7 @@ TABLES: dict[str, dict[str, type[_Section]]] = {
     },
     "state": {"pattern": PatternStart, "bloch": BlochStart},
     "methods": {"auto": Auto}
-    | {word: _section("type", word, method) for word, method in ALL_METHODS.items()},
+    | {word: _section("type", word, method) for word, method in known_methods().items()},
 }
 
 if TYPE_CHECKING:
@@ -291,9 +291,11 @@ def sentence(error: Any) -> str:
             return str(sentence)
     if kind == "literal_error":
         return str(wrong_type(key, f"be {context['expected']}", error["input"]))
-    condition = str(context.get("error", _CONDITIONS.get(kind, error["msg"])))
-    whole = condition.startswith("Argument")
-    return condition if whole else str(wrong_type(key, condition, error["input"]))
+    failed = context.get("error")
+    if failed is not None and sentence_of(failed):
+        return str(failed)
+    condition = str(failed or _CONDITIONS.get(kind, error["msg"]))
+    return str(wrong_type(key, condition, error["input"]))
 
 
 def _unknown_key(key: str, name: str, known: list[str]) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tnhop.models.parts import mode_couplings, mode_rates, patterns_of, recipe
+from tnhop.models.parts import cites, mode_couplings, mode_rates, patterns_of, recipe
 from tnhop.physics.model import Model, spins
 from tnhop.physics.rates import SpinBosonRate, SqrtRate
 from tnhop.physics.terms import FieldJump, Jump, Operator, Term, sigma
@@ -22,6 +22,7 @@ _MAX_READ = 8  # a collective flip has 2**n terms per spin, n the number of spin
 Group = list[tuple[int, int]]  # spins with one row of couplings, and the signs of their rows
 
 
+@cites("Fiorelli2020SpinBoson")
 def classical_dicke(
     g: ArrayLike,
     *,
@@ -109,8 +110,8 @@ def classical_dicke(
     omegas, losses, gains = (tuple(values.tolist()) for values in (frequency, down, up))
 
     def rate(i: int, sign: int) -> SpinBosonRate:
-        own = tuple(np.abs(couplings[:, i]).tolist())
-        return SpinBosonRate(own, omegas, losses, gains, float(fields[i]), sign)
+        strengths = tuple(np.abs(couplings[:, i]).tolist())
+        return SpinBosonRate(strengths, omegas, losses, gains, float(fields[i]), sign)
 
     jumps: list[Jump | FieldJump] = []
     shifts: list[Operator] = []
@@ -127,14 +128,12 @@ def classical_dicke(
             jump, shift = _collective(group, sign, K, rate)
             jumps.append(jump)
             shifts.append(shift)
-    arguments = {"g": couplings, "omega": omega, "Omega": Omega, "loss": loss, "gain": gain,
-                 "coincident": coincident}  # fmt: skip
     return Model(
         spins(size),
         Operator.sum(shifts),
         tuple(jumps),
         patterns=patterns_of(couplings),
-        recipe=recipe("classical_dicke", arguments),
+        recipe=recipe(classical_dicke, locals(), g=couplings, n_spins=None),
     )
 
 
@@ -174,11 +173,11 @@ def _collective(
 ) -> tuple[Jump, Operator]:
     """Return the jump and the Lamb shift of spins that flip together, Eq. (80)."""
     flips, shifted, back = [], [], []
-    for i, own in group:
-        W = rate(i, sign * own)
+    for i, row_sign in group:
+        W = rate(i, sign * row_sign)
         sites = np.flatnonzero(K[i]).tolist()
         half = W.Omega * W.half_fourier(_all_fields(K[i, sites]))
-        ladder = sigma("+" if sign * own > 0 else "-")(i)
+        ladder = sigma("+" if sign * row_sign > 0 else "-")(i)
         # not the root of W, which forgets the sign of Omega
         size = np.sign(W.Omega) * np.sqrt(2 * np.maximum(W.Omega * half.real, 0.0))
         flips.append(_diagonal(size, sites) * ladder)

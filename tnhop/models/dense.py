@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from tnhop.models.parts import recipe, spin_fields
+from tnhop.models.parts import cites, recipe, spin_fields
 from tnhop.patterns.ensembles import check_patterns
 from tnhop.physics.model import Model, spins
 from tnhop.physics.rates import MOST_DEGREE, DenseGlauberRate, SqrtRate
@@ -15,6 +15,7 @@ from tnhop.support.checks import integer
 __all__ = ["dense_hopfield"]
 
 
+@cites("KrotovHopfield2016", "KimuraKato2024")
 def dense_hopfield(
     xi: ArrayLike,
     *,
@@ -72,17 +73,17 @@ def dense_hopfield(
     for k in range(n_spins):
         column = tuple(int(entry) for entry in patterns[:, k])
         overlap = patterns / n_spins
-        own = tuple(overlap[:, k])
+        self_overlap = tuple(overlap[:, k])
         overlap[:, k] = 0.0
         for name, sign in (("+", 1), ("-", -1)):
             rate = DenseGlauberRate(beta, sign, degree, column, 1 / n_spins)
-            jumps.append(FieldJump(k, {name: SqrtRate(rate)}, np.asarray(overlap), self_field=own))
-    arguments = {"xi": patterns, "degree": degree, "beta": beta, "Omega": Omega,
-                 "longitudinal": longitudinal}  # fmt: skip
+            jumps.append(
+                FieldJump(k, {name: SqrtRate(rate)}, np.asarray(overlap), self_field=self_overlap)
+            )
     return Model(
         spins(n_spins),
         spin_fields(n_spins, Omega=("x", Omega), longitudinal=("z", longitudinal)),
         tuple(jumps),
         patterns=patterns,
-        recipe=recipe("dense_hopfield", arguments),
+        recipe=recipe(dense_hopfield, locals(), xi=patterns),
     )

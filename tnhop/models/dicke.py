@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from tnhop.models.parts import (
-    MOST_SPINS,
-    made_by,
+    cites,
     mode_couplings,
     mode_rates,
     patterns_of,
@@ -26,6 +25,7 @@ from tnhop.support.checks import integer, real
 __all__ = ["dicke", "multimode_dicke"]
 
 
+@cites("Fiorelli2020Dicke", "CarolloLesanovsky2021")
 def multimode_dicke(
     g: ArrayLike,
     *,
@@ -110,9 +110,6 @@ def multimode_dicke(
         for rate, operator in ((down[k], destroy(site)), (up[k], create(site))):
             if rate:
                 jumps.append(Jump(math.sqrt(rate) * operator))
-    arguments = {"g": couplings, "omega": omega, "Omega": Omega, "loss": loss, "gain": gain,
-                 "fock_dim": fock_dim, "longitudinal": longitudinal, "decay": decay,
-                 "pumping": pumping, "dephasing": dephasing}  # fmt: skip
     return Model(
         sites,
         Operator.sum(parts),
@@ -120,10 +117,11 @@ def multimode_dicke(
         patterns=patterns_of(couplings)
         if patterns is None
         else check_patterns(patterns, "patterns"),
-        recipe=recipe("multimode_dicke", arguments),
+        recipe=recipe(multimode_dicke, locals(), g=couplings, patterns=None, n_spins=None),
     )
 
 
+@cites("KirtonKeeling2017", "CarolloLesanovsky2021")
 def dicke(
     n_spins: int,
     *,
@@ -177,7 +175,4 @@ def dicke(
         couplings, omega=omega, Omega=Omega, loss=loss, gain=gain, fock_dim=fock_dim, decay=decay,
         pumping=pumping, dephasing=dephasing, patterns=np.ones((1, size)),
     )  # fmt: skip
-    arguments = {"n_spins": size, "g": g, "omega": omega, "Omega": Omega, "loss": loss,
-                 "gain": gain, "fock_dim": fock_dim, "decay": decay, "pumping": pumping,
-                 "dephasing": dephasing}  # fmt: skip
-    return made_by(model, recipe("dicke", arguments))
+    return replace(model, recipe=recipe(dicke, locals(), n_spins=size))

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tnhop.models.parts import recipe, spin_fields
+from tnhop.models.parts import cites, recipe, spin_fields
 from tnhop.patterns.couplings import check_couplings, hebb, pseudo_inverse
 from tnhop.patterns.ensembles import check_patterns
 from tnhop.physics.model import Model, spins
@@ -19,6 +19,7 @@ from tnhop.support.checks import wrong_type
 __all__ = ["open_hopfield"]
 
 
+@cites("Hopfield1982", "Rotondo2018")
 def open_hopfield(
     xi: ArrayLike,
     *,
@@ -87,22 +88,20 @@ def open_hopfield(
     J = check_couplings(_coupling_matrix(couplings, patterns), n_spins)
     n_patterns = len(patterns)
     hebbian = couplings is hebb
-    own = np.full(n_spins, n_patterns / n_spins) if hebbian else _self_couplings(J, patterns)
+    self_terms = np.full(n_spins, n_patterns / n_spins) if hebbian else _self_couplings(J, patterns)
     amplitudes = {"+": SqrtRate(GlauberRate(beta, +1)), "-": SqrtRate(GlauberRate(beta, -1))}
     jumps = [
-        FieldJump(k, {name: amplitude}, J[k], self_field=own[k])
+        FieldJump(k, {name: amplitude}, J[k], self_field=self_terms[k])
         for k in range(n_spins)
         for name, amplitude in amplitudes.items()
     ]
     named = couplings in (hebb, pseudo_inverse) if callable(couplings) else False
-    arguments = {"xi": patterns, "beta": beta, "Omega": Omega, "longitudinal": longitudinal,
-                 "couplings": couplings if named else J}  # fmt: skip
     return Model(
         spins(n_spins),
         spin_fields(n_spins, Omega=("x", Omega), longitudinal=("z", longitudinal)),
         tuple(jumps),
         patterns=patterns,
-        recipe=recipe("open_hopfield", arguments),
+        recipe=recipe(open_hopfield, locals(), xi=patterns, couplings=couplings if named else J),
     )
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from tnhop.models.parts import made_by, recipe, spin_fields, spin_jumps
+from tnhop.models.parts import cites, recipe, spin_fields, spin_jumps
 from tnhop.patterns.couplings import check_couplings, hebb
 from tnhop.patterns.ensembles import check_patterns
 from tnhop.physics.model import Model, spins
@@ -17,6 +17,7 @@ from tnhop.support.checks import fail, real_array
 __all__ = ["hebbian_ising", "long_range_ising"]
 
 
+@cites("FossFeig2013")
 def long_range_ising(
     couplings: ArrayLike,
     *,
@@ -64,18 +65,16 @@ def long_range_ising(
     ising = Operator(tuple(Term(-J[i, j], ((int(i), "z"), (int(j), "z"))) for i, j in pairs))
     fields = spin_fields(n_spins, Omega=("x", Omega), longitudinal=("z", longitudinal))
     xi = None if patterns is None else check_patterns(patterns, "patterns")
-    arguments: dict[str, Any] = {"couplings": J, "Omega": Omega, "longitudinal": longitudinal,
-                                 "decay": decay, "pumping": pumping, "dephasing": dephasing,
-                                 "patterns": xi}  # fmt: skip
     return Model(
         spins(n_spins),
         ising + fields,
         tuple(spin_jumps(n_spins, decay=decay, pumping=pumping, dephasing=dephasing)),
         patterns=xi,
-        recipe=recipe("long_range_ising", arguments),
+        recipe=recipe(long_range_ising, locals(), couplings=J, patterns=xi),
     )
 
 
+@cites("Hopfield1982", "FossFeig2013")
 def hebbian_ising(
     xi: ArrayLike,
     *,
@@ -114,6 +113,4 @@ def hebbian_ising(
         hebb(patterns), Omega=Omega, longitudinal=longitudinal, decay=decay, pumping=pumping,
         dephasing=dephasing, patterns=patterns,
     )  # fmt: skip
-    arguments = {"xi": patterns, "Omega": Omega, "longitudinal": longitudinal, "decay": decay,
-                 "pumping": pumping, "dephasing": dephasing}  # fmt: skip
-    return made_by(model, recipe("hebbian_ising", arguments))
+    return replace(model, recipe=recipe(hebbian_ising, locals(), xi=patterns))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import math
-from copy import copy
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,8 +14,19 @@ from tnhop.physics.model import Model, Recipe
 from tnhop.physics.terms import Jump, Operator, sigma
 from tnhop.support.checks import broadcast, fail, integer, non_negative, real_array
 
-MOST_SPINS = 20_000  # of a model that is given by numbers alone
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
 _LARGEST = 1e100  # of a rate or a frequency: products of three or four stay numbers
+
+
+def cites(*papers: str) -> Callable[[_Function], _Function]:
+    """Name the papers behind a model function: keys of the bibliography, or BibTeX."""
+
+    def named(function: _Function) -> _Function:
+        function.papers = papers  # type: ignore[attr-defined]  # of a function
+        return function
+
+    return named
 
 
 def moderate(array: NDArray[np.float64], name: str) -> NDArray[np.float64]:
@@ -86,12 +98,22 @@ def patterns_of(g: NDArray[np.float64]) -> NDArray[np.int8] | None:
     return np.sign(g).astype(np.int8)
 
 
-def recipe(function: str, arguments: dict[str, Any]) -> Recipe:
-    """Return the provenance of a model; functions are named, arrays and numbers kept."""
-    named = ((key, getattr(value, "__name__", value)) for key, value in arguments.items())
-    return Recipe(
-        function, tuple((key, _plain(value)) for key, value in named if value is not None)
-    )
+def recipe(function: Callable[..., Any], given: Mapping[str, Any], **checked: Any) -> Recipe:
+    """Return the provenance of a model: arguments in the order of the signature, without None.
+
+    Parameters
+    ----------
+    function : callable
+        The model function.
+    given : mapping
+        Its ``locals()``, of which the arguments are kept: numbers, arrays, names of functions.
+    **checked : object
+        Arguments as they were used, instead of those given; None leaves one out.
+    """
+    values = {name: {**given, **checked}[name] for name in inspect.signature(function).parameters}
+    named = ((name, getattr(value, "__name__", value)) for name, value in values.items())
+    arguments = tuple((name, _plain(value)) for name, value in named if value is not None)
+    return Recipe(function.__name__, arguments)
 
 
 def made_by(model: Model, provenance: Recipe) -> Model:

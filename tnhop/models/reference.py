@@ -66,14 +66,12 @@ def independent_spins(
     >>> len(independent_spins(2, Omega=0.3, decay=0.5).jumps)
     2
     """
-    size = integer(n_spins, "n_spins", minimum=1, maximum=MOST_SPINS)
-    arguments = {"n_spins": size, "Omega": Omega, "longitudinal": longitudinal, "decay": decay,
-                 "pumping": pumping, "dephasing": dephasing}  # fmt: skip
+    size = integer(n_spins, "n_spins", minimum=1)
     return Model(
         spins(size),
         spin_fields(size, Omega=("x", Omega), longitudinal=("z", longitudinal)),
         tuple(spin_jumps(size, decay=decay, pumping=pumping, dephasing=dephasing)),
-        recipe=recipe("independent_spins", arguments),
+        recipe=recipe(independent_spins, locals(), n_spins=size),
     )
 
 
@@ -107,7 +105,7 @@ def bloch_solution(
     Omega, longitudinal = real(Omega, "Omega"), real(longitudinal, "longitudinal")
     decay, pumping = real(decay, "decay", minimum=0.0), real(pumping, "pumping", minimum=0.0)
     dephasing = real(dephasing, "dephasing", minimum=0.0)
-    t = _followed(times, max(abs(Omega), abs(longitudinal), decay, pumping, dephasing))
+    t = _resolved_times(times, max(abs(Omega), abs(longitudinal), decay, pumping, dephasing))
     b, T1, T2 = 2 * longitudinal, decay + pumping, (decay + pumping) / 2 + 2 * dephasing
     generator = np.array(
         [
@@ -121,7 +119,7 @@ def bloch_solution(
     return np.array([(expm(generator * now) @ start)[:3] for now in t])
 
 
-def _followed(times: ArrayLike, rate: float) -> NDArray[np.float64]:
+def _resolved_times(times: ArrayLike, rate: float) -> NDArray[np.float64]:
     """Check times over which phases keep their digits."""
     t = increasing_times(times)
     if t[-1] * rate > _LONGEST:
@@ -167,8 +165,7 @@ def damped_mode(
     H = frequency * number(0) + strength * (destroy(0) + create(0))
     pairs = ((down, destroy(0)), (up, create(0)))
     jumps = tuple(Jump(math.sqrt(rate) * operator) for rate, operator in pairs if rate)
-    arguments = {"omega": omega, "drive": drive, "loss": loss, "gain": gain, "fock_dim": fock_dim}
-    return Model(modes(1, fock_dim=fock_dim), H, jumps, recipe=recipe("damped_mode", arguments))
+    return Model(modes(1, fock_dim=fock_dim), H, jumps, recipe=recipe(damped_mode, locals()))
 
 
 def damped_mode_solution(
@@ -198,11 +195,11 @@ def damped_mode_solution(
     """
     frequency, down, up = (float(value[0]) for value in mode_rates(1, omega, loss, gain))
     strength, start = real(drive, "drive"), complex_array(alpha, "alpha", ()).item()
-    t = _followed(times, max(abs(frequency), abs(strength), down))
+    t = _resolved_times(times, max(abs(frequency), abs(strength), down))
     s = (down - up) / 2 + 1j * frequency
     if s:
-        rest = -1j * strength / s
-        amplitude = rest + (start - rest) * np.exp(-s * t)
+        stationary = -1j * strength / s
+        amplitude = stationary + (start - stationary) * np.exp(-s * t)
     else:  # nothing but the drive
         amplitude = start - 1j * strength * t
     thermal = up / (down - up) * -np.expm1(-(down - up) * t) if up else 0.0 * t
@@ -241,7 +238,7 @@ def dephased_ising_solution(
     rate = 2 * non_negative(broadcast(dephasing, "dephasing", len(r), "spin"), "dephasing")
     field = 2 * broadcast(longitudinal, "longitudinal", len(r), "spin")
     largest = max(np.abs(array).max(initial=0.0) for array in (J, rate, field))
-    t = _followed(times, float(largest))[:, None]
+    t = _resolved_times(times, float(largest))[:, None]
     angle = 2 * J * t[..., None]
     factors = np.cos(angle) - 1j * r[:, 2] * np.sin(angle)
     # sigma^+ = (x + iy)/2 turns as exp(2 i b t) under H = b sigma^z

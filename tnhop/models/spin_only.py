@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike
 
-from tnhop.models.parts import mode_couplings, mode_rates, patterns_of, recipe, spin_fields
+from tnhop.models.parts import cites, mode_couplings, mode_rates, patterns_of, recipe, spin_fields
 from tnhop.physics.model import Model, spins
 from tnhop.physics.terms import Jump, Operator, sigma
 from tnhop.support.checks import broadcast
@@ -15,6 +15,7 @@ from tnhop.support.checks import broadcast
 __all__ = ["eliminated_dicke"]
 
 
+@cites("Jager2022", "Damanet2019")
 def eliminated_dicke(
     g: ArrayLike,
     *,
@@ -75,7 +76,7 @@ def eliminated_dicke(
     parts, jumps = [spin_fields(size, Omega=("x", fields))], []
     for k in range(n_modes):
         source = Operator.sum(couplings[k, i] * sigma("z")(i) for i in range(size))
-        field = _followed_field(couplings[k], complex((down[k] - up[k]) / 2, frequency[k]), fields)
+        field = _adiabatic_field(couplings[k], complex((down[k] - up[k]) / 2, frequency[k]), fields)
         parts.append(0.5 * (field.dag() * source + source * field))
         if up[k]:
             thermal, odd = up[k] / (down[k] - up[k]), field - field.dag()
@@ -83,17 +84,16 @@ def eliminated_dicke(
         for rate, operator in ((down[k], field), (up[k], field.dag())):
             if rate and operator.terms:
                 jumps.append(Jump(math.sqrt(rate) * operator))
-    arguments = {"g": couplings, "omega": omega, "Omega": Omega, "loss": loss, "gain": gain}
     return Model(
         spins(size),
         Operator.sum(parts),
         tuple(jumps),
         patterns=patterns_of(couplings),
-        recipe=recipe("eliminated_dicke", arguments),
+        recipe=recipe(eliminated_dicke, locals(), g=couplings, n_spins=None),
     )
 
 
-def _followed_field(g: np.ndarray, s: complex, fields: np.ndarray) -> Operator:
+def _adiabatic_field(g: np.ndarray, s: complex, fields: np.ndarray) -> Operator:
     """Return 𝒜 = -i Σ g_i (s σᶻ - ν σʸ)/(s² + ν²), ν = 2Ω_i: Eq. (30) of docs/physics.md."""
     parts = []
     for i, Omega in enumerate(fields):

@@ -34,7 +34,7 @@ _jit = numba.njit(cache=True, boundscheck=False)
 
 @dataclass(frozen=True, eq=False)
 class Retrieval:
-    """Where configurations end.
+    """Ends of configurations under discrete dynamics.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ class Retrieval:
 
 @dataclass(frozen=True, eq=False)
 class Basin:
-    """How often corrupted patterns are found again.
+    """Share of corrupted patterns that are found again.
 
     Parameters
     ----------
@@ -127,8 +127,8 @@ def retrieve(
     --------
     >>> import tnhop as th
     >>> xi = th.random_patterns(n_patterns=3, n_spins=60, rng=7)
-    >>> found = retrieve(th.hebb(xi), th.corrupt(xi[0], 12, rng=7), rng=7)
-    >>> th.overlaps(xi, found.spins)[0].item(), found.converged.item()
+    >>> end = retrieve(th.hebb(xi), th.corrupt(xi[0], 12, rng=7), rng=7)
+    >>> th.overlaps(xi, end.spins)[0].item(), end.converged.item()
     (1.0, True)
     """
     ndim = real_array(s, "s").ndim
@@ -211,7 +211,7 @@ def basin(
     max_sweeps: int = 200,
     rng: Any = None,
 ) -> Basin:
-    r"""Basin of attraction of patterns: how often they are found from how many wrong bits.
+    r"""Basin of attraction of patterns: how often they are found again after some wrong bits.
 
     Parameters
     ----------
@@ -243,8 +243,8 @@ def basin(
     --------
     >>> import tnhop as th
     >>> xi = th.random_patterns(n_patterns=2, n_spins=100, rng=1)
-    >>> found = basin(xi, [10, 50], n_samples=40, rng=1)
-    >>> found.success[0].item(), bool(found.success[1] < 0.5)
+    >>> answer = basin(xi, [10, 50], n_samples=40, rng=1)
+    >>> answer.success[0].item(), bool(answer.success[1] < 0.5)
     (1.0, True)
     """
     patterns = check_patterns(xi)
@@ -258,11 +258,11 @@ def basin(
     affordable(40.0 * n_samples * n_spins, "n_samples", f"{n_samples} samples")
     J = couplings(patterns) if callable(couplings) else couplings
     J = check_couplings(J, n_spins)
-    generator, mine = random_generator(rng), patterns[np.arange(n_samples) % n_patterns]
+    generator, targets = random_generator(rng), patterns[np.arange(n_samples) % n_patterns]
     success, overlap = np.zeros(len(wrong)), np.zeros(len(wrong))
     for k, n in enumerate(wrong):
-        starts = np.array([corrupt(pattern, n, rng=generator) for pattern in mine])
-        found = retrieve(J, starts, update=update, max_sweeps=max_sweeps, rng=generator)
-        m = np.mean(found.spins * mine, axis=1)
+        starts = np.array([corrupt(pattern, n, rng=generator) for pattern in targets])
+        ends = retrieve(J, starts, update=update, max_sweeps=max_sweeps, rng=generator)
+        m = np.mean(ends.spins * targets, axis=1)
         success[k], overlap[k] = np.mean(m >= threshold - 1e-12), m.mean()
     return Basin(np.array(wrong), success, proportion_width(success, n_samples), overlap)

@@ -11,8 +11,8 @@ from typing import Any
 from scipy.integrate import DOP853
 from scipy.optimize import brentq
 
-from tnhop.phases.flow import followed
-from tnhop.support.checks import real, settle
+from tnhop.phases.flow import end_of_orbit
+from tnhop.support.checks import real
 from tnhop.support.errors import ConvergenceError
 
 __all__ = ["ChannelCycle", "RetrievalChannel"]
@@ -61,7 +61,7 @@ class ChannelCycle:
 
 @dataclass(frozen=True)
 class _Crossing:
-    """Where an orbit meets a line: time, z, y, ∫ div dt until then, the largest z on the way."""
+    """Meeting of an orbit and a line: time, z, y, ∫ div dt until then, largest z on the way."""
 
     time: float
     z: float
@@ -161,7 +161,7 @@ class RetrievalChannel:
         return z, -4 * Omega * z
 
     def phase(self, Omega: float) -> str:
-        """Return what is stable: "paramagnet", "retrieval", "cycle" or "coexistence" of the last.
+        """Return the stable phase: "paramagnet", "retrieval", "cycle" or "coexistence" of the last.
 
         Parameters
         ----------
@@ -192,16 +192,16 @@ class RetrievalChannel:
         outer = self._outer(Omega)
         if outer is None:
             return []
-        found = [self._cycle(Omega, outer)]
+        cycles = [self._cycle(Omega, outer)]
         low = self._edge(Omega) + 1e-9
         if self.retrieval(Omega) and 0 < self._opening(Omega, low)[0] < math.inf:
             inner = brentq(lambda y: self._opening(Omega, y)[0], low, outer - 1e-7, xtol=1e-15)
-            found.append(self._cycle(Omega, float(inner), backward=True))
-        return found
+            cycles.append(self._cycle(Omega, float(inner), backward=True))
+        return cycles
 
     def _cycle(self, Omega: float, y: float, *, backward: bool = False) -> ChannelCycle:
         """Describe a cycle; unstable ones are followed backwards, where they attract."""
-        half = self._turn(Omega, y, backward=backward)
+        half = self._half_turn(Omega, y, backward=backward)
         assert half is not None
         slope = (
             self._slope(Omega, half.y, -y, half)
@@ -244,14 +244,14 @@ class RetrievalChannel:
             before, started = solver.y, solver.t
             solver.step()
             now = solver.y
-            z_max = max(z_max, self._top(flow, solver, before, started))
+            z_max = max(z_max, self._largest_z(flow, solver, before, started))
             if side * (before[0] - level) > 0 >= side * (now[0] - level):
                 dense = solver.dense_output()
                 t = brentq(lambda t, d=dense: d(t)[0] - level, started, solver.t, xtol=1e-15)
-                end = followed(flow, before, t - started, _RTOL, _ATOL)
+                end = end_of_orbit(flow, before, t - started, _RTOL, _ATOL)
                 for _ in range(2):  # what the interpolation has missed
                     shift = (level - end[0]) / flow(0.0, end)[0]
-                    end, t = followed(flow, end, shift, _RTOL, _ATOL), t + shift
+                    end, t = end_of_orbit(flow, end, shift, _RTOL, _ATOL), t + shift
                 total = -end[2] if backward else end[2]
                 return _Crossing(float(t), float(end[0]), float(end[1]), float(total), z_max)
             if math.hypot(*flow(0.0, now)[:2]) < _AT_REST:
@@ -259,16 +259,16 @@ class RetrievalChannel:
         return None
 
     @staticmethod
-    def _top(flow: Any, solver: DOP853, before: Any, started: float) -> float:
+    def _largest_z(flow: Any, solver: DOP853, before: Any, started: float) -> float:
         """Return the largest z of the last step."""
         if not flow(0.0, before)[0] > 0 > flow(0.0, solver.y)[0]:
             return float(max(before[0], solver.y[0]))
         dense = solver.dense_output()
         t = brentq(lambda t: flow(0.0, dense(t))[0], started, solver.t)
-        return float(followed(flow, before, t - started, _RTOL, _ATOL)[0])
+        return float(end_of_orbit(flow, before, t - started, _RTOL, _ATOL)[0])
 
-    def _turn(self, Omega: float, y: float, *, backward: bool = False) -> _Crossing | None:
-        """Half a turn from z = 0 at ±y, through z > 0, back to z = 0."""
+    def _half_turn(self, Omega: float, y: float, *, backward: bool = False) -> _Crossing | None:
+        """Follow half a turn from z = 0 at ±y, through z > 0, back to z = 0."""
         return self._orbit(Omega, 0.0, -y if backward else y, 0.0, backward=backward)
 
     def _slope(self, Omega: float, start: float, end: float, half: _Crossing) -> float:
@@ -281,7 +281,7 @@ class RetrievalChannel:
         """Return the y of the largest cycle by Newton steps from outside, None without one."""
         y = _LARGEST
         for _ in range(200):
-            half = self._turn(Omega, y)
+            half = self._half_turn(Omega, y)
             if half is None:
                 return None
             excess, slope = -half.y - y, self._slope(Omega, y, half.y, half)
@@ -297,7 +297,7 @@ class RetrievalChannel:
 
     def _opening(self, Omega: float, y: float) -> tuple[float, float]:
         """Return by how much half a turn back ends above y, and its derivative."""
-        half = self._turn(Omega, y, backward=True)
+        half = self._half_turn(Omega, y, backward=True)
         if half is None:  # on the homoclinic line, next to the saddle, where the map is flat
             return math.inf, -1.0
         return half.y - y, 1 / self._slope(Omega, half.y, -y, half) - 1
@@ -309,22 +309,23 @@ class RetrievalChannel:
         return self._opening(Omega, y)[0]
 
     def _gap(self, Omega: float) -> float:
-        """Return how far the orbits out of and into the saddle pass each other."""
-        T, found = self.temperature, self.retrieval(Omega)
-        assert found is not None
+        """Return the distance at which the orbits out of and into the saddle pass each other."""
+        T, retrieval = self.temperature, self.retrieval(Omega)
+        assert retrieval is not None
         if T:
             b, root = 1 / T, math.sqrt((1 / T - 0.5) ** 2 - 16 * Omega**2)
             directions = [((b - 1.5 + s * root) / 2 + 1 - b) / (2 * Omega) for s in (1, -1)]
             out, into = ((_OFF_SADDLE * T, _OFF_SADDLE * T * d) for d in directions)
         else:
             out, into = (0.0, 0.0), (0.0, -self._edge(Omega))
-        leaving = self._orbit(Omega, *out, found[0])
-        arriving = self._orbit(Omega, *into, found[0], backward=True, falling=False)
+        leaving = self._orbit(Omega, *out, retrieval[0])
+        arriving = self._orbit(Omega, *into, retrieval[0], backward=True, falling=False)
         assert leaving is not None
         assert arriving is not None
         return leaving.y - arriving.y
 
     def _root(self, f: Callable[[float], float], low: float, high: float, name: str) -> float:
+        """Return the zero of a function of the field between two values."""
         try:
             return float(brentq(f, low, high, xtol=1e-13, rtol=1e-14))
         except ValueError as error:

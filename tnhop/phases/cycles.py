@@ -9,12 +9,13 @@ from numpy.typing import NDArray
 from scipy.integrate import DOP853
 from scipy.optimize import brentq
 
-from tnhop.phases.flow import PhaseFlow, followed
+from tnhop.phases.flow import PhaseFlow, end_of_orbit
 from tnhop.physics.model import Model
 from tnhop.physics.states import ProductState
 from tnhop.support.arrays import Real
 from tnhop.support.checks import integer, real
 from tnhop.support.errors import ConvergenceError
+from tnhop.support.threads import one_thread
 
 __all__ = ["LimitCycle", "limit_cycle"]
 
@@ -65,11 +66,12 @@ class LimitCycle:
         return np.array([state.bloch for state in self.states])
 
     def __repr__(self) -> str:
-        """Return what matters in one line."""
+        """Return stability, period and neutral directions in one line."""
         kind = "stable" if self.stable else "unstable"
         return f"LimitCycle({kind}, period {self.period:.9g}, {self.n_neutral} neutral directions)"
 
 
+@one_thread
 def limit_cycle(
     model: Model,
     start: ProductState,
@@ -89,7 +91,7 @@ def limit_cycle(
     model : Model
         The system.
     start : ProductState
-        Where to begin.
+        Start of the orbit.
     transient : float
         Time to come near the cycle.
     n_points : int
@@ -121,14 +123,13 @@ def limit_cycle(
     (5.82150538, True)
     """
     flow = PhaseFlow(model, closure)
-    n_points = integer(n_points, "n_points", minimum=2, maximum=_MOST_POINTS)
-    transient = real(transient, "transient", minimum=0.0)
-    y = _integrated(flow, flow.pack(start, "start"), transient)
+    integer(n_points, "n_points", minimum=2)
+    y = _orbit_after(flow, flow.pack(start, "start"), real(transient, "transient", minimum=0.0))
     y, period = _one_turn(flow, y, transient)
     for _ in range(12):
-        end = _integrated(flow, y, period)
+        end = _orbit_after(flow, y, period)
         # rough derivatives are enough for the steps; those of the result are integrated, too
-        columns = [_integrated(flow, y + _NUDGE * e, period) - end for e in np.eye(len(y))]
+        columns = [_orbit_after(flow, y + _NUDGE * e, period) - end for e in np.eye(len(y))]
         monodromy, f = np.array(columns).T / _NUDGE, flow(y)
         matrix = np.block([[monodromy - np.eye(len(y)), flow(end)[:, None]], [f[None], 0.0]])
         step = np.linalg.lstsq(matrix, np.append(y - end, 0.0), rcond=1e-10)[0]
@@ -143,15 +144,15 @@ def limit_cycle(
     times = np.linspace(0, period, n_points)
     orbit = [y]
     for duration in np.diff(times):
-        orbit.append(_integrated(flow, orbit[-1], float(duration)))
+        orbit.append(_orbit_after(flow, orbit[-1], float(duration)))
     states = tuple(flow.unpack(point) for point in orbit)
     values = values[np.argsort(-np.abs(values))]
     return LimitCycle(period, times, states, values, float(np.linalg.norm(end - y)))
 
 
-def _integrated(flow: PhaseFlow, y: Real, duration: float) -> Real:
-    """Follow an orbit for some time."""
-    return followed(lambda _, v: flow(v), y, duration, _RTOL, _ATOL)
+def _orbit_after(flow: PhaseFlow, y: Real, duration: float) -> Real:
+    """Return the point of an orbit after some time."""
+    return end_of_orbit(lambda _, v: flow(v), y, duration, _RTOL, _ATOL)
 
 
 def _one_turn(flow: PhaseFlow, y: Real, transient: float) -> tuple[Real, float]:
@@ -188,5 +189,5 @@ def _variational(flow: PhaseFlow, y: Real, duration: float) -> tuple[Real, Real]
         return np.concatenate([flow(v[:n]), (flow.jacobian(v[:n]) @ v[n:].reshape(n, n)).ravel()])
 
     start = np.concatenate([y, np.eye(n).ravel()])
-    both = followed(extended, start, duration, _RTOL, _ATOL)
+    both = end_of_orbit(extended, start, duration, _RTOL, _ATOL)
     return both[:n], both[n:].reshape(n, n)

@@ -19,12 +19,11 @@ from tnhop.support.checks import fail, wrong_type
 from tnhop.support.errors import ConvergenceError
 
 _STEP = 1e-3  # of the differences of sixth order, in all variables
-_MOST_STEPS = 5000  # of one orbit, some seconds
-_SOLVED = 1e-10  # speed at which a point counts as fixed
+_AT_REST = 1e-10  # speed at which a point counts as fixed
 
 
-def followed(f: Callable[..., Any], y: Any, duration: float, rtol: float, atol: float) -> Real:
-    """Return where an orbit of y' = f(t, y) is after some time, of either sign."""
+def end_of_orbit(f: Callable[..., Any], y: Any, duration: float, rtol: float, atol: float) -> Real:
+    """Return the end of an orbit of y' = f(t, y) after some time, of either sign."""
     if duration == 0:
         return np.asarray(y, dtype=float)
     solver = DOP853(f, 0.0, y, duration, rtol=rtol, atol=atol)
@@ -52,7 +51,7 @@ class PhaseFlow:
         self.size = 3 * model.n_spins + 2 * model.n_modes
         rng = np.random.default_rng(0)
         changes = [self.length_changes(rng.normal(size=self.size) / 2) for _ in range(3)]
-        self.kept = np.flatnonzero(np.abs(changes).max(axis=0) < 1e-12)
+        self.conserved = np.flatnonzero(np.abs(changes).max(axis=0) < 1e-12)
 
     def __call__(self, y: Real) -> Real:
         """Return dy/dt."""
@@ -89,21 +88,21 @@ class PhaseFlow:
             columns.append(sum(parts) / (60 * _STEP))
         return np.array(columns).T
 
-    def solved(self, y: Real, length: Real) -> Real | None:
-        """Return the fixed point near y, with Bloch vectors of given lengths where kept."""
+    def fixed_point_near(self, y: Real, length: Real) -> Real | None:
+        """Return the fixed point near y; Bloch vectors of conserved length have the given one."""
 
         def residual(v: Real) -> Real:
-            r = v[: 3 * self.model.n_spins].reshape(-1, 3)[self.kept]
-            return np.concatenate([self(v), np.sum(r**2, axis=1) - length[self.kept] ** 2])
+            r = v[: 3 * self.model.n_spins].reshape(-1, 3)[self.conserved]
+            return np.concatenate([self(v), np.sum(r**2, axis=1) - length[self.conserved] ** 2])
 
-        found = least_squares(residual, y, xtol=1e-15, ftol=1e-15, gtol=1e-15, max_nfev=400).x
+        fixed = least_squares(residual, y, xtol=1e-15, ftol=1e-15, gtol=1e-15, max_nfev=400).x
         for _ in range(3):
-            rows = np.zeros((len(self.kept), self.size))
-            for row, k in zip(rows, self.kept, strict=True):
-                row[3 * k : 3 * k + 3] = 2 * found[3 * k : 3 * k + 3]
-            J = np.vstack([self.jacobian(found), rows])
-            found = found - np.linalg.lstsq(J, residual(found), rcond=1e-9)[0]
-        return found if np.linalg.norm(residual(found)) < _SOLVED * np.sqrt(self.size) else None
+            rows = np.zeros((len(self.conserved), self.size))
+            for row, k in zip(rows, self.conserved, strict=True):
+                row[3 * k : 3 * k + 3] = 2 * fixed[3 * k : 3 * k + 3]
+            J = np.vstack([self.jacobian(fixed), rows])
+            fixed = fixed - np.linalg.lstsq(J, residual(fixed), rcond=1e-9)[0]
+        return fixed if np.linalg.norm(residual(fixed)) < _AT_REST * np.sqrt(self.size) else None
 
 
 class Derivatives:

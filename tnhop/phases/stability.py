@@ -17,6 +17,7 @@ from tnhop.solvers.meanfield.flow import MeanFieldFlow
 from tnhop.support.arrays import Complex, Real
 from tnhop.support.checks import fail, integer, members, random_generator, real, wrong_type
 from tnhop.support.errors import ConvergenceError
+from tnhop.support.threads import one_thread
 
 __all__ = [
     "CriticalPoint",
@@ -64,14 +65,14 @@ class FixedPoint:
         return self.growth < -_MARGINAL
 
     def __repr__(self) -> str:
-        """Return what matters in one line."""
+        """Return stability and growth in one line."""
         kind = "stable" if self.stable else "unstable" if self.growth > _MARGINAL else "marginal"
         return f"FixedPoint({kind}, growth {self.growth:.6g})"
 
 
 @dataclass(frozen=True)
 class CriticalPoint:
-    """Where a fixed point loses its stability.
+    """Value of a parameter at which a fixed point loses its stability.
 
     Parameters
     ----------
@@ -96,11 +97,12 @@ class CriticalPoint:
 def _point(flow: PhaseFlow, y: Real) -> FixedPoint:
     """Return a fixed point with its spectrum."""
     values = np.linalg.eigvals(flow.jacobian(y)).astype(complex)
-    values = values[np.argsort(np.abs(values))][len(flow.kept) :]  # lengths: exact zeros
+    values = values[np.argsort(np.abs(values))][len(flow.conserved) :]  # lengths: exact zeros
     order = np.lexsort((-values.imag, -np.round(values.real, 12)))
     return FixedPoint(flow.unpack(y), values[order], float(np.linalg.norm(flow(y))))
 
 
+@one_thread
 def fixed_points(
     model: Model,
     *,
@@ -117,7 +119,7 @@ def fixed_points(
     model : Model
         The system; for balanced patterns one spin per class is the limit N → ∞.
     starts : sequence of ProductState
-        Where to look first.
+        First points of the search.
     n_starts : int
         Number of random starts. Besides them the search starts from the maximally mixed state and,
         with few patterns, from all their mixtures.
@@ -160,20 +162,20 @@ def fixed_points(
     radius = np.full(model.n_spins, real(length, "length", above=0.0, maximum=1.0))
     generator = random_generator(rng)
     given = members(starts, "starts", "be a sequence of product states", ProductState)
-    tried = [flow.pack(state, "starts") for state in given]
-    tried += [_variables(model, radius[:, None] * bloch) for bloch in _typical(model)]
+    guesses = [flow.pack(state, "starts") for state in given]
+    guesses += [_variables(model, radius[:, None] * bloch) for bloch in _typical(model)]
     for _ in range(n_starts):
         bloch = generator.normal(size=(model.n_spins, 3))
         bloch *= radius[:, None] / np.linalg.norm(bloch, axis=1, keepdims=True)
-        tried.append(_variables(model, bloch, generator))
-    found: list[Real] = []
-    for y in tried:
-        solved = flow.solved(y, radius)
-        if solved is None or np.abs(solved[: 3 * model.n_spins]).max(initial=0.0) > 1 + 1e-9:
+        guesses.append(_variables(model, bloch, generator))
+    points: list[Real] = []
+    for y in guesses:
+        point = flow.fixed_point_near(y, radius)
+        if point is None or np.abs(point[: 3 * model.n_spins]).max(initial=0.0) > 1 + 1e-9:
             continue
-        if all(np.linalg.norm(solved - other) > _APART for other in found):
-            found.append(solved)
-    return sorted((_point(flow, y) for y in found), key=lambda point: point.growth)
+        if all(np.linalg.norm(point - other) > _APART for other in points):
+            points.append(point)
+    return sorted((_point(flow, y) for y in points), key=lambda fixed: fixed.growth)
 
 
 def _typical(model: Model) -> list[Real]:
@@ -199,6 +201,7 @@ def _variables(model: Model, bloch: Real, rng: np.random.Generator | None = None
     return MeanFieldFlow.pack(ProductState(np.asarray(bloch, dtype=float), alpha))
 
 
+@one_thread
 def critical_point(
     make_model: Callable[[float], Model],
     state: ProductState,
@@ -243,33 +246,33 @@ def critical_point(
     >>> def network(Omega):
     ...     return th.open_hopfield([[1]], beta=2.0, Omega=Omega)
     >>> start = th.product_state(network(0.2), bloch=[0.0, -0.52, 0.65])
-    >>> found = critical_point(network, start, 0.2, 0.34)
-    >>> found.kind, round(found.value, 8)
+    >>> hopf = critical_point(network, start, 0.2, 0.34)
+    >>> hopf.kind, round(hopf.value, 8)
     ('Hopf', 0.3202496)
     """
     if not callable(make_model):
         raise wrong_type("make_model", "be a function that returns a Model", make_model)
     known: dict[float, tuple[PhaseFlow, Real]] = {}
 
-    def solved(value: float) -> tuple[PhaseFlow, Real]:
+    def fixed_point(value: float) -> tuple[PhaseFlow, Real]:
         if value not in known:
             flow = PhaseFlow(make_model(value), closure)
             near = min(known, key=lambda other: abs(other - value)) if known else None
             y = flow.pack(state) if near is None else known[near][1]
             length = np.linalg.norm(y[: 3 * flow.model.n_spins].reshape(-1, 3), axis=1)
-            found = flow.solved(y, length)
-            if found is None:
+            fixed = flow.fixed_point_near(y, length)
+            if fixed is None:
                 raise ConvergenceError(f"No fixed point was found at {value:g} near the last one.")
-            known[value] = flow, found
+            known[value] = flow, fixed
         return known[value]
 
     def growth(value: float) -> float:
-        flow, y = solved(value)
+        flow, y = fixed_point(value)
         return _point(flow, y).growth - undamped
 
     undamped = 0.0
     for value in np.linspace(real(low, "low"), real(high, "high"), 9):
-        solved(float(value))
+        fixed_point(float(value))
     ends = growth(float(low)), growth(float(high))
     if min(map(abs, ends)) < _GROWING < max(ends):  # spins without jumps are never damped
         undamped = _GROWING
@@ -283,11 +286,12 @@ def critical_point(
         around = value + _BESIDE * (high - low) * np.array([-2.0, -1.0, 1.0, 2.0])
         rates = np.array([growth(float(v)) for v in around])
         value = float(barycentric_interpolate(rates, around, 0.0))
-    flow, y = solved(value)
+    flow, y = fixed_point(value)
     point = _point(flow, y)
     return CriticalPoint(value, float(abs(point.eigenvalues[0].imag)), point)
 
 
+@one_thread
 def lyapunov_coefficient(model: Model, state: ProductState, *, closure: str = "auto") -> float:
     r"""First Lyapunov coefficient of a Hopf point: the cycle is stable if negative, Eq. (71).
 
@@ -329,8 +333,8 @@ def lyapunov_coefficient(model: Model, state: ProductState, *, closure: str = "a
     if abs(values[k].real) > 1e-5 or omega < 1e-6:
         raise fail("state", "be a Hopf point", f"the nearest eigenvalue is {values[k]:.3g}")
     q = vectors[:, k] / np.linalg.norm(vectors[:, k])
-    left, duals = np.linalg.eig(A.T)
-    p = duals[:, np.argmin(np.abs(left + 1j * omega))]
+    adjoint_values, adjoint_vectors = np.linalg.eig(A.T)
+    p = adjoint_vectors[:, np.argmin(np.abs(adjoint_values + 1j * omega))]
     p = p / np.conj(np.vdot(p, q))
     derivative = Derivatives(flow, y)
     static = np.linalg.lstsq(A.astype(complex), derivative.second(q, q.conj()), rcond=1e-10)[0]

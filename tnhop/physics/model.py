@@ -88,7 +88,7 @@ def modes(n_modes: int, *, fock_dim: int | Sequence[int]) -> tuple[Site, ...]:
 @register
 @dataclass(frozen=True, eq=False)
 class Recipe:
-    """How a model was made: provenance only, the terms are the truth.
+    """Provenance of a model: function and arguments; the terms alone are its physics.
 
     Parameters
     ----------
@@ -306,8 +306,16 @@ class Model:
         """Hash by terms."""
         return hash(self.digest)
 
-    def __repr__(self) -> str:
-        """Return one line: origin and size."""
+    @property
+    def summary(self) -> str:
+        """Origin and size in one line: spins, modes with their levels, patterns, terms, jumps.
+
+        Examples
+        --------
+        >>> from tnhop import sigma
+        >>> Model(spins(2), 0.5 * sigma("x")(0), [Jump(sigma("-")(1))]).summary
+        'Model: 2 spins, 1 Hamiltonian terms, 1 jumps'
+        """
         origin = self.recipe.function if self.recipe else "Model"
         parts = [f"{self.n_spins} spins"]
         if self.n_modes:
@@ -317,7 +325,11 @@ class Model:
             parts.append(f"{len(self.patterns)} patterns")
         parts.append(f"{len(self.hamiltonian.terms)} Hamiltonian terms")
         parts.append(f"{len(self.jumps)} jumps")
-        return f"<{origin}: {', '.join(parts)}>"
+        return f"{origin}: {', '.join(parts)}"
+
+    def __repr__(self) -> str:
+        """Return the summary in angle brackets."""
+        return f"<{self.summary}>"
 
     def _repr_html_(self) -> str:
         """Return sites, terms and patterns as a table for notebooks."""

@@ -7,7 +7,7 @@ needs the patterns to label a curve.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any
 
@@ -171,45 +171,42 @@ def _two_point(axis: str, n_spins: int) -> Observable:
     return Observable(f"sigma_{axis}{axis}", tuple(pairs), dims=("site", "site_2"), coords=coords)
 
 
-def _overlap_distribution(xi: NDArray[np.int8]) -> Observable:
+def _of_functional(name: str, arguments: Mapping[str, Any], **coords: Sequence[Any]) -> Observable:
+    """Return the observable of the functional of that name, labelled by `coords`."""
+    functional = Functional(name, tuple(arguments.items()))
+    return Observable(name, functional=functional, dims=tuple(coords), coords=coords)
+
+
+def _overlap_functionals(xi: NDArray[np.int8]) -> dict[str, Callable[[], Observable]]:
+    """Return builders of distributions, moments and the Binder cumulant of the overlaps."""
     n_patterns, n_spins = xi.shape
-    values = tuple((2 * np.arange(n_spins + 1) / n_spins - 1).round(12).tolist())
-    functional = Functional("overlap_distribution", (("xi", xi),))
-    coords = (("pattern", tuple(range(n_patterns))), ("overlap", values))
-    dims = ("pattern", "overlap")
-    return Observable("overlap_distribution", functional=functional, dims=dims, coords=coords)
+    patterns, orders = range(n_patterns), (1, 2, 3, 4)
+    values = lambda: (2 * np.arange(n_spins + 1) / n_spins - 1).round(12)  # noqa: E731
+    return {
+        "overlap_distribution": lambda: _of_functional(
+            "overlap_distribution", {"xi": xi}, pattern=patterns, overlap=values()),
+        "overlap_moments": lambda: _of_functional(
+            "overlap_moments", {"xi": xi, "orders": orders}, pattern=patterns, order=orders),
+        "joint_overlap_distribution": lambda: _of_functional(
+            "joint_overlap_distribution", {"xi": xi},
+            **{f"overlap_{mu}": values() for mu in patterns}),
+        "binder_cumulant": lambda: _of_functional(
+            "binder_cumulant", {"xi": xi}, pattern=patterns),
+    }  # fmt: skip
 
 
-def _photon_distribution(levels: tuple[int, ...]) -> Observable:
-    functional = Functional("photon_distributions", (("levels", levels),))
-    coords = {"mode": range(len(levels)), "photons": range(max(levels))}
-    return Observable(
-        "photon_distribution", functional=functional, dims=tuple(coords), coords=coords
-    )
-
-
-def _overlap_moments(xi: NDArray[np.int8]) -> Observable:
-    orders = (1, 2, 3, 4)
-    functional = Functional("overlap_moments", (("xi", xi), ("orders", orders)))
-    coords = (("pattern", tuple(range(len(xi)))), ("order", orders))
-    dims = ("pattern", "order")
-    return Observable("overlap_moments", functional=functional, dims=dims, coords=coords)
-
-
-def _joint_overlaps(xi: NDArray[np.int8]) -> Observable:
-    n_patterns, n_spins = xi.shape
-    values = tuple((2 * np.arange(n_spins + 1) / n_spins - 1).round(12).tolist())
-    functional = Functional("joint_overlap_distribution", (("xi", xi),))
-    dims = tuple(f"overlap_{mu}" for mu in range(n_patterns))
-    coords = tuple((dim, values) for dim in dims)
-    name = "joint_overlap_distribution"
-    return Observable(name, functional=functional, dims=dims, coords=coords)
-
-
-def _binder_cumulant(xi: NDArray[np.int8]) -> Observable:
-    functional = Functional("binder_cumulant", (("xi", xi),))
-    coords = (("pattern", tuple(range(len(xi)))),)
-    return Observable("binder_cumulant", functional=functional, dims=("pattern",), coords=coords)
+def _mode_observables(modes: Mapping[int, int]) -> dict[str, Callable[[], Observable]]:
+    """Return builders of amplitudes, occupations and photon statistics; sites to Fock levels."""
+    sites, levels = tuple(modes), tuple(modes.values())
+    return {
+        "occupation": lambda: Observable("occupation", [number(s) for s in sites], dims=("mode",)),
+        "alpha": lambda: Observable("alpha", [destroy(s) for s in sites], dims=("mode",)),
+        "g2": lambda: _of_functional("g2", {"modes": sites}, mode=range(len(sites))),
+        "photon_distribution": lambda: replace(
+            _of_functional("photon_distributions", {"levels": levels},
+                           mode=range(len(sites)), photons=range(max(levels))),
+            name="photon_distribution"),
+    }  # fmt: skip
 
 
 def standard_observables(
@@ -230,30 +227,16 @@ def standard_observables(
     if patterns is not None:
         for axis in "xyz":
             build[f"m_{axis}"] = partial(_pattern_overlap, patterns, axis)
-        build["overlap_distribution"] = lambda: _overlap_distribution(patterns)
-        build["overlap_moments"] = lambda: _overlap_moments(patterns)
-        build["joint_overlap_distribution"] = lambda: _joint_overlaps(patterns)
-        build["binder_cumulant"] = lambda: _binder_cumulant(patterns)
+        build |= _overlap_functionals(patterns)
     if spins:
         for axis in "xyz":
             build[f"sigma_{axis}"] = partial(_site_spins, axis, tuple(spins))
             build[f"sigma_{axis}{axis}"] = partial(_two_point, axis, len(spins))
-        place = (("spins", tuple(spins)),)
-        build["edwards_anderson"] = lambda: Observable(
-            "edwards_anderson", functional=Functional("edwards_anderson", place)
+        build["edwards_anderson"] = lambda: _of_functional(
+            "edwards_anderson", {"spins": tuple(spins)}
         )
     if modes:
-        build["occupation"] = lambda: Observable(
-            "occupation", tuple(number(site) for site in modes), dims=("mode",)
-        )
-        build["alpha"] = lambda: Observable(
-            "alpha", tuple(destroy(site) for site in modes), dims=("mode",)
-        )
-        build["g2"] = lambda: Observable(
-            "g2", functional=Functional("g2", (("modes", tuple(modes)),)), dims=("mode",),
-            coords={"mode": range(len(modes))},
-        )  # fmt: skip
-        build["photon_distribution"] = partial(_photon_distribution, tuple(modes.values()))
+        build |= _mode_observables(modes)
     build["trace"] = lambda: Observable("trace", Operator((Term(1.0),)))
     build["purity"] = lambda: Observable("purity", functional=Functional("purity"))
     for name in ("entropy", "renyi_entropy"):
@@ -276,19 +259,19 @@ def select_observables(
     items = members([requested] if one else requested, "observables", condition, object)
     if not items:
         raise fail("observables", "name at least one observable", "it is empty")
-    own = {observable.name: observable for observable in default}
+    defaults = {observable.name: observable for observable in default}
     chosen: dict[str, Observable] = {}
     for item in items:
         if isinstance(item, Observable):
-            found = item
+            observable = item
         elif isinstance(item, str):
-            name = one_of(item, "observables", sorted({*own, *known}))
-            found = own[name] if name in own else known[name]()
+            name = one_of(item, "observables", sorted({*defaults, *known}))
+            observable = defaults[name] if name in defaults else known[name]()
         else:
             raise wrong_type("observables", condition, item)
-        if found.name in chosen:
-            raise fail("observables", "have distinct names", f"'{found.name}' appears twice")
-        chosen[found.name] = found
+        if observable.name in chosen:
+            raise fail("observables", "have distinct names", f"'{observable.name}' appears twice")
+        chosen[observable.name] = observable
     _check_labels(chosen)
     return tuple(chosen.values())
 

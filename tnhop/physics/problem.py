@@ -1,4 +1,4 @@
-"""Problem, and what every method must offer: the contract between physics and solvers."""
+"""Problem, Snapshot, Cost, and the protocols of states and methods."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ __all__ = ["Cost", "Method", "Problem", "Snapshot", "State"]
 
 @runtime_checkable
 class State(Protocol):
-    """What a state can do, whatever its representation."""
+    """A state, whatever its representation."""
 
     def misfit(self, model: Model) -> str | None:
         """Return what keeps the state from being one of the model, or None."""
@@ -103,7 +103,9 @@ class Problem:
     def __post_init__(self) -> None:
         if not isinstance(self.model, Model):
             raise wrong_type("model", "be a Model", self.model)
-        if self.state is not None and not isinstance(self.state, State):
+        if self.state is not None and (
+            isinstance(self.state, type) or not isinstance(self.state, State)
+        ):
             remedy = "Use `th.pattern_state`, `th.product_state` or `result.final_state`."
             raise wrong_type("state", "be a state", self.state, remedy)
         misfit = None if self.state is None else self.state.misfit(self.model)
@@ -124,7 +126,7 @@ class Problem:
 
 @dataclass(frozen=True, eq=False)
 class Snapshot:
-    """What a solver hands to the driver at a time.
+    """Outputs, errors and restart data of a run at one time.
 
     Parameters
     ----------
@@ -139,8 +141,8 @@ class Snapshot:
     state : State or None
         The state, where it is at hand.
     carry : object
-        All that the solver needs to go on from here: dicts, lists, numbers and arrays, which are
-        not changed afterwards. None: a run cannot be resumed from here.
+        Restart data: all that the solver needs to go on from here, as dicts, lists, numbers and
+        arrays, which are not changed afterwards. None: a run cannot be resumed from here.
     """
 
     time: float

@@ -1,4 +1,4 @@
-"""What every rate is, and the one that is fitted to a function."""
+"""Base class of rates and amplitudes, and the one that is fitted to a function."""
 
 from __future__ import annotations
 

@@ -1,11 +1,11 @@
-"""What states are asked, and what the arguments of these questions must be."""
+"""Arguments of questions about states."""
 
 from __future__ import annotations
 
 import functools
 import inspect
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,28 +16,65 @@ from tnhop.physics.operators import kind_of
 from tnhop.physics.terms import Operator, Term
 from tnhop.support.checks import affordable, fail, integer, integers, members, shown, wrong_type
 
-__all__ = ["DOORS", "guarded"]
+__all__ = ["with_checked_arguments", "with_inherited_checks"]
+
+Check = Callable[[Any, Any], Any]  # (state, argument) -> the argument as its method needs it
+MethodT = TypeVar("MethodT", bound=Callable[..., Any])
 
 _MOST_PATTERNS = 10**4  # each has its own distribution
 
 
-def _check_operators(state: Any, operators: Any) -> list[Operator]:
+def with_checked_arguments(**checks: Check) -> Callable[[MethodT], MethodT]:
+    """Decorate a method of a state: arguments of these names are checked before it runs.
+
+    Methods of subclasses that override it have the same checks.
+    """
+
+    def decorate(method: MethodT) -> MethodT:
+        names = [*inspect.signature(method).parameters][1:]
+
+        def checked(state: Any, name: str, value: Any) -> Any:
+            return checks[name](state, value) if name in checks else value
+
+        @functools.wraps(method)
+        def call(self: Any, *args: Any, **named: Any) -> Any:
+            given = [checked(self, n, value) for n, value in zip(names, args, strict=False)]
+            keywords = {n: checked(self, n, value) for n, value in named.items()}
+            return method(self, *given, *args[len(given) :], **keywords)
+
+        call.argument_checks = checks  # type: ignore[attr-defined]
+        return cast(MethodT, call)
+
+    return decorate
+
+
+def with_inherited_checks(cls: type) -> None:
+    """Put the checks of the methods that a class of states overrides before its own."""
+    for name, method in list(vars(cls).items()):
+        checks = getattr(getattr(super(cls, cls), name, None), "argument_checks", None)
+        if checks and not hasattr(method, "argument_checks"):
+            setattr(cls, name, with_checked_arguments(**checks)(method))
+
+
+def check_operators(state: Any, operators: Any) -> list[Operator]:
+    """Check operators on the sites of a state."""
     n_spins, n_modes = state.size()
     remedy = "Put it into a list." if isinstance(operators, Operator | Term) else ""
     condition = "be a sequence of Operators"
     if remedy:
         raise wrong_type("operators", condition, operators, remedy)
-    found = members(operators, "operators", condition, Operator)
-    for operator in found:
+    checked = members(operators, "operators", condition, Operator)
+    for operator in checked:
         for term in operator.terms:
             for site, name in term.factors:
                 if site >= n_spins + n_modes or (site < n_spins) != (kind_of(name) == "spin"):
                     spec = f"fit {n_spins} spins, followed by {n_modes} modes"
                     raise fail("operators", spec, f"'{name}' acts on site {site}")
-    return found
+    return checked
 
 
-def _check_patterns(state: Any, xi: Any) -> NDArray[np.int8]:
+def check_overlap_patterns(state: Any, xi: Any) -> NDArray[np.int8]:
+    """Check patterns of the spins of a state."""
     patterns = check_patterns(xi)
     n_spins = state.size()[0]
     if patterns.shape[1] != n_spins:
@@ -47,61 +84,67 @@ def _check_patterns(state: Any, xi: Any) -> NDArray[np.int8]:
     return patterns
 
 
-def _check_joint(state: Any, xi: Any) -> NDArray[np.int8]:
-    patterns = _check_patterns(state, xi)
+def check_joint_patterns(state: Any, xi: Any) -> NDArray[np.int8]:
+    """Check patterns whose joint distribution of overlaps fits into memory."""
+    patterns = check_overlap_patterns(state, xi)
     cells = float(patterns.shape[1] + 1) ** len(patterns)
     affordable(16 * cells, "xi", f"joint distributions of {len(patterns)} patterns")
     return patterns
 
 
-def _check_sites(state: Any, sites: Any) -> list[int]:
-    found, n_sites = integers(sites, "sites", minimum=0), sum(state.size())
-    if len(set(found)) < len(found) or max(found, default=0) >= n_sites:
-        raise fail("sites", f"be different numbers below {n_sites}", f"it is {shown(found)}")
-    return found
+def check_orders(_: Any, orders: Any) -> list[int]:
+    """Check the orders of moments."""
+    return integers(orders, "orders", minimum=0, maximum=1000)
 
 
-def _check_spins(state: Any, spins: Any) -> list[int]:
-    found = integers(spins, "spins", minimum=0, maximum=state.size()[0] - 1)
-    if not found:
+def check_sites(state: Any, sites: Any) -> list[int]:
+    """Check different sites of a state."""
+    numbers, n_sites = integers(sites, "sites", minimum=0), sum(state.size())
+    if len(set(numbers)) < len(numbers) or max(numbers, default=0) >= n_sites:
+        raise fail("sites", f"be different numbers below {n_sites}", f"it is {shown(numbers)}")
+    return numbers
+
+
+def check_spins(state: Any, spins: Any) -> list[int]:
+    """Check a list of spins, at least one."""
+    numbers = integers(spins, "spins", minimum=0, maximum=state.size()[0] - 1)
+    if not numbers:
         raise fail("spins", "name at least one spin", "it is empty")
-    return _different(found, "spins")
+    return numbers
 
 
-def _check_orders(_: Any, orders: Any) -> list[int]:
-    found = integers(orders, "orders", minimum=0, maximum=1000)
-    if not found:
-        raise fail("orders", "name at least one order", "it is empty")
-    return found
-
-
-def _check_modes(state: Any, modes: Any) -> list[int]:
+def check_modes(state: Any, modes: Any) -> list[int]:
+    """Check modes, given as sites."""
     n_spins, n_modes = state.size()
     return integers(modes, "modes", minimum=n_spins, maximum=n_spins + n_modes - 1)
 
 
-def _check_levels(state: Any, levels: Any) -> list[int]:
-    found = integers(levels, "levels", minimum=1, maximum=10**6)
-    if len(found) != state.size()[1] or not found:
+def check_levels(state: Any, levels: Any) -> list[int]:
+    """Check numbers of kept levels, one for every mode."""
+    numbers = integers(levels, "levels", minimum=1, maximum=10**6)
+    if len(numbers) != state.size()[1] or not numbers:
         spec = f"be one number for each of the {state.size()[1]} modes"
-        raise fail("levels", spec, f"it is {shown(found)}")
-    return found
+        raise fail("levels", spec, f"it is {shown(numbers)}")
+    return numbers
 
 
-def _check_model(_: Any, model: Any) -> Model:
+def check_model(_: Any, model: Any) -> Model:
+    """Check that an argument is a Model."""
     if not isinstance(model, Model):
         raise wrong_type("model", "be a Model", model)
     return model
 
 
-def _check_classes(state: Any, classes: Any) -> list[int]:
-    most = len(state.classes.sizes) - 1
-    return _different(integers(classes, "classes", minimum=0, maximum=most), "classes")
+def check_class_labels(state: Any, classes: Any) -> list[int]:
+    """Check different labels of classes of interchangeable spins."""
+    last = len(state.classes.sizes) - 1
+    return _different(integers(classes, "classes", minimum=0, maximum=last), "classes")
 
 
-def _check_numbers(state: Any, modes: Any) -> list[int]:
-    most = state.size()[1] - 1
-    return _different(integers(modes, "modes", minimum=0, maximum=most), "modes")
+def check_mode_numbers(state: Any, modes: Any) -> list[int]:
+    """Check different modes, given as numbers 0, 1, ..."""
+    last = state.size()[1] - 1
+    return _different(integers(modes, "modes", minimum=0, maximum=last), "modes")
 
 
 def _different(numbers: list[int], name: str) -> list[int]:
@@ -110,64 +153,27 @@ def _different(numbers: list[int], name: str) -> list[int]:
     return numbers
 
 
-def _check_pairs(state: Any, pairs: Any) -> list[tuple[int, int]]:
+def check_pairs(state: Any, pairs: Any) -> list[tuple[int, int]]:
+    """Check pairs of different spins."""
     condition, n_spins = "be pairs of spins", state.size()[0]
-    found = [integers(p, "pairs", minimum=0) for p in members(pairs, "pairs", condition, object)]
-    if any(len(pair) != 2 or pair[0] == pair[1] or max(pair) >= n_spins for pair in found):
-        raise fail("pairs", f"be of different spins below {n_spins}", f"it is {shown(found)}")
-    return [(i, j) for i, j in found]
+    checked = [integers(p, "pairs", minimum=0) for p in members(pairs, "pairs", condition, object)]
+    if any(len(pair) != 2 or pair[0] == pair[1] or max(pair) >= n_spins for pair in checked):
+        raise fail("pairs", f"be of different spins below {n_spins}", f"it is {shown(checked)}")
+    return [(i, j) for i, j in checked]
 
 
-def _check_part(state: Any, k: Any) -> int:
+def check_part(state: Any, k: Any) -> int:
+    """Check the number of an independent part."""
     return integer(k, "k", minimum=0, maximum=len(state.parts) - 1)
 
 
-def _check_cut(state: Any, cut: Any) -> int:
+def check_cut(state: Any, cut: Any) -> int:
+    """Check a cut, by the site to its left."""
     return integer(cut, "cut", minimum=0, maximum=sum(state.size()) - 2)
 
 
-def _check_switch(_: Any, weighted: Any) -> bool:
+def check_switch(_: Any, weighted: Any) -> bool:
+    """Check that an argument is True or False."""
     if not isinstance(weighted, bool):
         raise wrong_type("weighted", "be True or False", weighted)
     return weighted
-
-
-# What states are asked, in every class of them: method, argument, and its check.
-DOORS: dict[str, dict[str, Callable[[Any, Any], Any]]] = {
-    "misfit": {"model": _check_model},
-    "expect": {"operators": _check_operators},
-    "overlap_distribution": {"xi": _check_patterns},
-    "joint_overlap_distribution": {"xi": _check_joint},
-    "overlap_moments": {
-        "xi": _check_patterns,
-        "orders": _check_orders,
-    },
-    "binder_cumulant": {"xi": _check_patterns},
-    "edwards_anderson": {"spins": _check_spins},
-    "g2": {"modes": _check_modes},
-    "reduced_state": {"sites": _check_sites},
-    "pair_states": {"pairs": _check_pairs},
-    "negativity": {
-        "first": _check_sites,
-        "second": _check_sites,
-        "classes": _check_classes,
-        "modes": _check_numbers,
-    },
-    "blocks": {"k": _check_part},
-    "schmidt_values": {"cut": _check_cut, "weighted": _check_switch},
-    "photon_distributions": {"levels": _check_levels},
-}
-
-
-def guarded(method: Callable[..., Any], doors: dict[str, Callable[[Any, Any], Any]]) -> Any:
-    """Return a method of a state whose arguments are checked first."""
-    names = [*inspect.signature(method).parameters][1:]
-
-    @functools.wraps(method)
-    def checked(self: Any, *args: Any, **named: Any) -> Any:
-        pairs = [*zip(names, args, strict=False)]
-        given = [doors[n](self, value) if n in doors else value for n, value in pairs]
-        rest = {n: doors[n](self, value) if n in doors else value for n, value in named.items()}
-        return method(self, *given, *args[len(given) :], **rest)
-
-    return checked

@@ -1,4 +1,4 @@
-"""Functionals of states: what can be asked of any density matrix, and of modes."""
+"""Functionals of states: numbers that any density matrix has, and those of modes."""
 
 from __future__ import annotations
 
@@ -10,8 +10,21 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import eval_genlaguerre, gammaln
 
+from tnhop.physics.model import Model
 from tnhop.physics.operators import SPIN_OPERATORS
-from tnhop.physics.state_arguments import DOORS, guarded
+from tnhop.physics.state_arguments import (
+    check_joint_patterns,
+    check_levels,
+    check_model,
+    check_modes,
+    check_operators,
+    check_orders,
+    check_overlap_patterns,
+    check_sites,
+    check_spins,
+    with_checked_arguments,
+    with_inherited_checks,
+)
 from tnhop.physics.terms import Operator, Term, number, sigma
 from tnhop.support.arrays import Real
 from tnhop.support.checks import affordable, fail, integers, real_array
@@ -22,14 +35,11 @@ _MOST_REDUCED = 8  # spins of a reduced state that is made of 4^n expectation va
 
 
 class StateFunctionals:
-    """What every state offers from its expectation values and its distribution of overlaps."""
+    """Functionals that follow from expectation values and from the distribution of overlaps."""
 
     def __init_subclass__(cls) -> None:
-        """Put the checks of arguments before the methods of a class of states."""
-        for name, doors in DOORS.items():
-            method = getattr(cls, name, None)
-            if method is not None and not hasattr(method, "__wrapped__"):
-                setattr(cls, name, guarded(method, doors))
+        """Check the arguments of methods that a class of states overrides as here."""
+        with_inherited_checks(cls)
 
     n_spins: Any
     dims: Any
@@ -38,6 +48,18 @@ class StateFunctionals:
         """Return the numbers of spins and modes."""
         return self.n_spins, len(self.dims) - self.n_spins
 
+    @with_checked_arguments(model=check_model)
+    def misfit(self, model: Model) -> str | None:
+        """Return why the state does not fit the model, as half a sentence, or None."""
+        n_spins, n_modes = self.size()
+        if (n_spins, n_modes) == (model.n_spins, model.n_modes):
+            return None
+        return (
+            f"it has {n_spins} spins and {n_modes} modes"
+            f" while the model has {model.n_spins} spins and {model.n_modes} modes"
+        )
+
+    @with_checked_arguments(operators=check_operators)
     def expect(self, operators: Sequence[Operator]) -> NDArray[np.complex128]:
         """Return the expectation values of operators, shape (n_operators,)."""
         raise NotImplementedError
@@ -46,30 +68,36 @@ class StateFunctionals:
         """Return tr ρ²."""
         raise NotImplementedError
 
+    @with_checked_arguments(xi=check_overlap_patterns)
     def overlap_distribution(self, xi: NDArray[np.int8]) -> NDArray[np.float64]:
         """Return P(m) of σᶻ measurements for every pattern, shape (n_patterns, n_spins + 1)."""
-        raise NotImplementedError
+        return np.stack([self.joint_overlap_distribution(pattern[None]) for pattern in xi])
 
+    @with_checked_arguments(xi=check_joint_patterns)
     def joint_overlap_distribution(self, xi: NDArray[np.int8]) -> NDArray[np.float64]:
         """Return P(m₁, m₂, ...) of all patterns at once, shape (n_spins + 1,) * n_patterns."""
         raise NotImplementedError
 
+    @with_checked_arguments(xi=check_overlap_patterns, orders=check_orders)
     def overlap_moments(self, xi: NDArray[np.int8], orders: Sequence[int]) -> NDArray[np.float64]:
         """Return ⟨mⁿ⟩ of every pattern, shape (n_patterns, n_orders)."""
         distribution = self.overlap_distribution(xi)
         m = 2 * np.arange(distribution.shape[1]) / (distribution.shape[1] - 1) - 1
         return distribution @ m[:, None] ** np.asarray(orders)
 
+    @with_checked_arguments(xi=check_overlap_patterns)
     def binder_cumulant(self, xi: NDArray[np.int8]) -> NDArray[np.float64]:
         """Return U = 1 - ⟨m⁴⟩ / (3 ⟨m²⟩²) of every pattern, shape (n_patterns,)."""
         second, fourth = self.overlap_moments(xi, (2, 4)).T
         return np.asarray(1 - fourth / (3 * second**2))
 
+    @with_checked_arguments(spins=check_spins)
     def edwards_anderson(self, spins: Sequence[int]) -> NDArray[np.float64]:
         """Return q = Σ_k ⟨σᶻ_k⟩² / N, the order that no single pattern need show."""
         z = self.expect([sigma("z")(site) for site in spins]).real
         return np.asarray(np.mean(z**2))
 
+    @with_checked_arguments(modes=check_modes)
     def g2(self, modes: Sequence[int]) -> NDArray[np.float64]:
         """Return g²(0) = ⟨a†a†aa⟩ / ⟨a†a⟩² of some modes, given as sites, shape (n_modes,).
 
@@ -84,6 +112,7 @@ class StateFunctionals:
         """Return the Rényi entropy of order two, -ln tr ρ², in nats."""
         return np.asarray(-np.log(self.purity()))
 
+    @with_checked_arguments(sites=check_sites)
     def reduced_state(self, sites: Sequence[int]) -> NDArray[np.complex128]:
         """Return the density matrix of some spins, shape (2**n, 2**n), the first most significant.
 
@@ -107,7 +136,7 @@ class StateFunctionals:
 
 
 class ModeFunctionals:
-    """What states offer that know the density matrix of every mode."""
+    """Functionals of states that know the density matrix of every mode."""
 
     def mode_state(self, mode: int) -> NDArray[np.complex128]:
         """Return the density matrix of a mode in the Fock basis, shape (fock_dim, fock_dim)."""
@@ -117,15 +146,16 @@ class ModeFunctionals:
         """Return the populations of the Fock states of mode 0, 1, ..., shape (fock_dim,)."""
         return self.mode_state(mode).diagonal().real.copy()
 
+    @with_checked_arguments(levels=check_levels)
     def photon_distributions(self, levels: Sequence[int]) -> NDArray[np.float64]:
         """Return those of all modes, filled up with zeros, shape (n_modes, largest fock_dim)."""
         P = np.zeros((len(levels), max(levels)))
         for mode, n in enumerate(levels):
-            own = self.photon_distribution(mode)
-            if len(own) != n:
+            populations = self.photon_distribution(mode)
+            if len(populations) != n:
                 raise fail("levels", "be the kept levels of the modes",
-                           f"mode {mode} has {len(own)} instead of {n}")  # fmt: skip
-            P[mode, :n] = own
+                           f"mode {mode} has {len(populations)} instead of {n}")  # fmt: skip
+            P[mode, :n] = populations
         return P
 
     def wigner(self, mode: int, x: ArrayLike, p: ArrayLike) -> NDArray[np.float64]:

@@ -13,6 +13,7 @@ from scipy.special import gammainc, gammaln, xlogy
 
 from tnhop.physics.model import Model
 from tnhop.physics.operators import SPIN_OPERATORS, bloch_components, kind_of, normal_order
+from tnhop.physics.state_arguments import check_levels, with_checked_arguments
 from tnhop.physics.state_functionals import StateFunctionals
 from tnhop.physics.terms import Operator
 from tnhop.support.checks import (
@@ -70,17 +71,11 @@ class ProductState(StateFunctionals):
         return len(self.bloch), len(self.alpha)
 
     def misfit(self, model: Model) -> str | None:
-        """Return what keeps the state from being one of the model, or None."""
-        have, want = (len(self.bloch), len(self.alpha)), (model.n_spins, model.n_modes)
+        """Return why the state does not fit the model, as half a sentence, or None."""
         length = np.linalg.norm(self.bloch, axis=1)
         if length.size and length.max() > 1 + 1e-6:  # integrators may overstep a pure state
             return f"|bloch[{int(np.argmax(length))}]| = {length.max():.6g} is longer than 1"
-        if have == want:
-            return None
-        return (
-            f"it has {have[0]} spins and {have[1]} modes"
-            f" while the model has {want[0]} spins and {want[1]} modes"
-        )
+        return super().misfit(model)
 
     def _factor(self, site: int, name: str) -> complex:
         if kind_of(name) == "spin":
@@ -111,10 +106,6 @@ class ProductState(StateFunctionals):
         p = np.stack([1 + r, 1 - r]) / 2
         return np.asarray(-np.sum(np.where(p > 0, p * np.log(np.where(p > 0, p, 1.0)), 0.0)))
 
-    def overlap_distribution(self, xi: NDArray[np.int8]) -> NDArray[np.float64]:
-        """Return P(m) of σᶻ measurements for every pattern, shape (n_patterns, n_spins + 1)."""
-        return np.array([self.joint_overlap_distribution(pattern[None]) for pattern in xi])
-
     def joint_overlap_distribution(self, xi: NDArray[np.int8]) -> NDArray[np.float64]:
         """Return P(m₁, m₂, ...) of all patterns at once, shape (n_spins + 1,) * n_patterns."""
         n_patterns, n_spins = xi.shape
@@ -129,6 +120,7 @@ class ProductState(StateFunctionals):
             )
         return P
 
+    @with_checked_arguments(levels=check_levels)
     def photon_distributions(self, levels: Sequence[int]) -> NDArray[np.float64]:
         """Return the Poisson distributions of the coherent states, shape (n_modes, n_levels)."""
         n = np.arange(max(levels))
@@ -232,11 +224,11 @@ def check_dims(state: Any, dims: Any) -> tuple[int, ...]:
     """Check the dimensions of all sites of a product state: 2 for every spin, then the modes."""
     if not isinstance(state, ProductState):
         raise wrong_type("state", "be a ProductState", state)
-    found, (n_spins, n_modes) = integers(dims, "dims", minimum=2), state.size()
-    if len(found) != n_spins + n_modes or set(found[:n_spins]) - {2}:
+    numbers, (n_spins, n_modes) = integers(dims, "dims", minimum=2), state.size()
+    if len(numbers) != n_spins + n_modes or set(numbers[:n_spins]) - {2}:
         spec = f"begin with {n_spins} times 2 and go on with {n_modes} modes"
-        raise fail("dims", spec, f"it is {shown(found)}")
-    return tuple(found)
+        raise fail("dims", spec, f"it is {shown(numbers)}")
+    return tuple(numbers)
 
 
 def coherent_ket(alpha: complex, dim: int) -> NDArray[np.complex128]:

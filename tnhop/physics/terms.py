@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from numbers import Number
 from typing import Any, ClassVar
 
@@ -361,7 +362,7 @@ class FieldJump:
 
     Examples
     --------
-    >>> from tnhop.rates import GlauberRate, SqrtRate
+    >>> from tnhop import GlauberRate, SqrtRate
     >>> up = FieldJump(0, {"+": SqrtRate(GlauberRate(2.0, +1))}, [0.0, 0.5, -0.5])
     >>> up.sites
     (0, 1, 2)
@@ -380,43 +381,15 @@ class FieldJump:
         self_field: float | tuple[float, ...] = 0.0,
     ) -> None:
         site = integer(site, "site", minimum=0)
-        weights = np.atleast_2d(real_array(fields, "fields"))
-        with np.errstate(over="ignore"):
-            if not np.isfinite(np.abs(weights).sum()):
-                raise fail("fields", "have entries with a finite sum", "they overflow")
-        if weights.ndim != 2 or not weights.size or not site < weights.shape[1]:
-            spec = "have shape (n_sites,) or (n_fields, n_sites) with n_sites > site"
-            raise fail("fields", spec, f"has shape {np.shape(fields)} and site = {site}")
-        if weights[:, site].any():
-            found = f"its weight on site {site} itself is {weights[:, site].max():g}"
-            raise fail("fields", "sum over the other spins", found, "Use `self_field` for J_kk.")
-        weights.setflags(write=False)
-        own = self._own_fields(self_field, len(weights))
+        weights = _field_weights(fields, site)
+        self_fields = _self_fields(self_field, len(weights))
         # the largest field that any method can ask for, with the self term of mean field
-        bound = float((np.abs(weights).sum(axis=1) + np.abs(own)).max())
-        pairs = []
-        for name, value in _amplitudes(amplitudes):
-            if kind_of(name) != "spin":
-                raise fail("amplitudes", "belong to spin operators", f"one belongs to '{name}'")
-            rate = as_amplitude(value, bound, f"amplitudes['{name}']", len(weights))
-            if rate.n_fields not in (0, len(weights)):
-                found = f"amplitudes['{name}'] takes {rate.n_fields} of {len(weights)} fields"
-                raise fail("amplitudes", "take one argument per field", found)
-            pairs.append((name, rate))
-        if not pairs:
-            raise fail("amplitudes", "name at least one operator", "it is empty")
-        object.__setattr__(self, "site", site)
-        object.__setattr__(self, "amplitudes", tuple(pairs))
-        object.__setattr__(self, "fields", weights)
-        object.__setattr__(self, "self_field", tuple(map(float, own)))
-
-    @staticmethod
-    def _own_fields(self_field: ArrayLike, n_fields: int) -> NDArray[np.float64]:
-        own = np.atleast_1d(real_array(self_field, "self_field"))
-        own = np.broadcast_to(own, (n_fields,)) if own.shape == (1,) else own
-        if own.shape != (n_fields,):
-            raise fail("self_field", "give one number per field", f"has shape {own.shape}")
-        return own
+        bound = float((np.abs(weights).sum(axis=1) + np.abs(self_fields)).max())
+        put = partial(object.__setattr__, self)
+        put("site", site)
+        put("amplitudes", _field_amplitudes(amplitudes, bound, len(weights)))
+        put("fields", weights)
+        put("self_field", tuple(map(float, self_fields)))
 
     @property
     def sites(self) -> tuple[int, ...]:
@@ -433,7 +406,48 @@ class FieldJump:
         return hash((self.site, self.amplitudes, self.fields.tobytes(), self.self_field))
 
 
-def _amplitudes(amplitudes: Any) -> list[tuple[str, Any]]:
+def _field_weights(fields: ArrayLike, site: int) -> NDArray[np.float64]:
+    """Check the weights of the spins in the fields of a jump on `site`."""
+    weights = np.atleast_2d(real_array(fields, "fields"))
+    with np.errstate(over="ignore"):
+        if not np.isfinite(np.abs(weights).sum()):
+            raise fail("fields", "have entries with a finite sum", "they overflow")
+    if weights.ndim != 2 or not weights.size or not site < weights.shape[1]:
+        spec = "have shape (n_sites,) or (n_fields, n_sites) with n_sites > site"
+        raise fail("fields", spec, f"has shape {np.shape(fields)} and site = {site}")
+    if weights[:, site].any():
+        found = f"its weight on site {site} itself is {weights[:, site].max():g}"
+        raise fail("fields", "sum over the other spins", found, "Use `self_field` for J_kk.")
+    weights.setflags(write=False)
+    return weights
+
+
+def _self_fields(self_field: ArrayLike, n_fields: int) -> NDArray[np.float64]:
+    """Check the weights of a spin in its own fields."""
+    weights = np.atleast_1d(real_array(self_field, "self_field"))
+    weights = np.broadcast_to(weights, (n_fields,)) if weights.shape == (1,) else weights
+    if weights.shape != (n_fields,):
+        raise fail("self_field", "give one number per field", f"has shape {weights.shape}")
+    return weights
+
+
+def _field_amplitudes(amplitudes: Any, bound: float, n_fields: int) -> tuple[tuple[str, Rate], ...]:
+    """Check the amplitudes of a jump; callables are fitted on fields up to `bound`."""
+    pairs = []
+    for name, value in _pairs_of_amplitudes(amplitudes):
+        if kind_of(name) != "spin":
+            raise fail("amplitudes", "belong to spin operators", f"one belongs to '{name}'")
+        rate = as_amplitude(value, bound, f"amplitudes['{name}']", n_fields)
+        if rate.n_fields not in (0, n_fields):
+            found = f"amplitudes['{name}'] takes {rate.n_fields} of {n_fields} fields"
+            raise fail("amplitudes", "take one argument per field", found)
+        pairs.append((name, rate))
+    if not pairs:
+        raise fail("amplitudes", "name at least one operator", "it is empty")
+    return tuple(pairs)
+
+
+def _pairs_of_amplitudes(amplitudes: Any) -> list[tuple[str, Any]]:
     """Accept a mapping, or pairs, of names and amplitudes."""
     condition = "be a mapping from names of operators to amplitudes"
     items = amplitudes.items() if isinstance(amplitudes, Mapping) else amplitudes

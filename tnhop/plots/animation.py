@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,7 +18,7 @@ from PIL import Image
 
 from tnhop.plots.evolution import draw_evolution
 from tnhop.plots.style import COLOURS, colours, style
-from tnhop.support.atomic_files import file_name, new_file, whole_file
+from tnhop.support.atomic_files import file_name, new_file, write_whole
 from tnhop.support.checks import fail, integer, integers
 
 __all__ = ["draw_retrieval", "known_shape", "save_retrieval"]
@@ -166,10 +167,12 @@ class _GifWriter(AbstractMovieWriter):
         self._images.append(picture.quantize(method=Image.Quantize.FASTOCTREE))
 
     def finish(self) -> None:
-        """Write the file."""
+        """Keep the file as bytes: a full disk must find nothing half-written."""
         first, *others = self._images
         duration = round(1000 / self.fps)
-        first.save(self.outfile, save_all=True, append_images=others, duration=duration, loop=0)
+        raw = io.BytesIO()
+        first.save(raw, "gif", save_all=True, append_images=others, duration=duration, loop=0)
+        self.raw = raw.getvalue()
 
 
 def save_retrieval(
@@ -204,6 +207,7 @@ def save_retrieval(
         raise fail("path", "end in '.gif'", f"it is '{path}'")
     target, fps = new_file(path, overwrite), integer(fps, "fps", minimum=1, maximum=50)
     moving = draw_retrieval(data, shape=shape, fps=fps, window=False)
-    with whole_file(target) as partial:
-        moving.save(str(partial), writer=_GifWriter(fps=fps))
+    writer = _GifWriter(fps=fps)
+    moving.save(str(target), writer=writer)
+    write_whole(target, writer.raw)
     return moving

@@ -1,9 +1,11 @@
-"""What all figures share: sizes and fonts for print, colours, symbols, legends."""
+"""Style of all figures: sizes and fonts for print, colours, symbols, legends."""
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
@@ -15,6 +17,7 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.lines import Line2D
 from matplotlib.textpath import TextPath
 
+from tnhop.support.atomic_files import write_whole
 from tnhop.support.checks import fail, members, one_of, real, wrong_type
 
 # Okabe & Ito: distinguishable with every kind of colour vision, and in grey.
@@ -79,6 +82,13 @@ def inches(width: Any) -> float:
     if isinstance(width, str):
         return WIDTHS[one_of(width, "width", [*WIDTHS])]
     return real(width, "width", minimum=1.0, maximum=50.0)
+
+
+def save_figure(figure: Figure, path: Path) -> None:
+    """Write a figure in the format that its name ends with, all or nothing."""
+    raw = io.BytesIO()
+    figure.savefig(raw, format=path.suffix[1:], dpi=150)
+    write_whole(path, raw.getvalue())
 
 
 def style(width: Any = None) -> AbstractContextManager[None]:
@@ -152,7 +162,7 @@ def colours(n_curves: int) -> list[Any]:
 
 
 def line_style(position: int, n_datasets: int, *, single_time: bool = False) -> dict[str, Any]:
-    """Return how the curves of one of several datasets are drawn.
+    """Return line style, width and markers of the curves of one of several datasets.
 
     The first of several is broad and pale, so that others on top of it can be seen to agree.
     """

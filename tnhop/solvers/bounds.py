@@ -11,10 +11,10 @@ import numpy as np
 from tnhop.physics.model import Model
 from tnhop.physics.observables import Observable
 from tnhop.physics.operators import local_matrix
+from tnhop.physics.problem import Problem
 from tnhop.physics.states import ProductState, coherent_tail
 from tnhop.physics.terms import FieldJump, Operator
 from tnhop.support.arrays import Real
-from tnhop.support.checks import machine_memory as machine_memory
 
 # Largest |δ| of a functional per unit of trace-norm error; others are not bounded and count as
 # unknown.
@@ -39,6 +39,11 @@ def cut_weights(state: Any, model: Model, modes: Sequence[int]) -> Real:
     return np.array([
         coherent_tail(state.alpha[site - model.n_spins], model.sites[site].dim) for site in modes
     ])  # fmt: skip
+
+
+def saved_states_memory(problem: Problem, n_bytes: float) -> float:
+    """Return the bytes of states of `n_bytes` at all output times, if they are to be kept."""
+    return n_bytes * len(np.atleast_1d(problem.times)) if problem.save_states else 0.0
 
 
 @cache

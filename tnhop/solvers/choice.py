@@ -4,33 +4,57 @@ from __future__ import annotations
 
 import math
 import sys
-from typing import Any
+from typing import Any, Literal, overload
 
 from tnhop.physics.problem import Cost, Method, Problem
-from tnhop.solvers.registry import ALL_METHODS
+from tnhop.solvers.contract import HasCorrelation, HasSpectrum, HasSteadyState, obstacle
+from tnhop.solvers.registry import ALL_METHODS, known_methods
 from tnhop.support.checks import one_of, wrong_type
 
 _SECONDS = 5.0  # estimated time up to which "auto" does not look for a faster method
 
 
-def resolve_method(method: Any) -> Any:
+def is_auto(method: Any) -> bool:
+    """Return whether the choice is left to us; anything may be asked."""
+    return isinstance(method, str) and method == "auto"
+
+
+def resolve_method(method: Any) -> Method:
     """Turn a name into the method with its defaults."""
     if isinstance(method, str):
-        return ALL_METHODS[one_of(method, "method", [*ALL_METHODS])]()
+        methods = known_methods()
+        chosen: Method = methods[one_of(method, "method", [*methods])]()
+        return chosen
     if isinstance(method, type) or not isinstance(method, Method):
         remedy = f"Use one of {', '.join(f'th.{name}()' for name in ALL_METHODS)}."
         raise wrong_type("method", "be a method object or its name", method, remedy)
     return method
 
 
+@overload
+def choose_method(
+    problem: Problem, method: Any, verb: Literal["evolve"], *, announce: bool = False
+) -> Method: ...
+@overload
+def choose_method(
+    problem: Problem, method: Any, verb: Literal["steady_state"]
+) -> HasSteadyState: ...
+@overload
+def choose_method(
+    problem: Problem, method: Any, verb: Literal["liouvillian_spectrum"]
+) -> HasSpectrum: ...
+@overload
+def choose_method(
+    problem: Problem, method: Any, verb: Literal["correlation"]
+) -> HasCorrelation: ...
 def choose_method(problem: Problem, method: Any, verb: str, *, announce: bool = False) -> Any:
     """Return the method, or say why not.
 
     "auto" takes the first with error bars that is done in seconds, else the fastest of them.
     """
-    if not (isinstance(method, str) and method == "auto"):
+    if not is_auto(method):
         chosen = resolve_method(method)
-        reason = chosen.supports(problem, verb)
+        reason = obstacle(chosen, problem, verb)
         if reason is not None:
             raise ValueError(reason)
         return chosen
@@ -40,13 +64,13 @@ def choose_method(problem: Problem, method: Any, verb: str, *, announce: bool = 
     return chosen
 
 
-def _automatic(problem: Problem, verb: str) -> tuple[Any, Cost]:
+def _automatic(problem: Problem, verb: str) -> tuple[Method, Cost]:
     # spectra of a reduced space are not those of the whole: no swap for speed there
     enough = _SECONDS if verb in ("evolve", "correlation") else math.inf
     reasons, found = [], []
     for candidate in ALL_METHODS.values():
         method = candidate()
-        reason = method.supports(problem, verb)
+        reason = obstacle(method, problem, verb)
         if reason is not None:
             reasons.append(reason)
             continue

@@ -1,4 +1,4 @@
-"""How fast this machine is, measured once per process: what estimates of time are scaled with."""
+"""Speed of this machine, measured once per process: estimates of time are scaled with it."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from tnhop.solvers.fitted import Reference
+
 _REPEATS = 25  # the median counts: other jobs slow down a run as well
-# seconds of the same three tasks on the machine on which the constants of all estimates were fitted
-_DENSE, _SWEEP, _CALLS = 1.65e-4, 2.4e-4, 4.7e-4
 
 
 @dataclass(frozen=True)
 class Speed:
-    """How long this machine takes, in units of the one on which constants were fitted.
+    """Times of this machine, in units of the one on which constants were fitted.
 
     Attributes
     ----------
@@ -64,4 +64,4 @@ def speed() -> Speed:
         dense = _usual(lambda: A @ A)
         swept = _usual(sweep)
         called = _usual(calls)
-    return Speed(dense / _DENSE, swept / _SWEEP, called / _CALLS)
+    return Speed(dense / Reference.DENSE, swept / Reference.SWEEP, called / Reference.CALLS)

@@ -13,21 +13,18 @@ import hashlib
 import io
 import json
 import os
-import shutil
 import uuid
-import warnings
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from tnhop.support.atomic_files import file_name, sync
+from tnhop.support.atomic_files import file_name, room, sync
 from tnhop.support.checks import fail
 from tnhop.support.codec import Aside, decode, encode
-from tnhop.support.errors import TruncationWarning
+from tnhop.support.errors import warn
 from tnhop.support.locks import Lock
-from tnhop.support.units import pretty_bytes
 
 # To be raised whenever a solver changes what it carries.
 CHECKPOINT_SCHEMA = 3
@@ -50,7 +47,7 @@ class Checkpoint:
     """
 
     def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
+        self.path = file_name(path, "checkpoint")
         self.previous, self._new, lock = (
             self.path.with_name(f"{self.path.name}.{word}") for word in ("previous", "new", "lock")
         )
@@ -64,6 +61,9 @@ class Checkpoint:
             raise FileNotFoundError(f"Folder '{folder}' does not exist. Create it first.")
         if self.path.is_dir():
             raise fail("checkpoint", "be a file", f"'{self.path}' is a folder")
+        for slot in slots(self.path):
+            if not slot.is_file():
+                raise fail("checkpoint", "be a file", f"'{slot}' is a pipe or a device")
         try:
             self._lock.__enter__()
         except BlockingIOError:
@@ -93,7 +93,7 @@ class Checkpoint:
                 continue
             if faults:
                 message = f"{faults[0]}. The run goes on from '{slot}', the one before."
-                warnings.warn(f"Checkpoint {message}", TruncationWarning, stacklevel=5)
+                warn(f"Checkpoint {message}")
             if slot != self.path:  # the next writing must not push it out
                 os.replace(slot, self.path)
             return _unpacked(raw)
@@ -115,12 +115,10 @@ class Checkpoint:
             os.replace(self._new, self.path)
             sync(self.path.parent)
         except OSError as error:
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError):  # before the room that is free is looked at
                 self._new.unlink(missing_ok=True)
-            free = pretty_bytes(shutil.disk_usage(self.path.parent).free)
-            why = error.strerror or str(error)
-            found = f"{why}: it has {pretty_bytes(len(raw))}, and {free} are free"
-            raise OSError(error.errno, found) from error
+            lack = room(error, len(raw) + _HEADER, self.path.parent)
+            raise OSError(error.errno, f"{error.strerror or error}{lack}") from error
         finally:
             with contextlib.suppress(OSError):
                 self._new.unlink(missing_ok=True)

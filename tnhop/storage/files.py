@@ -10,7 +10,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -27,18 +28,24 @@ from tnhop.physics.model import Model
 from tnhop.physics.observables import Observable, real_parts
 from tnhop.physics.problem import Method
 from tnhop.storage import netcdf
-from tnhop.support.atomic_files import file_name, new_file, whole_file
+from tnhop.support.atomic_files import file_name, new_file, write_whole
 from tnhop.support.checks import fail, shown
 from tnhop.support.codec import SCHEMA_VERSION, decode, dumps, encode, loads, state_class
 
 _SEAL = b"\nsha256 "  # and 64 letters: how a file ends
 _LENGTH = len(_SEAL) + 64
+_DIGEST = "digest"  # of the task, in the files of a store
+_STATES = "output_states"
+REMEDY = "Remove it and sweep again: only it is computed anew."
 _PROMISE = f"SHA-256 of all bytes but the last {_LENGTH}, which hold it"
 
 
 @dataclass(frozen=True, eq=False)
 class Content:
-    """What a file holds; `kind` is the class of the answer."""
+    """What a file holds; `kind` is the class of the answer.
+
+    The final state, if it is kept, and the states at the output times.
+    """
 
     kind: str
     data: xr.Dataset
@@ -47,37 +54,46 @@ class Content:
     observables: Any
     stats: dict[str, Any]
     state: Any
+    states: Sequence[Any] = ()
 
 
-def write(path: Any, data: xr.Dataset, *, overwrite: Any, state: Any, **described: Any) -> Path:
-    """Write a labelled dataset, what it describes and its final state."""
+def write(path: Any, content: Content, *, overwrite: Any, digest: str | None = None) -> Path:
+    """Write a labelled dataset, what it describes, and its states.
+
+    A `digest` is the name of what was computed: the file is refused under any other one.
+    """
     target = new_file(path, overwrite)
-    with whole_file(target) as partial:
-        _write(partial, data, state, described)
-        with partial.open("r+b") as raw:
-            seal = _seal(raw, partial.stat().st_size)
-            raw.write(seal)  # where the reading has ended
+    raw = _image(content, {} if digest is None else {_DIGEST: digest})
+    write_whole(target, raw, _SEAL + hashlib.sha256(raw).hexdigest().encode())
     return target
 
 
-def _write(path: Path, data: xr.Dataset, state: Any, described: dict[str, Any]) -> None:
-    data = data.copy()
+def _image(content: Content, attributes: dict[str, str]) -> bytes:
+    """Return an HDF5 file as bytes: made in memory, so that a full disk never meets HDF5."""
+    data = content.data.copy()
     data.attrs |= {
         "tnhop_schema": SCHEMA_VERSION,
         "tnhop_version": version("tnhop"),
-        "answer": described["kind"],
+        "answer": content.kind,
         "checksum": _PROMISE,
-        "description": repr(described["model"])[1:-1],
-        "method": json.dumps(encode(described["method"])),
-        "stats": json.dumps(encode(described["stats"])),
+        "description": repr(content.model)[1:-1],
+        "method": json.dumps(encode(content.method)),
+        "stats": json.dumps(encode(content.stats)),
+        **attributes,
     }
     # variables, because an HDF5 attribute holds at most 64 kB
-    data["model"] = ((), dumps(described["model"]))
-    data["observables"] = ((), dumps(described["observables"]))
-    with h5py.File(path, "w", track_order=True) as file:
+    data["model"] = ((), dumps(content.model))
+    data["observables"] = ((), dumps(content.observables))
+    states = {f"{_STATES}/{place}": state for place, state in enumerate(content.states)}
+    if content.state is not None:
+        states["final_state"] = content.state
+    name = uuid.uuid4().hex  # HDF5 takes equal names, even in memory, for one file
+    with h5py.File(name, "w", driver="core", backing_store=False, track_order=True) as file:
         netcdf.write(file, data)
-        if state is not None:
-            netcdf.write(file.create_group("final_state", track_order=True), _arrays_of(state))
+        for group, state in states.items():
+            netcdf.write(file.create_group(group, track_order=True), _arrays_of(state))
+        file.flush()
+        return bytes(file.id.get_file_image())
 
 
 def _arrays_of(state: Any) -> xr.Dataset:
@@ -100,6 +116,8 @@ def _seal(file: BinaryIO, length: int) -> bytes:
 
 def _is_sealed(source: Path) -> bool:
     """Return whether a file ends with a seal; it must be the right one."""
+    if not source.is_file():
+        raise ValueError("it is a pipe or a device")
     with source.open("rb") as file:
         length = max(file.seek(0, os.SEEK_END) - _LENGTH, 0)
         file.seek(length)
@@ -128,13 +146,33 @@ def variables(source: Path, chosen: Callable[[list[str]], Iterable[str]]) -> xr.
         return netcdf.read(file, chosen)
 
 
-def is_whole(path: Path) -> bool:
-    """Return whether a file is there and was written to its end by this schema version."""
+def is_whole(path: Path, digest: str) -> bool:
+    """Return whether a file is there and was written to its end by this schema version.
+
+    Raises
+    ------
+    ValueError
+        If it is the answer to something else than `digest` names.
+    """
+    if not path.is_file():
+        return False
     try:
         with _opened(path) as file:
-            return _is_ours(file) and "model" in file and "observables" in file
+            whole = _is_ours(file) and "model" in file and "observables" in file
+            attributes = dict(file.attrs)
     except Exception:  # HDF5 says in many ways that a file is damaged
         return False
+    if whole:
+        check_digest(path, attributes, digest)
+    return whole
+
+
+def check_digest(path: Path, attributes: Mapping[Any, Any], digest: str) -> None:
+    """Refuse an answer that stands under the name of another one; those of 0.1 do not say."""
+    stored = attributes.get(_DIGEST, digest)
+    if stored != digest:
+        found = f"'{path}' is the answer to another problem ({shown(stored)})"
+        raise fail("store", "hold every answer under its own name", found, REMEDY)
 
 
 def _is_ours(file: h5py.File) -> bool:
@@ -145,6 +183,8 @@ def _is_ours(file: h5py.File) -> bool:
 def read(path: Any) -> Content:
     """Read a file, refusing what is not one of ours with a sentence."""
     source = file_name(path)
+    if source.exists() and not source.is_file():
+        raise fail("path", "be a readable tnhop file", f"'{source}' is a pipe or a device")
     if not source.is_file():
         raise FileNotFoundError(f"There is no file '{source}'.{_like(source)}")
     with intact(source):
@@ -163,13 +203,16 @@ def read(path: Any) -> Content:
     with intact(source), _opened(source) as file:
         data = netcdf.read(file)
         state = _state_of(netcdf.read(file["final_state"])) if "final_state" in file else None
+        kept = file.get(_STATES, ())
+        states = [_state_of(netcdf.read(kept[f"{place}"])) for place in range(len(kept))]
         kind = str(data.attrs.get("answer", "Result"))
-        return Content(kind, data, **_described(file), state=state)
+        return Content(kind, data, **_described(file), state=state, states=states)
 
 
 def _like(source: Path) -> str:
     """Name the file that may have been meant: a run of several methods writes one for each."""
-    beside = sorted(path.name for path in source.parent.glob(f"*{source.suffix or '.h5'}"))
+    pattern = f"*{source.suffix or '.h5'}"
+    beside = sorted(path.name for path in source.parent.glob(pattern) if path.is_file())
     near = get_close_matches(source.name, beside, n=1, cutoff=0.5)
     return f" Did you mean '{source.with_name(near[0])}'?" if near else ""
 

@@ -9,7 +9,10 @@ into one folder.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+import os
+import re
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,7 +21,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tnhop.support.atomic_files import whole_file
+from tnhop.storage.checkpoints import remove
+from tnhop.support.atomic_files import file_name, write_whole
 from tnhop.support.checks import fail, shown
 from tnhop.support.codec import decode, digest
 from tnhop.support.locks import Lock
@@ -27,7 +31,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 _DESCRIPTIONS = {"model", "observables", "xi"}
-_TITLE, _SCHEMA = "tnhop sweep", 1
+_TITLE, _SCHEMA, _CHECKSUM = "tnhop sweep", 1, "checksum"
 Label = int | float | str | bool
 Point = tuple[Label, ...]
 
@@ -57,31 +61,40 @@ class Manifest:
     def write(self, folder: Path) -> None:
         """Write it, all or nothing."""
         content = {"title": _TITLE, "schema": _SCHEMA, **self.__dict__}
-        text = json.dumps(content, indent=1)
-        write_text(folder / f"sweep-{digest(text)[:16]}.json", text)
+        found = digest(_text(content))
+        whole = _text(content | {_CHECKSUM: found})
+        write_whole(folder / f"sweep-{found[:16]}.json", whole.encode())
 
     @classmethod
     def read(cls, path: Path) -> Manifest:
         """Read one, refusing what is none."""
         try:
             content = json.loads(path.read_text("utf-8"))
+            stated = content.pop(_CHECKSUM, None)  # those of 0.1 have none
             if content["schema"] != _SCHEMA:
                 found = f"'{path}' has version {content['schema']}"
                 raise fail("path", f"have schema version {_SCHEMA}", found)
             points = tuple(tuple(point) for point in content["points"])
             names, digests = tuple(content["names"]), tuple(content["digests"])
+            if stated not in (None, digest(_text(content))):
+                raise KeyError(_CHECKSUM)
             if any(len(point) != len(names) for point in points) or len(points) != len(digests):
                 raise KeyError("points")
+            if not all(re.fullmatch("[0-9a-f]{64}", answer) for answer in digests):
+                raise KeyError("digests")
+            if not all(isinstance(label, Label) for point in points for label in point):
+                raise KeyError("labels")
             return cls(names, content["verb"], content["method"], points, digests)
-        except (KeyError, TypeError, AttributeError, UnicodeDecodeError, json.JSONDecodeError) as e:
+        except (KeyError, TypeError, AttributeError, RecursionError, UnicodeDecodeError,
+                json.JSONDecodeError) as error:  # fmt: skip
             remedy = "Remove it and sweep again: finished answers are kept."
-            raise fail("path", "hold whole lists of points", f"'{path}' is damaged", remedy) from e
+            found = f"'{path}' is damaged"
+            raise fail("path", "hold whole lists of points", found, remedy) from error
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a small file, all or nothing."""
-    with whole_file(path) as partial:
-        partial.write_text(text, "utf-8")
+def _text(content: dict[str, Any]) -> str:
+    """Return the text of a list, which names the file and has a checksum."""
+    return json.dumps(content, indent=1)
 
 
 @dataclass(frozen=True)
@@ -104,7 +117,13 @@ class Store:
         """Return whether an answer is there and whole."""
         from tnhop.storage import files  # xarray takes half a second that no other run should pay
 
-        return files.is_whole(self.answer(digest))
+        return files.is_whole(self.answer(digest), digest)
+
+    def write(self, digest: str, answer: Any) -> None:
+        """Write an answer, under its digest, which it holds, too."""
+        from tnhop.storage import files
+
+        files.write(self.answer(digest), answer.to_content(), overwrite=True, digest=digest)
 
     def checkpoint(self, digest: str) -> Path:
         """File of an answer on its way."""
@@ -121,7 +140,23 @@ class Store:
     @cached_property
     def manifests(self) -> tuple[Manifest, ...]:
         """All lists of points, in the order of their names."""
-        return tuple(Manifest.read(path) for path in sorted(self.folder.glob("sweep-*.json")))
+        lists = sorted(self.folder.glob("sweep-*.json"))
+        return tuple(Manifest.read(path) for path in lists if path.is_file())
+
+    def tidy(self, answers: Collection[str]) -> None:
+        """Remove what killed processes left of answers that are there now."""
+        left: dict[str, list[Path]] = {}
+        for path in self.folder.iterdir():
+            if path.name.startswith(".") or ".ckpt" in path.suffixes or path.suffix == ".lock":
+                left.setdefault(path.name.lstrip(".")[:_BEGINNING], []).append(path)
+        for answer in answers if left else ():
+            if answer[:_BEGINNING] not in left or not self.answer(answer).exists():
+                continue
+            with suppress(OSError, ValueError), self.lock(answer):  # else another one is at it
+                remove(self.checkpoint(answer))
+                for path in left[answer[:_BEGINNING]]:
+                    if path.name.startswith("."):
+                        path.unlink(missing_ok=True)
 
     def clear(self) -> None:
         """Remove all answers and lists."""
@@ -157,6 +192,23 @@ class Store:
         return (*names, "method") if several else names, found
 
 
+def open_store(path: Any, *, resume: bool = True) -> Store:
+    """Return the store in a folder, which is made if missing, and emptied unless `resume`."""
+    folder = file_name(path, "store", "folder")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        found = f"'{folder}': {error.strerror}"
+        raise fail("store", "be a folder that can be made", found) from error
+    if not os.access(folder, os.W_OK):
+        raise fail("store", "be a writable folder", f"'{folder}' is not")
+    store = Store(folder)
+    if not resume:
+        store.clear()
+    return store
+
+
+_BEGINNING = 40  # letters of a digest in the name of a file that is being written
 _ENDINGS = ("h5", "ckpt", "failed", "lock")
 _REMEDY = "Choose another folder, or start anew with `resume=False`."
 
@@ -171,9 +223,11 @@ def read_store(folder: Path) -> xr.Dataset:
     table = _Table(axes)
     for point, answer in found.items():
         table.note(point, "digest", answer)
-        if store.failure(answer).exists():
+        if store.failure(answer).is_file():
             table.note(point, "failure", store.failure(answer).read_text("utf-8"))
-    whole = [(p, _numbers(store.answer(a))) for p, a in found.items() if store.answer(a).exists()]
+    whole = [
+        (p, _numbers(store.answer(a), a)) for p, a in found.items() if store.answer(a).exists()
+    ]
     for _, data in whole:
         table.measure(data)
     for point, data in whole:
@@ -187,7 +241,7 @@ def read_store(folder: Path) -> xr.Dataset:
     return xr.Dataset(table.variables, {**axes, **table.inner}, attrs)
 
 
-def _numbers(path: Path) -> xr.Dataset:
+def _numbers(path: Path, digest: str) -> xr.Dataset:
     """Return observables, total half-widths and effort of an answer, without their sources."""
     from tnhop.storage import files
 
@@ -196,9 +250,9 @@ def _numbers(path: Path) -> xr.Dataset:
         wall_time = decode(json.loads(data.attrs["stats"]))["wall_time"]
         data = data.assign(wall_time=wall_time)
     except Exception as error:  # HDF5 says in many ways that a file is damaged
-        remedy = "Remove it and sweep again: only it is computed anew."
         found = f"'{path}' is damaged ({shown(error)})"
-        raise fail("path", "hold whole answers", found, remedy) from error
+        raise fail("path", "hold whole answers", found, files.REMEDY) from error
+    files.check_digest(path, data.attrs, digest)
     return data
 
 

@@ -27,8 +27,37 @@ _NOT_LISTS: Any = (
 )  # fmt: skip
 
 
-def _sentence(name: str, condition: str, found: str, remedy: str = "") -> str:
-    return f"Argument `{name}` must {condition}, but {found}." + (f" {remedy}" if remedy else "")
+class Sentence(str):
+    """A sentence about an argument, which can be said of it by another name.
+
+    Parameters
+    ----------
+    name : str
+        The argument.
+    complaint : str
+        What it must, what was found, and the remedy.
+    """
+
+    name: str
+    complaint: str
+
+    def __new__(cls, name: str, complaint: str) -> Sentence:
+        """Write the sentence."""
+        sentence = super().__new__(cls, f"Argument `{name}` must {complaint}")
+        sentence.name, sentence.complaint = name, complaint
+        return sentence
+
+    def __reduce__(self) -> tuple[type[Sentence], tuple[str, str]]:
+        """Return what makes the sentence again in another process."""
+        return Sentence, (self.name, self.complaint)
+
+    def about(self, name: str) -> Sentence:
+        """Return the same sentence with another name."""
+        return Sentence(name, self.complaint)
+
+
+def _sentence(name: str, condition: str, found: str, remedy: str = "") -> Sentence:
+    return Sentence(name, f"{condition}, but {found}." + (f" {remedy}" if remedy else ""))
 
 
 def fail(name: str, condition: str, found: str, remedy: str = "") -> ValueError:
@@ -39,6 +68,12 @@ def fail(name: str, condition: str, found: str, remedy: str = "") -> ValueError:
 def wrong_type(name: str, condition: str, value: Any, remedy: str = "") -> TypeError:
     """Build the `TypeError` of an argument `name` of the wrong kind."""
     return TypeError(_sentence(name, condition, f"it is {_describe(value)}", remedy))
+
+
+def sentence_of(error: BaseException) -> Sentence | None:
+    """Return the sentence about an argument that an error says, if it says one."""
+    said = error.args[0] if error.args else None
+    return said if isinstance(said, Sentence) else None
 
 
 def _describe(value: Any) -> str:

@@ -19,6 +19,8 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from tnhop.support.plugins import plugins
+
 _Class = TypeVar("_Class", bound=type)
 
 SCHEMA_VERSION = 1
@@ -42,6 +44,12 @@ def register(cls: _Class) -> _Class:
         )
     _REGISTRY[cls.__name__] = cls  # the newest, where a module is loaded again
     return cls
+
+
+def registered() -> dict[str, type]:
+    """Return all registered classes by name, those of installed packages included."""
+    plugins()
+    return dict(_REGISTRY)
 
 
 def added(default: Any) -> Any:
@@ -83,9 +91,14 @@ def text_form(value: Any) -> str:
     return f"{type(value).__name__}({fields})"
 
 
+def _is_known(name: str) -> bool:
+    """Return whether a class is registered, by one of the installed packages at the latest."""
+    return name in _REGISTRY or (name in plugins() and name in _REGISTRY)
+
+
 def state_class(name: str) -> Any:
     """Return the registered state class of that name."""
-    if name not in _REGISTRY:
+    if not _is_known(name):
         raise ValueError(f"The file holds a state '{name}', which this version does not know.")
     return _REGISTRY[name]
 
@@ -166,7 +179,7 @@ def decode(form: Any, aside: Aside | None = None) -> Any:
     if kind in _BASIC:
         with _whole(kind):
             return _basic(kind, fields, again, aside)
-    if not isinstance(kind, str) or kind not in _REGISTRY:
+    if not isinstance(kind, str) or not _is_known(kind):
         raise ValueError(
             f"The file holds an object of type '{kind}', which this version of tnhop does not know."
         )

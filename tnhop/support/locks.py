@@ -44,9 +44,10 @@ class Lock:
             with contextlib.suppress(FileNotFoundError):
                 # the last owner may have removed the file between the two calls
                 if os.path.samestat(os.fstat(handle), os.stat(self.path)):
-                    os.ftruncate(handle, 0)
-                    os.write(handle, f"{os.getpid()}\n".encode())
                     self._handle = handle
+                    with contextlib.suppress(OSError):  # a full disk: held, but nobody's
+                        os.ftruncate(handle, 0)
+                        os.write(handle, f"{os.getpid()}\n".encode())
                     return self
             os.close(handle)
 

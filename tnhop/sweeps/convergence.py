@@ -10,22 +10,22 @@ import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tnhop.answers.answer import Answer
 from tnhop.answers.loading import load
 from tnhop.answers.result import Result
 from tnhop.physics.model import Model
 from tnhop.physics.observables import Observable
 from tnhop.physics.problem import Problem
 from tnhop.solvers.choice import choose_method
-from tnhop.storage.store import Store
-from tnhop.support import html
+from tnhop.solvers.contract import Refinable
+from tnhop.storage.store import Store, open_store
 from tnhop.support.checks import fail, integer, one_of, real, wrong_type
-from tnhop.support.errors import TruncationWarning
+from tnhop.support.errors import TruncationWarning, warn
 from tnhop.support.units import pretty_bytes
 from tnhop.sweeps.task import INTERRUPTED, Task, run_task
 
@@ -63,8 +63,8 @@ class Run:
         return max(self.sources, key=self.sources.__getitem__)
 
 
-@dataclass(frozen=True)
-class Convergence:
+@dataclass(frozen=True, repr=False)
+class Convergence(Answer):
     """Answer of `converge`.
 
     Parameters
@@ -84,15 +84,28 @@ class Convergence:
     converged: bool
     reason: str
 
+    columns: ClassVar[tuple[str, ...]] = (
+        "run", "bar/tolerance", "change/tolerance", "limited by", "seconds", "numerics",
+    )  # fmt: skip
+
     @property
     def result(self) -> Result:
         """The best answer, with its error bars."""
         return self.runs[-1].result
 
-    def _rows(self) -> list[tuple[str, ...]]:
-        """Return the heads and what is said of every run."""
-        head = ("run", "bar/tolerance", "change/tolerance", "limited by", "seconds", "numerics")
-        rows: list[tuple[str, ...]] = [head]
+    @property
+    def model(self) -> Model:
+        """The model of the best answer."""
+        return self.result.model
+
+    @property
+    def method(self) -> Any:
+        """The method of the best answer, with its numerics."""
+        return self.result.method
+
+    def rows(self) -> list[tuple[str, ...]]:
+        """Return number, bar, change, largest source, seconds and numerics of every run."""
+        rows: list[tuple[str, ...]] = []
         knobs = _knobs([run.result for run in self.runs])
         for k, run in enumerate(self.runs):
             change = "" if math.isnan(run.change) else f"{run.change:.2g}"
@@ -101,48 +114,25 @@ class Convergence:
             rows.append((f"{k + 1}", f"{run.bar:.2g}", change, run.limited_by, seconds, numbers))
         return rows
 
-    def table(self) -> str:
-        """Return one line per run: what was changed, bars and changes in units of the tolerance."""
-        rows = self._rows()
-        widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]) - 1)]
-        return "\n".join(
-            "  " + "  ".join([*(f"{text:<{w}}" for text, w in zip(row, widths, strict=False)),
-                              row[-1]]).rstrip()
-            for row in rows
-        )  # fmt: skip
+    def _head(self) -> list[str]:
+        """Return the tolerances, and whether and why the runs ended."""
+        wanted = ", ".join(f"{name} to {value:g}" for name, value in self.tolerance.items())
+        return [f"{wanted}: {'converged' if self.converged else 'NOT converged'} ({self.reason})"]
 
-    def plot(self, ax: Any = None, *, width: float | str | None = None) -> Any:
-        """Draw bars and changes over the runs.
-
-        Parameters
-        ----------
-        ax : matplotlib Axes, optional
-            Where to draw; by default a new figure.
-        width : "column", "page" or float, optional
-            For print: 3.4 or 7.0 inches, or a number of them. By default for the screen.
-
-        Returns
-        -------
-        matplotlib Axes
-        """
+    def _draw(self, **options: Any) -> Any:
+        """Draw bars and changes over the runs."""
         from tnhop.plots.refinement import draw_refinement
 
         bars, changes = ([getattr(run, name) for run in self.runs] for name in ("bar", "change"))
-        return draw_refinement(bars, changes, ax=ax, width=width)
+        return draw_refinement(bars, changes, **options)
 
-    def _head(self) -> str:
-        """Return what was wanted, and whether and why it ended."""
-        wanted = ", ".join(f"{name} to {value:g}" for name, value in self.tolerance.items())
-        return f"{wanted}: {'converged' if self.converged else 'NOT converged'} ({self.reason})"
-
-    def __str__(self) -> str:
-        """Return the table, why it ended, and the final values."""
-        return "\n".join([self._head(), self.table(), repr(self.result)])
+    def __repr__(self) -> str:
+        """Return head and table of the runs, and the best answer."""
+        return "\n".join([super().__repr__(), repr(self.result)])
 
     def _repr_html_(self) -> str:
         """Return the same as tables for notebooks."""
-        head, *rows = self._rows()
-        return html.card(self._head(), html.table(rows, head)) + self.result._repr_html_()
+        return super()._repr_html_() + self.result._repr_html_()
 
 
 def converge(
@@ -211,15 +201,14 @@ def converge(
     """
     wanted = _check_tolerance(problem, tolerance)
     chosen = choose_method(problem, method, "evolve")
-    if not hasattr(chosen, "refined"):
+    if not isinstance(chosen, Refinable):
         name = type(chosen).__name__
         raise fail("method", "have error bars that can be made smaller", f"`{name}` has none")
     limits = _Limits(max_wall_time, max_memory, integer(max_runs, "max_runs", minimum=2))
     with tempfile.TemporaryDirectory() if store is None else nullcontext(store) as folder:
-        Path(folder).mkdir(parents=True, exist_ok=True)
-        answer = _Refinement(problem, wanted, limits, Store(Path(folder))).follow(chosen)
+        answer = _Refinement(problem, wanted, limits, open_store(folder)).follow(chosen)
     if not answer.converged:
-        warnings.warn(f"Not converged: {answer.reason}.", TruncationWarning, stacklevel=2)
+        warn(f"Not converged: {answer.reason}.")
     return answer
 
 
@@ -328,7 +317,9 @@ class _Refinement:
         if outcome.status == "busy":
             found = f"another process works in '{self._store.folder}'"
             raise fail("store", "belong to one study at a time", found)
-        if outcome.status == "failed":
+        if outcome.status == "unwritten" and not self._runs:
+            raise OSError(outcome.message)
+        if outcome.status in ("failed", "unwritten"):
             return outcome.message.rstrip(".")
         self._runs.append(self._judged(load(self._store.answer(task.digest))))
         return None

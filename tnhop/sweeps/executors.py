@@ -11,9 +11,8 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from typing import Any
 
-import numpy as np
-
-from tnhop.support.checks import fail, integer, single, wrong_type
+from tnhop.support.checks import fail, integer, wrong_type
+from tnhop.support.errors import warn
 from tnhop.sweeps.task import INTERRUPTED, Outcome
 
 _TRIES = 5  # deaths of its worker after which a task is given up
@@ -22,6 +21,7 @@ _PATIENCE = 1.0  # seconds between two looks at what has landed
 _PAUSE = 1.0  # seconds until a task that another process works at is tried again
 _LOOK = 1.0  # seconds between two looks at whether the parent is there
 _IN_FLIGHT = 256  # tasks that a foreign executor is given at a time
+_ALWAYS = 2  # processes that may be wanted on one core, too
 _CAPPED = ("OMP", "OPENBLAS", "MKL", "NUMBA", "VECLIB_MAXIMUM", "BLIS")
 
 Key = str
@@ -128,13 +128,21 @@ class Foreign:
             self._executor.close()
 
 
+def n_cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
+
+
 def make_pool(executor: Any, n_tasks: int) -> Here | Local | Foreign:
     """Turn the argument `executor` into something that runs tasks."""
     if executor is None:
-        executor = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
-    executor = single(executor, "executor")
-    if isinstance(executor, int | np.integer) and not isinstance(executor, bool):
-        n_workers = min(integer(executor, "executor", minimum=1), max(n_tasks, 1))
+        executor = n_cores()
+    if isinstance(executor, int) and not isinstance(executor, bool):
+        wanted, most = integer(executor, "executor", minimum=1), max(n_cores(), _ALWAYS)
+        n_workers = min(wanted, most, max(n_tasks, 1))
+        if n_workers == most < wanted:
+            remark = f"There are {n_cores()} cores: {most} processes run instead of {wanted}."
+            warn(remark, UserWarning)
         return Here() if n_workers == 1 else Local(n_workers)
     if isinstance(executor, str):
         return Foreign(_client(executor), own=True)

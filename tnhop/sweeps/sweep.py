@@ -6,10 +6,9 @@ import itertools
 import os
 import tempfile
 import time
-import warnings
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,10 +16,11 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from tnhop.answers.loading import load
-from tnhop.driver import bar_hidden, termination, undisturbed
-from tnhop.storage.store import Manifest, Point, Store, read_store
-from tnhop.support.checks import fail, flag, integer, one_of, real, wrong_type
-from tnhop.support.errors import TruncationWarning
+from tnhop.driver import bar_hidden, interrupts_ignored, sigterm_as_interrupt
+from tnhop.storage.store import Manifest, Point, Store, open_store, read_store
+from tnhop.support.atomic_files import write_whole
+from tnhop.support.checks import fail, integer, one_of, real, wrong_type
+from tnhop.support.errors import warn
 from tnhop.sweeps.executors import Round, make_pool
 from tnhop.sweeps.grid import Grid
 from tnhop.sweeps.task import VERBS, run_task
@@ -130,13 +130,13 @@ def sweep(
     points = plan.points()
     first, step = _part(part)
     with tempfile.TemporaryDirectory() if store is None else nullcontext(store) as folder:
-        place = _open_store(Path(folder), resume)
+        place = open_store(folder, resume=resume)
         work = _Work(plan, place, deadline, keep_states)
         work.register(points)
         pool = make_pool(executor, len(points[first::step]))
         hidden = bar_hidden(progress)
         bar = tqdm(total=0, desc="sweep", unit="point", disable=hidden, leave=False)
-        with bar, termination(True):
+        with bar, sigterm_as_interrupt(True):
             try:
                 work.run(points[first::step], pool, bar)
                 cells = plan.cells()
@@ -148,8 +148,9 @@ def sweep(
             except KeyboardInterrupt:
                 work.interrupted = True
             finally:
-                with undisturbed():
+                with interrupts_ignored():
                     pool.close(at_once=work.interrupted)
+        work.tidy()
         work.warn(None if store is None else place.folder)
         return read_store(place.folder)
 
@@ -176,21 +177,6 @@ def _part(part: Any) -> tuple[int, int]:
         raise wrong_type("part", "be a pair such as (3, 64)", part) from None
     parts = integer(parts, "part[1]", minimum=1)
     return integer(number, "part[0]", minimum=1, maximum=parts) - 1, parts
-
-
-def _open_store(folder: Path, resume: bool) -> Store:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise fail(
-            "store", "be a folder that can be made", f"'{folder}': {error.strerror}"
-        ) from error
-    if not os.access(folder, os.W_OK):
-        raise fail("store", "be a writable folder", f"'{folder}' is not")
-    store = Store(folder)
-    if not resume:
-        store.clear()
-    return store
 
 
 class _Work:
@@ -233,13 +219,14 @@ class _Work:
             self._statuses[outcome.status] += 1
             if outcome.message:
                 self._messages.setdefault(outcome.status, []).append(outcome.message)
-            if outcome.status == "failed":
+            if outcome.status in ("failed", "unwritten"):
                 self._note(answer, outcome.message)
             bar.update()
 
     def _note(self, answer: str, message: str) -> None:
         if not self._store.failure(answer).exists():
-            self._store.failure(answer).write_text(message, "utf-8")
+            with suppress(OSError):  # of a full disk: the warning says it, too
+                write_whole(self._store.failure(answer), message.encode())
 
     def _arguments(self, point: Point, answer: str) -> tuple[Any, ...]:
         task = self._plan.task(point)
@@ -280,6 +267,10 @@ class _Work:
             found += [np.ravel(np.real(last)) / accepted, np.ravel(np.imag(last)) / accepted]
         return np.concatenate(found)
 
+    def tidy(self) -> None:
+        """Remove what processes that were killed left of finished points."""
+        self._store.tidy(set(self._digests.values()))
+
     def warn(self, folder: Path | None) -> None:
         """Say what is missing and what was said."""
         n, done = len(set(self._digests.values())), self._statuses["done"]
@@ -288,9 +279,10 @@ class _Work:
             why = "interrupted" if self.interrupted else "stopped at max_wall_time"
             hint = "" if folder is None else f" The same call goes on in '{folder}'."
             texts.append(f"The sweep was {why} after {done} of {n} points.{hint}")
-        for status, what in (("failed", "failed"), ("done", "gave a warning")):
+        endings = {"failed": "failed", "unwritten": "were not kept", "done": "gave a warning"}
+        for status, what in endings.items():
             said = self._messages.get(status, [])
             if said:
                 texts.append(f"{len(said)} of {n} points {what}, such as: {said[0]}")
         for text in texts:
-            warnings.warn(text, TruncationWarning, stacklevel=3)
+            warn(text)

@@ -18,9 +18,11 @@ from tnhop.driver import drive
 from tnhop.physics.problem import Problem
 from tnhop.solvers.choice import choose_method
 from tnhop.storage import checkpoints
-from tnhop.storage.store import Store, write_text
+from tnhop.storage.store import Store
+from tnhop.support.atomic_files import write_whole
 from tnhop.support.codec import digest, dumps, encode, loads, state_form, state_of
 from tnhop.support.errors import TruncationWarning
+from tnhop.support.run_options import RunOptions
 from tnhop.verbs import steady_state
 
 _INTERVAL = 30.0  # seconds between two checkpoints
@@ -73,10 +75,11 @@ class Task:
             )
             steady.stats["wall_time"] = time.perf_counter() - began
             return steady
-        return drive(
-            p, choose_method(p, self.method, "evolve"), progress=False, callback=None,
-            max_wall_time=max_wall_time, checkpoint=checkpoint, interval=_INTERVAL,
+        options = RunOptions(
+            progress=False, checkpoint=checkpoint, checkpoint_interval=_INTERVAL,
+            max_wall_time=max_wall_time,
         )  # fmt: skip
+        return drive(p, choose_method(p, self.method, "evolve"), options)
 
 
 @dataclass(frozen=True)
@@ -87,7 +90,7 @@ class Outcome:
     ----------
     status : str
         ``"done"``; ``"busy"``: another process works at it; ``"stopped"``: at a limit, to be gone
-        on with; ``"failed"``.
+        on with; ``"failed"``; ``"unwritten"``: there is no room for its answer.
     message : str
         Why it failed, or its first warning.
     """
@@ -122,7 +125,8 @@ def run_task(text: str, folder: str, deadline: float | None, keep_states: bool) 
     except BlockingIOError:
         return Outcome("busy")
     except OSError as error:
-        return Outcome("failed", f"The store cannot be written ({error}).")
+        said = None if error.filename else error.strerror  # a sentence of ours names no file beside
+        return Outcome("unwritten", said or f"The store cannot be written ({error}).")
 
 
 def _solve(task: Task, store: Store, deadline: float | None, keep_states: bool) -> Outcome:
@@ -142,7 +146,7 @@ def _solve(task: Task, store: Store, deadline: float | None, keep_states: bool) 
         raise
     except Exception as error:  # one bad point must not end all others
         message = f"{type(error).__name__}: {error}"
-        write_text(failure, message)
+        write_whole(failure, message.encode())
         return Outcome("failed", message)
     if answer.stats.get("stopped"):
         return Outcome("stopped", answer.stats["stopped"])
@@ -151,7 +155,7 @@ def _solve(task: Task, store: Store, deadline: float | None, keep_states: bool) 
     if not keep_states:
         field = "final_state" if task.verb == "evolve" else "state"
         answer = dataclasses.replace(answer, **{field: None})
-    answer.save(store.answer(task.digest), overwrite=True)
+    store.write(task.digest, answer)
     checkpoints.remove(checkpoint)
     failure.unlink(missing_ok=True)
     return Outcome("done", said[0] if said else "")

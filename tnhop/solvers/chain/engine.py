@@ -1,4 +1,4 @@
-"""What an evolution of a chain works with: its engine, its plan, and how far it has come."""
+"""Engine, setup and progress of the evolution of a chain."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from tnhop.physics.operators import LocalBasis
 from tnhop.solvers.chain.fock_levels import Levels
-from tnhop.solvers.chain.steps.truncation import Tally
+from tnhop.solvers.chain.schedule import StepSchedule
+from tnhop.solvers.chain.steps.truncation import TruncationStats
 from tnhop.support.arrays import Array, Real
 
 
@@ -21,18 +22,18 @@ class Engine(Protocol):
     chain: list[Array]
 
     def copy(self) -> Engine:
-        """Return an engine that can go its own way."""
+        """Return an independent engine in the same state."""
 
-    def open(self) -> None:
-        """Prepare the chain for the first step."""
+    def expand_initial_bonds(self) -> None:
+        """Expand the bonds in the directions that the first step needs."""
 
-    def step(self, dt: float, cutoff: float, seed: tuple[int, int]) -> Tally:
+    def step(self, dt: float, cutoff: float, seed: tuple[int, int]) -> TruncationStats:
         """Advance by dt, dropping singular values up to the cutoff."""
 
 
 @dataclass(frozen=True, eq=False)
-class Plan:
-    """What a method gives to a run.
+class EngineSetup:
+    """Engine, coordinates and tolerances of a run.
 
     Attributes
     ----------
@@ -44,43 +45,75 @@ class Plan:
         Coordinates by position.
     like : array
         An array of the library and precision to be used.
+    schedule : StepSchedule
+        Lengths of the steps. Without probed steps a second chain takes steps twice as long all the
+        way: the difference is three times the error of the first one, if the order is 2.
+    cutoff : float
+        Singular values up to cutoff times the length of a step are dropped.
+    max_bond : int
+        Largest bond.
     engine : callable
         Chain → engine.
-    start_levels : int
-        The first step is cut into so many halves of halves.
-    coarse : bool
-        Whether a second chain takes steps twice as long all the way: the difference is three times
-        the error of the first one, if the order is 2. Otherwise some steps are repeated.
-    extrapolate : bool
-        Whether that error is subtracted.
-    companion : callable, optional
-        Chain → engine that truncates more, to run beside: what the observables differ by is then
-        the error of truncation and projection.
-    at_levels : callable, optional
-        Number of Fock levels of every mode → plan; the levels are then adapted.
     mpo_error : callable
         Returns the typical error of a rate in the gates or the generator.
     facts : callable
-        Returns what the statistics say besides the effort.
+        Returns entries of the statistics about generator or gates.
+    extrapolate : bool
+        Whether the error of the time step is subtracted (second chain only).
+    reference_engine : callable, optional
+        Chain → engine of a reference chain that truncates more: what the observables differ by is
+        then the error of truncation and projection.
+    fock_tolerance : float
+        Population of the two highest Fock levels above which a mode gets more.
+    at_levels : callable, optional
+        Number of Fock levels of every mode → setup; the levels are then adapted.
     """
 
     epsilon: float
     order: NDArray[np.intp]
     bases: tuple[LocalBasis, ...]
     like: Array
+    schedule: StepSchedule
+    cutoff: float
+    max_bond: int
     engine: Callable[[list[Array]], Engine]
-    start_levels: int
     mpo_error: Callable[[], float]
     facts: Callable[[], dict[str, Any]]
-    coarse: bool = False
     extrapolate: bool = False
-    at_levels: Callable[[Levels], Plan] | None = None
-    companion: Callable[[list[Array]], Engine] | None = None
+    reference_engine: Callable[[list[Array]], Engine] | None = None
+    fock_tolerance: float = 0.0
+    at_levels: Callable[[Levels], EngineSetup] | None = None
 
 
 @dataclass
 class Progress:
-    """All that a run needs to go on: besides this only the problem and the method."""
+    """State of a run, sufficient to go on from; the names of the fields are those of checkpoints.
+
+    Attributes
+    ----------
+    tensors, coarse, companion : list of ndarray
+        The chain; the one with double steps and the reference chain, empty where there is none.
+    apart : dict
+        Largest distance from the reference chain so far, by observable.
+    time, steps, next_output : float, int, int
+        Time, steps taken, and number of the next output time.
+    tally : TruncationStats
+        Effort and losses of all steps.
+    lost, projected : float
+        Discarded and projected norms, summed over steps.
+    step_errors : dict
+        Measured errors of the time step, by observable.
+    trace_defect, mpo_error, largest_bond : float, float, int
+        Largest values so far.
+    levels : tuple of int
+        Present numbers of Fock levels.
+    tail : ndarray
+        Largest populations of the highest Fock levels.
+    smallest_eigenvalue : float
+        Of reduced states, so far.
+    facts : dict
+        Largest values about generator or gates.
+    """
 
     tensors: list[Real]
     coarse: list[Real] = field(default_factory=list)
@@ -89,7 +122,7 @@ class Progress:
     time: float = 0.0
     steps: int = 0
     next_output: int = 0
-    tally: Tally = field(default_factory=Tally)
+    tally: TruncationStats = field(default_factory=TruncationStats)
     lost: float = 0.0
     projected: float = 0.0
     step_errors: dict[str, Real] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""The same state in other coordinates: with more or fewer Fock levels, with other weights."""
+"""Numbers of Fock levels and weights of a chain: the same state in other coordinates."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ Levels = tuple[int, ...]
 
 FEWEST_LEVELS = 6
 LEVEL_GROWTH = 1.3
-_ROOM = 0.75  # levels are given back if this share of them is enough
+_SHRINK = 0.75  # levels are given back if fewer than this share of them are needed
 
 
 def wanted_levels(
-    populations: Sequence[Real], levels: Levels, most: Levels, tolerance: float
+    populations: Sequence[Real], levels: Levels, largest: Levels, tolerance: float
 ) -> Levels:
-    """Return how many levels the modes should have.
+    """Return the numbers of levels that the modes should have.
 
     More, if the two highest ones hold more than the tolerance; fewer, if far fewer would hold less
     than a tenth of it.
@@ -30,21 +30,21 @@ def wanted_levels(
     ----------
     populations : sequence of ndarray, shape (n_levels,)
         Of every mode.
-    levels, most : tuple of int
-        Levels at present, and at most.
+    levels, largest : tuple of int
+        Present and largest numbers of levels.
     tolerance : float
         Accepted population of the two highest levels.
     """
-    wanted = []
-    for P, now, cap in zip(populations, levels, most, strict=True):
+    counts = []
+    for P, now, cap in zip(populations, levels, largest, strict=True):
         if np.abs(P[now - 2 : now]).sum() > tolerance:
-            wanted.append(min(cap, math.ceil(LEVEL_GROWTH * now)))
+            counts.append(min(cap, math.ceil(LEVEL_GROWTH * now)))
             continue
         above = np.append(np.cumsum(np.abs(P[:now])[::-1])[::-1], 0.0)  # from every level on
         needed = 2 + int(np.argmax(above < tolerance / 10))
         fewer = min(cap, max(FEWEST_LEVELS, math.ceil(LEVEL_GROWTH * needed)))
-        wanted.append(fewer if fewer <= _ROOM * now else now)
-    return tuple(wanted)
+        counts.append(fewer if fewer <= _SHRINK * now else now)
+    return tuple(counts)
 
 
 def resized(A: Real, dim: int, new: int) -> Real:
@@ -61,7 +61,7 @@ def resized(A: Real, dim: int, new: int) -> Real:
 
 
 def _coordinates(dim: int, larger: int) -> NDArray[np.intp]:
-    """Where the coordinates of `mode_basis` of few levels are among those of more levels."""
+    """Return the places of the coordinates of `mode_basis` of few levels among those of more."""
     place = np.zeros((larger, larger), dtype=np.intp)
     place[np.triu_indices(larger, 1)] = larger + 2 * np.arange(larger * (larger - 1) // 2)
     pairs = place[np.triu_indices(dim, 1)]

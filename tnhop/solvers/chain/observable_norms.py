@@ -1,4 +1,4 @@
-"""How much an expectation value feels errors: of the vector, of rates, of the state."""
+"""Norms of observables: their sensitivity to errors of the vector, of rates, of the state."""
 
 from __future__ import annotations
 
@@ -15,33 +15,31 @@ from tnhop.solvers.bounds import operator_bound
 from tnhop.support.arrays import Real
 
 
-def sizes_of(
+def observable_norms(
     o: Observable, model: Model, bases: tuple[LocalBasis, ...], order: NDArray[np.intp]
 ) -> dict[str, Real]:
-    """Return what to multiply errors of the vector, of rates and of the state with."""
+    """Return the factors of errors of the vector, of rates and of the state, by name."""
     each = {
-        "norm": [functional_norm(A, bases, order) for A in o.operators],
-        "reach": [reach(A) for A in o.operators],
+        "norm": [dual_norm(A, bases, order) for A in o.operators],
+        "rate_sensitivity": [rate_sensitivity(A) for A in o.operators],
         "bound": [operator_bound(A, model) for A in o.operators],
     }
     return {name: np.array(values).reshape(o.shape) for name, values in each.items()}
 
 
-def reach(operator: Operator) -> float:
-    """Sum of |c| times the number of factors: by how much errors of rates count, at worst."""
+def rate_sensitivity(operator: Operator) -> float:
+    """Return the sum of |c| times the number of factors: the worst factor of errors of rates."""
     return sum(abs(c) * len(factors) for factors, c in pauli_terms(operator).items())
 
 
-def functional_norm(
-    operator: Operator, bases: tuple[LocalBasis, ...], order: NDArray[np.intp]
-) -> float:
-    """Norm of ρ → tr(Oρ) on weighted coordinates: by how much an error of the vector counts."""
+def dual_norm(operator: Operator, bases: tuple[LocalBasis, ...], order: NDArray[np.intp]) -> float:
+    """Return the norm of ρ → tr(Oρ) on weighted coordinates: the factor of errors of the vector."""
     place = np.argsort(order)
     traces = [float(np.linalg.norm(basis.trace)) for basis in bases]
-    whole = math.prod(traces)
+    trace_norm = math.prod(traces)
     total = 0.0
     for factors, coefficient in pauli_terms(operator).items():
-        size = abs(coefficient) * whole
+        size = abs(coefficient) * trace_norm
         for site, name in factors:
             basis = bases[place[site]]
             dim = 2 if kind_of(name) == "spin" else math.isqrt(basis.size)

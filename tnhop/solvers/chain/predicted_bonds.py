@@ -1,13 +1,13 @@
-"""Which bonds a chain will need: mean field, Gaussian fluctuations about it, singular values.
+"""Predicted bonds of chains: mean field, Gaussian fluctuations about it, singular values.
 
-The pilot behind the estimates of `TDVP` and `TEBD`. Fluctuations of spins and modes about the
+Behind the estimates of `TDVP` and `TEBD`. Fluctuations of spins and modes about the
 mean-field flow, with Jacobian J, correlate as
 
     C' = J C + C Jᵀ + sources on the sites,
 
 where the block of a spin is that of its product state. Across a cut the weighted correlations of
 the two sides have singular values s_k, and a Gaussian state then has the Schmidt coefficients
-Π_k s_k^{n_k}: those above what is dropped are counted. No matrix is larger than the number of
+Π_k s_k^{n_k}: those above the cutoff are counted. No matrix is larger than the number of
 variables, 3 n_spins + 2 n_modes, and beyond some hundred of them nothing is computed.
 """
 
@@ -22,23 +22,20 @@ import scipy.linalg as sl
 
 from tnhop.physics.model import Model
 from tnhop.physics.states import ProductState
+from tnhop.solvers.fitted import CHAIN_BONDS
 from tnhop.solvers.meanfield.flow import MeanFieldFlow
 from tnhop.support.arrays import Real
 
 _EVALUATIONS = 3000  # of the flow, in all
-_FEWEST, _MOST, _LONGEST = 4, 20, 0.6  # intervals and their length
+_FEWEST, _MOST, _LONGEST = 4, 20, 0.6  # number of intervals, and their largest length
 _CUTS = 7
 _BINS = 120  # of the logarithms of Schmidt coefficients
 _VACUUM = 0.25  # variance of Re α and Im α
 
-# fitted to the bonds of 45 runs of TDVP: fluctuations saturate; beside every singular value there
-# is a smaller one, of what is not Gaussian; a block of few sites has a small space
-_SATURATED, _BESIDE, _DEEPER, _SMOOTH = 0.03, 0.05, 1.5, 1.2
-
 
 @dataclass(frozen=True, eq=False)
-class Instant:
-    """The weighted correlations of all sites at one time.
+class FluctuationSnapshot:
+    """Weighted correlations of all sites at one time.
 
     Attributes
     ----------
@@ -47,7 +44,7 @@ class Instant:
     size : float
         Logarithm of the norm of the state.
     values : list of ndarray
-        Singular values at every cut looked at.
+        Singular values at every cut.
     photons : ndarray, shape (n_modes,)
         Mean occupation.
     """
@@ -59,42 +56,42 @@ class Instant:
 
 
 @dataclass(frozen=True, eq=False)
-class Pilot:
-    """What the fluctuations tell about the bonds of a chain.
+class GaussianFluctuations:
+    """Fluctuations across some cuts of a chain as time goes on, and the bonds that they need.
 
     Attributes
     ----------
     cuts : list of int
-        Number of sites left of every cut looked at.
-    instants : list of Instant
-        Some times; the last one stands for what comes later.
+        Number of sites on the left of every cut.
+    snapshots : list of FluctuationSnapshot
+        At some times; the last one stands for all later ones.
     caps : list of float
         Largest bond at these cuts.
     """
 
     cuts: list[int]
-    instants: list[Instant]
+    snapshots: list[FluctuationSnapshot]
     caps: list[float]
 
     def bonds(self, time: float, threshold: float) -> Real:
         """Return the bonds at the cuts, if singular values up to a threshold are dropped."""
-        at = next((i for i in self.instants if i.time >= time - 1e-9), self.instants[-1])
-        depth = at.size - math.log(max(threshold, 1e-300)) + _DEEPER
-        found = [_count(s, depth) for s in at.values]
-        pairs = zip(found, self.caps, strict=True)
-        return np.array([(n**-_SMOOTH + cap**-_SMOOTH) ** (-1 / _SMOOTH) for n, cap in pairs])
+        at = next((i for i in self.snapshots if i.time >= time - 1e-9), self.snapshots[-1])
+        depth = at.size - math.log(max(threshold, 1e-300)) + CHAIN_BONDS.extra_depth
+        pairs = zip([_count(s, depth) for s in at.values], self.caps, strict=True)
+        power = CHAIN_BONDS.smoothing
+        return np.array([(n**-power + cap**-power) ** (-1 / power) for n, cap in pairs])
 
     def photons(self) -> Real:
         """Return the largest mean occupation of every mode."""
-        return np.max([at.photons for at in self.instants], axis=0)
+        return np.max([at.photons for at in self.snapshots], axis=0)
 
 
 def _count(values: Real, depth: float) -> float:
-    """Return how many products Π s_k^{n_k} exceed exp(-depth)."""
+    """Return the number of products Π s_k^{n_k} above exp(-depth)."""
     if depth <= 0.0:
         return 1.0
-    s = values / (1 + values / _SATURATED)
-    weights = -np.log(np.maximum(np.concatenate([s, _BESIDE * s[:6]]), 1e-300))
+    s = values / (1 + values / CHAIN_BONDS.saturation)
+    weights = -np.log(np.maximum(np.concatenate([s, CHAIN_BONDS.secondary * s[:6]]), 1e-300))
     counts = np.zeros(_BINS + 1)
     counts[0] = 1.0
     for weight in weights[weights <= depth]:
@@ -107,9 +104,9 @@ def _count(values: Real, depth: float) -> float:
     return float(counts.sum())
 
 
-def pilot(
+def follow_fluctuations(
     model: Model, state: ProductState, epsilon: float, order: Sequence[int], end: float
-) -> Pilot | None:
+) -> GaussianFluctuations | None:
     """Follow the fluctuations to the time `end`, or part of it; None for too many sites."""
     n = 3 * model.n_spins + 2 * model.n_modes
     intervals = int(_EVALUATIONS / n / (1 + (model.n_spins / 80) ** 2))
@@ -120,16 +117,16 @@ def pilot(
     cuts = sorted({round(x) for x in np.linspace(1, len(order) - 1, _CUTS)})
     dims = np.array([2 * math.log(model.dims[k]) for k in order])
     caps = [math.exp(min(dims[:c].sum(), dims[c:].sum(), 700.0)) for c in cuts]
-    moving = _Fluctuations(model, state)
-    instants = []
+    flow = _FluctuationFlow(model, state)
+    snapshots = []
     for k in range(1, intervals + 1):
-        moving.advance(length)
-        instants.append(moving.instant(k * length, epsilon, order, cuts))
-    return Pilot(cuts, instants, caps)
+        flow.advance(length)
+        snapshots.append(flow.snapshot(k * length, epsilon, order, cuts))
+    return GaussianFluctuations(cuts, snapshots, caps)
 
 
-class _Fluctuations:
-    """Mean field and covariances of all variables."""
+class _FluctuationFlow:
+    """Flow of the mean field and of the covariances of all variables."""
 
     def __init__(self, model: Model, state: ProductState) -> None:
         self._model, self._flow = model, MeanFieldFlow(model, "field")
@@ -144,8 +141,8 @@ class _Fluctuations:
     def _reset(self) -> None:
         """Give every spin the variances of its product state."""
         r = self._y[self._spins]
-        own = np.eye(3) - r[:, :, None] * r[:, None, :]
-        self._C[self._spins[:, :, None], self._spins[:, None, :]] = own
+        variances = np.eye(3) - r[:, :, None] * r[:, None, :]
+        self._C[self._spins[:, :, None], self._spins[:, None, :]] = variances
 
     def _jacobian(self) -> Real:
         y, step = self._y, 1e-6
@@ -164,8 +161,8 @@ class _Fluctuations:
         E = np.asarray(sl.expm(length * J))
         sources = np.zeros_like(J)
         for pair in self._modes:
-            own = np.ix_(pair, pair)
-            sources[own] = -_VACUUM * (J[own] + J[own].T)
+            block = np.ix_(pair, pair)
+            sources[block] = -_VACUUM * (J[block] + J[block].T)
         for _ in range(min(parts, 64)):
             k1 = self._flow(0.0, self._y)
             k2 = self._flow(0.0, self._y + h / 2 * k1)
@@ -175,15 +172,15 @@ class _Fluctuations:
         self._C = E @ (self._C + length / 2 * sources) @ E.T + length / 2 * sources
         self._reset()
 
-    def instant(
+    def snapshot(
         self, time: float, epsilon: float, order: Sequence[int], cuts: Sequence[int]
-    ) -> Instant:
+    ) -> FluctuationSnapshot:
         """Return the singular values of the weighted correlations across some cuts."""
         n = self._model.n_spins
         r = self._y[self._spins]
         norms = 1 + epsilon**2 * (r**2).sum(axis=1)
         roots = np.zeros_like(self._C)
-        # what changes a spin lies across its state: the part along it is taken out
+        # changes of a spin lie across its state: the part along it is projected out
         across = np.eye(3) - epsilon**2 * r[:, :, None] * r[:, None, :] / norms[:, None, None]
         values, vectors = np.linalg.eigh(across)
         halves = (vectors * np.sqrt(np.maximum(values, 0.0))[:, None]) @ vectors.swapaxes(1, 2)
@@ -192,7 +189,7 @@ class _Fluctuations:
         roots[self._modes, self._modes] = math.sqrt(2.0)
         weighted = roots @ self._C @ roots
         rows = [self._spins[k] if k < n else self._modes[k - n] for k in order]
-        found = [
+        singular_values = [
             np.linalg.svd(
                 weighted[np.ix_(np.concatenate(rows[:c]), np.concatenate(rows[c:]))],
                 compute_uv=False,
@@ -202,4 +199,4 @@ class _Fluctuations:
         alpha = self._y[self._modes]
         noise = np.array([self._C[pair, pair].sum() - 2 * _VACUUM for pair in self._modes])
         photons = (alpha**2).sum(axis=1) + np.maximum(noise, 0.0)
-        return Instant(time, float(np.log(norms).sum()) / 2, found, photons)
+        return FluctuationSnapshot(time, float(np.log(norms).sum()) / 2, singular_values, photons)

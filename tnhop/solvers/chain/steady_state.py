@@ -1,4 +1,4 @@
-"""Stationary states by long evolution: how far they have relaxed, and what that leaves open."""
+"""Stationary states by long evolution: their relaxation, and the error that it leaves."""
 
 from __future__ import annotations
 
@@ -14,23 +14,25 @@ from tnhop.answers.steady_state import SteadyState
 from tnhop.physics.model import Model
 from tnhop.physics.problem import Problem, evaluate
 from tnhop.physics.states import ProductState
+from tnhop.solvers.chain.error_bars import FELT
 from tnhop.solvers.chain.network.mpo import LindbladMPO
 from tnhop.solvers.chain.network.mps import MPSState
-from tnhop.solvers.chain.run import FELT, ChainRun
-from tnhop.solvers.chain.steps.environments import sketched
-from tnhop.solvers.chain.steps.sweep_generator import seen_core
+from tnhop.solvers.chain.run import ChainRun
+from tnhop.solvers.chain.steps.environments import advance_sketch
+from tnhop.solvers.chain.steps.sweep_generator import sweep_core
 from tnhop.solvers.chain.steps.tdvp_step import random_signs
 from tnhop.support.arrays import Real
+from tnhop.support.heartbeat import beat
 
-_LONGEST = 400.0  # time after which a state counts as what it is
-_LEAST = 5.0
+_LONGEST = 400.0  # time after which a state counts as stationary in any case
+_SHORTEST = 5.0  # time before which it never does
 _LONG_STEP = 1.6  # a stationary state is a fixed point of steps of any length
 _GROWTH = 1.15
 _WINDOW = 0.3  # last part of the time, over which rates are measured
-_SIGNS = 400  # random vectors behind a norm
+_SIGNS = 400  # random vectors of the estimate of a norm
 _AT_ONCE = 50  # of them: they hold all coordinates of a mode at once
 _ROUNDING = 1e-7  # of differences of chains
-_SETTLED = 0.5  # stop once the change is smaller than this share of what truncation drops
+_SETTLED = 0.5  # stop once the change is smaller than this share of the discarded norm
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +44,7 @@ class Relaxed:
     state : MPSState
         The state.
     time : float
-        How long it has relaxed.
+        Time of relaxation.
     change : float
         Norm of its derivative, in the weighted norm.
     rate : float
@@ -63,35 +65,36 @@ class Relaxed:
 
 
 def relax(method: Any, problem: Problem, start: Any) -> Relaxed:
-    """Evolve until nothing changes any more that truncation would not change as much."""
+    """Evolve until the state changes less than truncation changes it."""
     method = dataclasses.replace(method, companion=False)  # bars are those of the last losses
-    run = ChainRun(method, dataclasses.replace(problem, state=start), None)
-    times, changes, dropped = [0.0], [math.inf], [0.0]
-    budgets = [{o.name: run.errors(o) for o in problem.observables}]
+    run = method.run(dataclasses.replace(problem, state=start))
+    times, changes, losses = [0.0], [math.inf], [0.0]
+    budgets = [{o.name: run.bars.by_source(o, run.progress) for o in problem.observables}]
     values = [{o.name: evaluate(run.state(), o) for o in problem.observables}]
     dt = method.dt
     while times[-1] < _LONGEST:
+        beat()
         before = run.state()
-        run.method = dataclasses.replace(method, dt=dt)
+        run.schedule = dataclasses.replace(run.schedule, longest=dt)
         run.advance(_LONGEST)
         now = run.progress
         times.append(now.time)
         state = run.state()
         distance = _distance(list(before.tensors), list(state.tensors))
         changes.append(distance / (times[-1] - times[-2]))
-        dropped.append(now.lost + now.projected)
+        losses.append(now.lost + now.projected)
         values.append({o.name: evaluate(state, o) for o in problem.observables})
-        budgets.append({o.name: run.errors(o) for o in problem.observables})
+        budgets.append({o.name: run.bars.by_source(o, run.progress) for o in problem.observables})
         early = _early(times)
-        per_time = (dropped[-1] - dropped[early]) / (times[-1] - times[early])
-        if times[-1] > _LEAST and max(changes[early:]) < max(_SETTLED * per_time, _ROUNDING):
+        per_time = (losses[-1] - losses[early]) / (times[-1] - times[early])
+        if times[-1] > _SHORTEST and max(changes[early:]) < max(_SETTLED * per_time, _ROUNDING):
             break
         dt = min(dt * _GROWTH, max(_LONG_STEP, method.dt))
     return _relaxed(run, problem, times, changes, values, budgets)
 
 
 def _early(times: list[float]) -> int:
-    """Where the last part of the time begins."""
+    """Return the number of the step at which the last part of the time begins."""
     return min(int(np.searchsorted(times, (1 - _WINDOW) * times[-1])), len(times) - 2)
 
 
@@ -113,24 +116,25 @@ def _relaxed(
     errors: dict[str, dict[str, Any]] = {}
     for o in problem.observables:
         late, old = budgets[-1][o.name], budgets[early][o.name]
-        # what is lost is forgotten again: the losses of one relaxation time count
+        # losses are forgotten again: those of one relaxation time count
         sources = {
             name: (late[name] - old[name]) * memory / span if name != "fock_tail" else late[name]
             for name in late
         }
+        norms = run.bars.norms.get(o.name, {})
         moved = np.abs(values[-1][o.name] - values[early][o.name])
-        felt = FELT * run.sizes.get(o.name, {}).get("norm", np.nan) * changes[-1]
-        bound = run.sizes.get(o.name, {}).get("bound", np.full(o.shape, np.nan))
+        felt = FELT * norms.get("norm", np.nan) * changes[-1]
+        bound = norms.get("bound", np.full(o.shape, np.nan))
         errors[o.name] = {
             **sources,
             "relaxation": (moved / span + felt) * memory,
-            "trace": bound * run.progress.trace_defect,  # what is lost of it stays lost
+            "trace": bound * run.progress.trace_defect,  # lost trace does not come back
         }
     return Relaxed(run.state(), times[-1], changes[-1], rate, values[-1], errors, run.stats())
 
 
 def _distance(first: list[Real], second: list[Real]) -> float:
-    """Norm of the difference of two chains."""
+    """Return the norm of the difference of two chains."""
     square = _overlap(first, first) - 2 * _overlap(first, second) + _overlap(second, second)
     return math.sqrt(max(square, 0.0))
 
@@ -148,7 +152,7 @@ def residual(mpo: LindbladMPO, state: MPSState, weighted: bool) -> float:
     From random signs along the chain, whose products with Lρ have the mean square ‖Lρ‖².
     """
     rng, like = np.random.default_rng(0), np.zeros(1)
-    cores = [seen_core(W, like) for W in mpo.factors]
+    cores = [sweep_core(W, like) for W in mpo.factors]
     squares = []
     for _ in range(_SIGNS // _AT_ONCE):
         sketch = np.ones((_AT_ONCE, 1, 1))
@@ -156,7 +160,7 @@ def residual(mpo: LindbladMPO, state: MPSState, weighted: bool) -> float:
             G = random_signs(rng, _AT_ONCE, basis.size)
             if not weighted:
                 G = G * np.linalg.norm(basis.matrices, axis=(1, 2))
-            sketch = sketched(sketch, G, core, A)
+            sketch = advance_sketch(sketch, G, core, A)
         squares.append(np.mean(sketch**2))
     size = math.sqrt(np.mean(squares))
     return size / float(np.linalg.norm(state.schmidt_values(0, weighted=weighted)))
@@ -171,23 +175,23 @@ def steady_state(method: Any, problem: Problem, mpo: LindbladMPO) -> SteadyState
     first, second, name = problem.state or _polarised(model), mixed(model), "maximally mixed"
     if isinstance(first, ProductState) and not first.bloch.any():  # two equal starts tell nothing
         second, name = _polarised(model), "polarised"
-    found, other = (relax(method, problem, start) for start in (first, second))
-    apart = _apart(problem, found, other)
-    age = f"stationary to t = {found.time:.3g}"
+    relaxed, other = (relax(method, problem, start) for start in (first, second))
+    apart = _apart(problem, relaxed, other)
+    age = f"stationary to t = {relaxed.time:.3g}"
     if apart is None:
         label = f"{age}, the same from the {name} state"
     else:
         label = f"metastable or one of several: {age}, but the {name} state ends {apart}"
     stats = {
-        **found.stats,
-        "relaxation_time": found.time,
-        "relaxation_rate": found.rate,
-        "change": found.change,
+        **relaxed.stats,
+        "relaxation_time": relaxed.time,
+        "relaxation_rate": relaxed.rate,
+        "change": relaxed.change,
     }
     return SteadyState(
-        found.state, found.values, residual(mpo, found.state, False), math.nan,
+        relaxed.state, relaxed.values, residual(mpo, relaxed.state, False), math.nan,
         1 if apart is None else 0, apart is None, model, method, tuple(problem.observables), stats,
-        ErrorBudget(found.errors), residual(mpo, found.state, True), label,
+        ErrorBudget(relaxed.errors), residual(mpo, relaxed.state, True), label,
     )  # fmt: skip
 
 
@@ -201,14 +205,14 @@ def mixed(model: Model) -> ProductState:
     return ProductState(np.zeros((model.n_spins, 3)), np.zeros(model.n_modes, dtype=complex))
 
 
-def _apart(problem: Problem, found: Relaxed, other: Relaxed) -> str | None:
+def _apart(problem: Problem, relaxed: Relaxed, other: Relaxed) -> str | None:
     """Say in which observable two states differ by more than their bars, or None."""
-    first, second = ErrorBudget(found.errors), ErrorBudget(other.errors)
+    first, second = ErrorBudget(relaxed.errors), ErrorBudget(other.errors)
     worst, text = 1.0, None
     for o in problem.observables:
         if np.isnan(first[o.name]).any():
             continue
-        distance = np.abs(found.values[o.name] - other.values[o.name])
+        distance = np.abs(relaxed.values[o.name] - other.values[o.name])
         bars = first[o.name] + second[o.name] + 1e-9
         if (distance / bars).max() > worst:
             worst = float((distance / bars).max())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, ClassVar
@@ -12,35 +13,37 @@ from tnhop.answers.steady_state import SteadyState
 from tnhop.physics.model import Model
 from tnhop.physics.problem import Cost, Problem
 from tnhop.physics.terms import FieldJump, Jump
+from tnhop.solvers.bounds import saved_states_memory
 from tnhop.solvers.chain.cost import (
-    Bonds,
-    Step,
+    PredictedBonds,
+    chain_bytes,
     chain_memory,
     generator_profile,
     generator_time,
     run_time,
-    schedule,
     sweeps_time,
 )
-from tnhop.solvers.chain.engine import Plan
+from tnhop.solvers.chain.engine import EngineSetup
 from tnhop.solvers.chain.fock_levels import Levels
+from tnhop.solvers.chain.method import ChainMethod
 from tnhop.solvers.chain.network.mpo import LindbladMPO, lindblad_mpo, predicted_bond
 from tnhop.solvers.chain.network.mps import MPSState
 from tnhop.solvers.chain.network.ordering import site_order
-from tnhop.solvers.chain.run import ChainMethod
+from tnhop.solvers.chain.refinement import finer_knobs, truncation_factor, with_knobs
+from tnhop.solvers.chain.schedule import Step, StepSchedule
 from tnhop.solvers.chain.steady_state import mixed, steady_state
-from tnhop.solvers.chain.steps.sweep_generator import Generator
-from tnhop.solvers.chain.steps.tdvp_step import Settings, Stepper
-from tnhop.support.checks import integer, real, settle, wrong_type
+from tnhop.solvers.chain.steps.sweep_generator import SweepGenerator
+from tnhop.solvers.chain.steps.tdvp_step import TDVPEngine, TDVPOptions
+from tnhop.solvers.fitted import TDVP_COSTS
+from tnhop.solvers.refinement import knob_factor
+from tnhop.support.checks import integer, real, wrong_type
 from tnhop.support.codec import register
 
 __all__ = ["TDVP"]
 
 _START_LEVELS = 4  # the first step is cut into 1/16, 1/16, 1/8, 1/4, 1/2
-_TYPICAL_GENERATOR = 100
-_ONE_FIELD, _MORE_FIELDS = 10, 20  # bond of a generator: a + b r^1.5 for r independent fields
-_TWO_SITE = 6.0  # two-site steps, in units of one-site ones of the same bond
-_COMPANION = 0.7  # its bond
+_TYPICAL_GENERATOR = 100  # bond of generators of few sites, at most
+_REFERENCE_BOND = 0.7  # bond of the reference chain, in units of that of the chain
 _LARGEST_GENERATOR = 600  # bond beyond which a step takes minutes
 
 
@@ -104,8 +107,8 @@ class TDVP(ChainMethod):
     Notes
     -----
     **Error**: Truncation and projection: 0.3 times the norm of the observable times what was
-    dropped, summed over steps: singular values, and what Lρ has at every bond beyond the tangent
-    space and the directions by which it grows; with a `companion`, 1.75 times the largest
+    dropped, summed over steps: singular values, and the part of Lρ at every bond outside the
+    tangent space and the directions by which it grows; with a `companion`, 1.75 times the largest
     difference from it so far, of a component or the rms of all. Time step: some steps are repeated
     as two half steps, and thrice the differences of the observables added up. MPO: the typical
     error of a rate times t, all sites erring alike. Fock tail and fitted rates: as in `Exact`.
@@ -128,6 +131,12 @@ class TDVP(ChainMethod):
     --------
     evolve
 
+    References
+    ----------
+    J. Haegeman, C. Lubich, I. Oseledets, B. Vandereycken and F. Verstraete, Phys. Rev. B 94, 165116
+    (2016); C. Lubich, I. Oseledets and B. Vandereycken, SIAM J. Numer. Anal. 53, 917 (2015); modes:
+    C. Guo, A. Weichselbaum and M. Vojta, Phys. Rev. Lett. 108, 160401 (2012).
+
     Examples
     --------
     >>> TDVP(max_bond=48, dt=0.2).cutoff
@@ -135,6 +144,8 @@ class TDVP(ChainMethod):
     """
 
     controlled: ClassVar[bool] = True
+    papers: ClassVar[tuple[str, ...]] = ("Lubich2015", "Haegeman2016", "Guo2012")
+    libraries: ClassVar[tuple[str, ...]] = ("quimb",)  # its states are quimb networks
 
     max_bond: int = 128
     cutoff: float = 1e-5
@@ -179,21 +190,23 @@ class TDVP(ChainMethod):
         return None
 
     def _bond(self, model: Model) -> int:
-        """Bond of the generator; for few sites, where it is harmless, no more than a bound."""
+        """Return the bond of the generator; for few sites, where it is small, at most 100."""
         bound = 2 + 2 * 4 ** (model.n_sites // 2)
         if bound <= _LARGEST_GENERATOR and not model.n_modes:
             return min(bound, _TYPICAL_GENERATOR)
         return _predicted(model, self.ordering, self.mpo_tolerance, self.rate_tolerance)
 
     def _likely_bond(self, model: Model) -> int:
-        """Bond of the generator; for few sites guessed from the rank of the fields at a cut."""
+        """Return the bond of the generator; for few sites from the rank of the fields at a cut."""
         n, jumps = model.n_spins, [jump for jump in model.jumps if isinstance(jump, FieldJump)]
         bound = 2 + 2 * 4 ** (model.n_sites // 2)
         if bound > _LARGEST_GENERATOR or model.n_modes or not jumps:
             return _predicted(model, self.ordering, self.mpo_tolerance, self.rate_tolerance)
         across = [jump.fields[:, n // 2 : n] for jump in jumps if jump.site < n // 2]
         rank = int(np.linalg.matrix_rank(np.concatenate(across))) if across else 1
-        return min(bound, round(_ONE_FIELD + _MORE_FIELDS * max(rank, 1) ** 1.5))
+        return min(
+            bound, round(TDVP_COSTS.one_field + TDVP_COSTS.more_fields * max(rank, 1) ** 1.5)
+        )
 
     def estimate(self, problem: Problem, verb: str = "evolve") -> Cost:  # noqa: ARG002
         """Predict memory and time without a run.
@@ -204,7 +217,7 @@ class TDVP(ChainMethod):
         model, times = problem.model, np.atleast_1d(problem.times)
         D = self._likely_bond(model)
         end = float(np.max(times, initial=0.0))
-        bonds = Bonds(model, problem.state, self.weight(model), self.ordering, end)
+        bonds = PredictedBonds(model, problem.state, self.weight(model), self.ordering, end)
         levels = dict(zip(model.modes, bonds.levels(self.fock_tolerance), strict=True))
         sizes = [levels.get(k, 2) ** 2 for k in bonds.order]
         profile = generator_profile(D, model.n_sites)
@@ -212,28 +225,40 @@ class TDVP(ChainMethod):
 
         def step_time(step: Step, grown: int) -> float:
             nonlocal reached
-            most = min(self.max_bond, 1 + self.expansion * (1 + grown) if self.sites == 1 else 1e9)
-            found = bonds.at(step.end, self.cutoff * self.dt, self.expansion, most)
-            reached = np.maximum(reached, found)
-            each = sweeps_time(found, profile, sizes) * (_TWO_SITE if self.sites == 2 else 1.0)
-            if self._has_companion(model):
-                fewer = np.maximum(1.0, _COMPANION * found)
-                each += sweeps_time(fewer, profile, sizes) / step.repeats
-            return each
+            grown_to = 1 + self.expansion * (1 + grown) if self.sites == 1 else 1e9
+            limit = min(self.max_bond, grown_to)
+            chi = bonds.at(step.end, self.cutoff * self.dt, self.expansion, limit)
+            reached = np.maximum(reached, chi)
+            scheme = TDVP_COSTS.two_site if self.sites == 2 else 1.0
+            seconds = sweeps_time(chi, profile, sizes) * scheme
+            if self._has_reference_chain(model):
+                fewer = np.maximum(1.0, _REFERENCE_BOND * chi)
+                seconds += sweeps_time(fewer, profile, sizes) / step.repeats
+            return seconds
 
-        steps = schedule(times, self.dt, _START_LEVELS, probed=True)
-        time = generator_time(D, model.n_sites) + run_time(steps, step_time, len(times))
+        time = generator_time(D, model.n_sites) + run_time(self.schedule(), times, step_time)
         memory = chain_memory(reached, profile, sizes)
+        memory += saved_states_memory(problem, chain_bytes(reached, sizes))
         note = f"generator bond {D}, state bond {bonds.basis} {reached.max():.0f}"
         return Cost(memory, time, note)
 
-    def _has_companion(self, model: Model) -> bool:
-        """Whether what was dropped may come back: beside modes, and where sites are entangled."""
+    def _has_reference_chain(self, model: Model) -> bool:
+        """Return whether truncation errors may grow: beside modes, and where sites interact."""
         if self.companion is not None:
             return self.companion
         several = [term.sites for term in model.hamiltonian]
         several += [jump.sites for jump in model.jumps if isinstance(jump, Jump)]
         return model.n_modes > 0 or any(len(sites) > 1 for sites in several)
+
+    def refined(self, excess: Mapping[str, float], stats: Mapping[str, Any]) -> TDVP:
+        """Return a method whose errors are smaller by these factors, by source."""
+        knobs = finer_knobs(self, excess, stats)
+        knobs["krylov_tolerance"] = self.krylov_tolerance / knob_factor(excess, "krylov")
+        if truncation_factor(excess) > 1:
+            knobs["expansion"] = self.expansion + 2
+        if "fock_tail" in excess:
+            knobs["fock_tolerance"] = self.fock_tolerance / knob_factor(excess, "fock_tail")
+        return with_knobs(self, knobs)
 
     def generator(self, model: Model, ordering: Any) -> LindbladMPO:
         """Return the generator of a run."""
@@ -243,45 +268,53 @@ class TDVP(ChainMethod):
         )  # fmt: skip
 
     def steady_state(self, problem: Problem) -> SteadyState:
-        """Return what the initial state reaches after a long time, compared with another start.
+        """Return the state reached after a long time, compared with that from another start.
 
         The state is called converged if the maximally mixed state ends in the same one, within the
         error bars. All spins up is the start if none is given.
         """
         return steady_state(self, problem, self.generator(problem.model, self.ordering))
 
-    def plan(self, problem: Problem) -> Plan:
+    def schedule(self) -> StepSchedule:
+        """Return the lengths of the steps; some are repeated to measure their error."""
+        return StepSchedule(self.dt, _START_LEVELS, probed=True)
+
+    def setup(self, problem: Problem) -> EngineSetup:
         """Return the generator and the engine of a run."""
         state = problem.state
         ordering = state.order if isinstance(state, MPSState) else self.ordering
-        return self._plan(problem.model, ordering)
+        return self._setup(problem.model, ordering)
 
-    def _plan(self, model: Model, ordering: Any) -> Plan:
+    def _setup(self, model: Model, ordering: Any) -> EngineSetup:
         epsilon, like = self.weight(model), self.like()
         mpo = self.generator(model, ordering)
-        generator = Generator(mpo.factors, [basis.trace for basis in mpo.bases], like)
-        exponentials = self.krylov_tolerance / max(model.n_sites, 20)
-        settings = Settings(
-            self.max_bond, exponentials, self.expansion, self.sites,
+        generator = SweepGenerator(mpo.factors, [basis.trace for basis in mpo.bases], like)
+        options = TDVPOptions(
+            self.max_bond, self.krylov_tolerance / max(model.n_sites, 20), self.expansion,
+            self.sites,
             keep_states=model.n_modes > 0,  # or the losses of truncation heat the modes
         )  # fmt: skip
-        fewer = replace(settings, max_bond=int(_COMPANION * self.max_bond))
+        fewer = replace(options, max_bond=int(_REFERENCE_BOND * self.max_bond))
         facts = {
             "generator_bond": max(mpo.bond_dims, default=1),
             "generator_error": mpo.max_error,
         }
 
-        def companion(chain: list[Any]) -> Stepper:
-            return Stepper(generator, fewer, chain)
+        def engine(chain: list[Any]) -> TDVPEngine:
+            return TDVPEngine(generator, options, chain)
 
-        def at_levels(levels: Levels) -> Plan:
-            return self._plan(model.with_levels(levels), mpo.order)
+        def reference_engine(chain: list[Any]) -> TDVPEngine:
+            return TDVPEngine(generator, fewer, chain)
 
-        return Plan(
-            epsilon, mpo.order, mpo.bases, like, lambda chain: Stepper(generator, settings, chain),
-            _START_LEVELS, lambda: mpo.typical_error, lambda: facts,
+        def at_levels(levels: Levels) -> EngineSetup:
+            return self._setup(model.with_levels(levels), mpo.order)
+
+        return EngineSetup(
+            epsilon, mpo.order, mpo.bases, like, self.schedule(), self.cutoff, self.max_bond,
+            engine, lambda: mpo.typical_error, lambda: facts,
+            reference_engine=reference_engine if self._has_reference_chain(model) else None,
+            fock_tolerance=self.fock_tolerance,
             at_levels=at_levels if model.n_modes and self.fock_tolerance else None,
-            companion=companion if self._has_companion(model) else None,
         )  # fmt: skip
 
 

@@ -12,15 +12,18 @@ import numpy as np
 from tnhop.physics.model import Model
 from tnhop.physics.problem import Cost, Problem
 from tnhop.physics.terms import FieldJump
-from tnhop.solvers.chain.cost import Bonds, Step, run_time, schedule
-from tnhop.solvers.chain.engine import Plan
+from tnhop.solvers.bounds import saved_states_memory
+from tnhop.solvers.chain.cost import PredictedBonds, chain_bytes, run_time
+from tnhop.solvers.chain.engine import EngineSetup
+from tnhop.solvers.chain.method import ChainMethod
 from tnhop.solvers.chain.network.mps import MPSState
 from tnhop.solvers.chain.network.ordering import site_order
 from tnhop.solvers.chain.network.trotter import beyond_pairs, lindblad_pieces
-from tnhop.solvers.chain.run import ChainMethod
+from tnhop.solvers.chain.schedule import Step, StepSchedule
 from tnhop.solvers.chain.steps.backend import placed
 from tnhop.solvers.chain.steps.swap_network import swap_network
-from tnhop.solvers.chain.steps.tebd_step import Circuit, Gates, half_step
+from tnhop.solvers.chain.steps.tebd_step import Gates, TEBDEngine, half_step
+from tnhop.solvers.fitted import CHAIN_RUNS, TEBD_COSTS
 from tnhop.solvers.machine_speed import speed
 from tnhop.support.checks import fail, integer, settle
 from tnhop.support.codec import register
@@ -29,10 +32,6 @@ __all__ = ["TEBD"]
 
 _GROWTH = 8  # vectors by which a channel may enlarge a bond, at first
 _KEPT_GATES = 6  # lengths of steps whose gates are kept
-_TYPICAL_CHANNEL = 20  # bond of a channel behind estimates
-# seconds: to make a channel on a site, to apply it there, a gate of two sites; per operation
-_CHANNEL, _VISIT, _MEETING, _PRODUCT, _GATE = 0.03, 8.5e-4, 8e-4, 2e-9, 2e-10
-_LOADED = 6e6  # bytes
 _STIFF = 0.5  # change of a mode in a step beyond which extrapolation is refused
 
 
@@ -87,6 +86,11 @@ class TEBD(ChainMethod):
     --------
     evolve
 
+    References
+    ----------
+    M. Zwolak and G. Vidal, Phys. Rev. Lett. 93, 207205 (2004); channels: C. Camaño, E. N. Epperly
+    and J. A. Tropp, arXiv:2504.06475 (2025).
+
     Examples
     --------
     >>> TEBD(dt=0.05).order
@@ -94,6 +98,8 @@ class TEBD(ChainMethod):
     """
 
     controlled: ClassVar[bool] = True
+    papers: ClassVar[tuple[str, ...]] = ("ZwolakVidal2004", "Camano2025")
+    libraries: ClassVar[tuple[str, ...]] = ("quimb",)  # its states are quimb networks
 
     max_bond: int = 128
     cutoff: float = 1e-4
@@ -139,11 +145,11 @@ class TEBD(ChainMethod):
     def estimate(self, problem: Problem, verb: str = "evolve") -> Cost:  # noqa: ARG002
         """Predict memory and time without a run; bonds as in `TDVP`."""
         model, times = problem.model, np.atleast_1d(problem.times)
-        n = model.n_sites
+        n, fitted, schedule = model.n_sites, TEBD_COSTS, self.schedule()
         channels = len({jump.site for jump in model.jumps if isinstance(jump, FieldJump)})
         meetings = len({term.sites for term in model.hamiltonian if len(term.sites) == 2})
         end = float(np.max(times, initial=0.0))
-        bonds = Bonds(model, problem.state, self.weight(model), self.ordering, end)
+        bonds = PredictedBonds(model, problem.state, self.weight(model), self.ordering, end)
         largest, reached = max(model.dims) ** 2, np.ones(n + 1)
         threshold = self.cutoff * self.dt / math.sqrt(2 * max(channels + (meetings > 0), 1))
 
@@ -151,23 +157,31 @@ class TEBD(ChainMethod):
             nonlocal reached
             chi = bonds.at(step.end, threshold, 0.0, self.max_bond)
             reached = np.maximum(reached, chi)
-            called = 2 * channels * n * _VISIT + 2 * meetings * _MEETING
-            dense = 2 * channels * _PRODUCT * _TYPICAL_CHANNEL * float((chi[1:] ** 3).sum())
+            called = 2 * channels * n * fitted.visit + 2 * meetings * fitted.gate
+            dense = (
+                2 * channels * fitted.product * fitted.channel_bond * float((chi[1:] ** 3).sum())
+            )
             x = float(chi.max())
-            dense += 2 * meetings * _GATE * largest * x * (4 * x) ** 2
+            dense += 2 * meetings * fitted.gate_product * largest * x * (4 * x) ** 2
             # two halves, and a whole step on the other chain
             return 3 * (called * speed().calls + dense * speed().dense)
 
-        steps = schedule(times, 2 * self.dt, 0, probed=False)
-        lengths = {f"{step.length:.9g}" for step in steps[0]}
-        made = 2 * min(len(lengths), max(len(steps[0]), 1)) * channels * n
-        time = made * _CHANNEL * speed().calls + run_time(steps, step_time, len(times))
-        stored = min(2 * len(lengths), _KEPT_GATES) * channels * n * 16 * _TYPICAL_CHANNEL**2
-        memory = 8 * (stored + 8 * largest * float((reached[1:] ** 2).sum())) + _LOADED
+        steps, _ = schedule.first_steps(times)
+        lengths = {f"{step.length:.9g}" for step in steps}
+        built = 2 * min(len(lengths), max(len(steps), 1)) * channels * n
+        time = built * fitted.channel * speed().calls + run_time(schedule, times, step_time)
+        stored = min(2 * len(lengths), _KEPT_GATES) * channels * n * 16 * fitted.channel_bond**2
+        memory = 8 * (stored + 8 * largest * float((reached[1:] ** 2).sum())) + CHAIN_RUNS.loaded
+        sizes = [model.dims[k] ** 2 for k in bonds.order]
+        memory += saved_states_memory(problem, chain_bytes(reached, sizes))
         note = f"{channels} channels, state bond {bonds.basis} {reached.max():.0f}"
         return Cost(memory, time, note)
 
-    def plan(self, problem: Problem) -> Plan:
+    def schedule(self) -> StepSchedule:
+        """Return the lengths of the steps: twice `dt`, all taken as two half steps, too."""
+        return StepSchedule(2 * self.dt, 0, probed=False)
+
+    def setup(self, problem: Problem) -> EngineSetup:
         """Return the pieces and the engine of a run."""
         model, epsilon, like = problem.model, self.weight(problem.model), self.like()
         ordering = problem.state.order if isinstance(problem.state, MPSState) else self.ordering
@@ -190,9 +204,11 @@ class TEBD(ChainMethod):
                 "meetings": meetings,
             }
 
-        return Plan(
-            epsilon, order, pieces.bases, like,
-            lambda chain: Circuit(gates, traces, chain, self.max_bond, _GROWTH), 0,
-            lambda: max((typical for typical, _, _ in made), default=0.0), facts, True,
-            self.order == 4,
+        def engine(chain: list[Any]) -> TEBDEngine:
+            return TEBDEngine(gates, traces, chain, self.max_bond, _GROWTH)
+
+        return EngineSetup(
+            epsilon, order, pieces.bases, like, self.schedule(), self.cutoff, self.max_bond, engine,
+            lambda: max((typical for typical, _, _ in made), default=0.0), facts,
+            extrapolate=self.order == 4,
         )  # fmt: skip

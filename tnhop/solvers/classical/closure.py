@@ -1,4 +1,4 @@
-"""Whether a master equation of the populations is enough."""
+"""Closure of the populations: models and observables for which a master equation is enough."""
 
 from __future__ import annotations
 

@@ -175,23 +175,9 @@ class _Weighted(StateFunctionals):
         """Return the numbers of spins and modes."""
         return self.configurations.shape[1], 0
 
-    def misfit(self, model: Model) -> str | None:
-        """Return what keeps the state from being one of the model, or None."""
-        n_spins = self.configurations.shape[1]
-        if n_spins == model.n_sites == model.n_spins:
-            return None
-        return (
-            f"it has {n_spins} spins and no modes while the model has {model.n_spins}"
-            f" spins and {model.n_modes} modes"
-        )
-
     def expect(self, operators: Sequence[Operator]) -> NDArray[np.complex128]:
         """Return the expectation values of operators, shape (n_operators,)."""
         return np.asarray(DiagonalOperators(operators)(self.configurations) @ self.weights)
-
-    def overlap_distribution(self, xi: NDArray[np.int8]) -> Real:
-        """Return P(m) of σᶻ measurements for every pattern, shape (n_patterns, n_spins + 1)."""
-        return np.stack([self.joint_overlap_distribution(pattern[None]) for pattern in xi])
 
     def joint_overlap_distribution(self, xi: NDArray[np.int8]) -> Real:
         """Return P(m₁, m₂, ...) of all patterns at once, shape (n_spins + 1,) * n_patterns."""

@@ -1,4 +1,4 @@
-"""ClassicalMaster and KineticMonteCarlo: populations alone, where they close."""
+"""ClassicalMaster: the master equation of the populations, where they close."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import scipy.sparse as sp
 
 from tnhop.answers.spectrum import Spectrum
 from tnhop.answers.steady_state import SteadyState
-from tnhop.physics.model import Model
 from tnhop.physics.problem import Cost, Problem, Snapshot, missing_functionals
 from tnhop.physics.states import ProductState
+from tnhop.solvers.bounds import saved_states_memory
 from tnhop.solvers.classical.closure import quantum_obstacle
 from tnhop.solvers.classical.configurations import (
     ConfigurationDistribution,
@@ -23,7 +23,6 @@ from tnhop.solvers.classical.configurations import (
     all_configurations,
     configuration_rates,
 )
-from tnhop.solvers.exact.cost import LOADED, START_UP
 from tnhop.solvers.exact.evolution import Evolution, LinearPart
 from tnhop.solvers.exact.stationary import (
     require_convergence,
@@ -32,13 +31,14 @@ from tnhop.solvers.exact.stationary import (
     steady_result,
     zero_tolerance,
 )
+from tnhop.solvers.fitted import Populations, Taylor
 from tnhop.solvers.machine_speed import speed
-from tnhop.solvers.refinement import ByTolerance
+from tnhop.solvers.refinement import TaylorMethod
 from tnhop.solvers.symmetric.cost import populations_time
 from tnhop.solvers.symmetric.populations import ClassChain, PopulationState
 from tnhop.solvers.symmetric.reduced_problem import chain_evolution, chosen_classes
 from tnhop.solvers.symmetric.spin_classes import SpinClasses, find_classes
-from tnhop.support.checks import fail, machine_memory, real, settle
+from tnhop.support.checks import fail
 from tnhop.support.codec import register
 from tnhop.support.units import pretty_bytes
 
@@ -50,7 +50,7 @@ _MOST_SPINS = 16
 
 @register
 @dataclass(frozen=True)
-class ClassicalMaster(ByTolerance):
+class ClassicalMaster(TaylorMethod):
     r"""Master equation of the populations, for models in which coherences do not drive them.
 
     .. math::
@@ -88,14 +88,7 @@ class ClassicalMaster(ByTolerance):
     ClassicalMaster(tolerance=1e-08, max_memory=None)
     """
 
-    controlled: ClassVar[bool] = True
-
-    tolerance: float = 1e-10
-    max_memory: float | None = None
-
-    def __post_init__(self) -> None:
-        settle(self, real, "tolerance", minimum=1e-13, maximum=1e-2)
-        settle(self, real, "max_memory", above=0.0)
+    papers: ClassVar[tuple[str, ...]] = ("Glauber1963",)
 
     def supports(self, problem: Problem, verb: str = "evolve") -> str | None:
         """Return None, or why the problem is out of reach."""
@@ -114,12 +107,12 @@ class ClassicalMaster(ByTolerance):
                 f" {_MOST_SPINS} spins at most. Use `KineticMonteCarlo`, or fewer patterns."
             )
         need = self._need(problem, verb)
-        limit = self.max_memory or machine_memory() / 2
-        if need > limit:
+        if need > self.memory_limit:
             return (
                 f"Method `ClassicalMaster` needs {pretty_bytes(need)} for"
-                f" {_size(problem, verb):.3g} populations, but {pretty_bytes(limit)} are allowed"
-                " (`max_memory`). Use `KineticMonteCarlo`, or fewer spins."
+                f" {_size(problem, verb):.3g} populations, but"
+                f" {pretty_bytes(self.memory_limit)} are allowed (`max_memory`)."
+                " Use `KineticMonteCarlo`, or fewer spins."
             )
         return missing_functionals(problem.observables or (), ConfigurationDistribution)
 
@@ -134,30 +127,34 @@ class ClassicalMaster(ByTolerance):
             functionals = float(sum(len(o.operators) for o in problem.observables or ()))
         time = populations_time(problem, size, moves, functionals, self.tolerance)
         if verb != "evolve":
-            time = 60 * 150 * (2e-9 * size * (moves + 1) * speed().sweep + 1e-5 * speed().calls)
-        memory = self._need(problem, verb) + LOADED
-        return Cost(memory, START_UP * speed().calls + time, f"{size:.3g} populations")
+            each = Populations.EIGENPAIR_MOVE * size * (moves + 1) * speed().sweep
+            time = Taylor.EIGENPAIRS * (each + Populations.EIGENPAIR * speed().calls)
+        memory = self._need(problem, verb) + Taylor.LOADED
+        return Cost(memory, Taylor.START_UP * speed().calls + time, f"{size:.3g} populations")
 
     def _need(self, problem: Problem, verb: str) -> float:
-        """Bytes of vectors, functionals and the rate matrix."""
+        """Bytes of vectors, functionals, the rate matrix and states that are kept."""
         size = _size(problem, verb)
         in_classes = _in_classes(problem, verb)
         moves = 2 * len(_classes(problem).sizes) if in_classes else problem.model.n_spins
         functionals = sum(len(o.operators) for o in problem.observables or ())
         vectors = 10.0 if verb == "evolve" else 100.0
-        return 8 * size * (vectors + 6 * functionals) + 40 * size * (moves + 1) + 3e7
+        kept = saved_states_memory(problem, 8 * size)
+        return 8 * size * (vectors + 6 * functionals) + 40 * size * (moves + 1) + kept + 3e7
 
     def evolve(self, problem: Problem, carry: Any = None) -> Iterator[Snapshot]:
         """Yield a snapshot at every output time and a heartbeat after every step."""
         if _in_classes(problem, "evolve"):
-            run = chain_evolution(replace(problem, state=_diagonal(problem.state)), self.tolerance)
+            run = chain_evolution(
+                replace(problem, state=_without_coherences(problem.state)), self.tolerance
+            )
         else:
             run = self._configurations(problem)
         yield from run.snapshots(carry)
 
     def _configurations(self, problem: Problem) -> Evolution:
         """Compile the evolution of all configurations."""
-        start = _distribution(problem.state)
+        start = _probabilities(problem.state)
         L = configuration_rates(problem.model)
         operators = [op for o in problem.observables for op in o.operators]
         values = DiagonalOperators(operators)(start.configurations)
@@ -173,44 +170,44 @@ class ClassicalMaster(ByTolerance):
         start, eigensolver = None, "propagator"
         if classes is None:
             L = configuration_rates(problem.model)
-            start = None if problem.state is None else _distribution(problem.state).probabilities
+            start = None if problem.state is None else _probabilities(problem.state).probabilities
         else:
             L = RateMatrix(ClassChain(problem.model, classes).R)
             if problem.state is not None:
-                start = _counted(problem.state, classes).populations
+                start = _class_populations(problem.state, classes).populations
             # numbers of configurations make the chain far from normal, which the inverse stands
             # better; its factors are sparse enough in one or two dimensions, or for small chains
             sparse = len(classes.sizes) <= 2 or L.size <= 10_000
             eigensolver = "shift-invert" if sparse else "propagator"
-        found = stationary(L, np.ones(L.size), start, (), eigensolver)  # type: ignore[arg-type]
-        state: Any = ConfigurationDistribution(found.x)
+        limit = stationary(L, np.ones(L.size), start, (), eigensolver)
+        state: Any = ConfigurationDistribution(limit.x)
         if classes is not None:
-            state = PopulationState(found.x, classes.labels, classes.signs)
-        stats = {"dimension": str(L.size), "undamped": found.undamped}
-        return steady_result(problem, self, state, found, float(found.x.min()), stats)
+            state = PopulationState(limit.x, classes.labels, classes.signs)
+        stats = {"dimension": str(L.size), "undamped": limit.undamped}
+        return steady_result(problem, self, state, limit, float(limit.x.min()), stats)
 
-    def liouvillian_spectrum(self, model: Model, k: int) -> Spectrum:
+    def liouvillian_spectrum(self, problem: Problem, k: int) -> Spectrum:
         """Return the k eigenvalues of the rate matrix with the largest real parts.
 
         The full generator has more: those of coherences, and beyond 16 spins also those of
         populations that change when spins of a class are exchanged.
         """
-        problem = Problem(model, None, [0.0])
+        model = problem.model
         if _in_classes(problem, "liouvillian_spectrum"):
             L = RateMatrix(ClassChain(model, find_classes(model)).R)
         else:
             L = configuration_rates(model)
         if k > L.size:
             raise fail("k", f"be at most {L.size}", f"it is {k}")
-        pairs = slow_pairs(L, k)  # type: ignore[arg-type]
+        pairs = slow_pairs(L, k)
         require_convergence(pairs, k)
-        multiplicity = int(np.sum(np.abs(pairs.values) < zero_tolerance(L)))  # type: ignore[arg-type]
+        multiplicity = int(np.sum(np.abs(pairs.values) < zero_tolerance(L)))
         return Spectrum(pairs.values, pairs.residuals, multiplicity, model, self)
 
 
 def _classes(problem: Problem) -> SpinClasses:
     """Return the classes of spins whose populations are interchangeable."""
-    return chosen_classes(replace(problem, state=_diagonal(problem.state)))
+    return chosen_classes(replace(problem, state=_without_coherences(problem.state)))
 
 
 def _in_classes(problem: Problem, verb: str) -> bool:
@@ -234,14 +231,14 @@ def _size(problem: Problem, verb: str) -> float:
     return 2.0**problem.model.n_spins
 
 
-def _diagonal(state: Any) -> Any:
+def _without_coherences(state: Any) -> Any:
     """Return a state without its coherences, which do not enter populations."""
     if not isinstance(state, ProductState):
         return state
     return replace(state, bloch=state.bloch * [0, 0, 1])
 
 
-def _counted(state: Any, classes: SpinClasses) -> PopulationState:
+def _class_populations(state: Any, classes: SpinClasses) -> PopulationState:
     """Return the probabilities of the numbers of up spins."""
     if isinstance(state, ProductState):
         return PopulationState.from_product(state, classes)
@@ -249,7 +246,7 @@ def _counted(state: Any, classes: SpinClasses) -> PopulationState:
     return state
 
 
-def _distribution(state: Any) -> ConfigurationDistribution:
+def _probabilities(state: Any) -> ConfigurationDistribution:
     """Return the probabilities of all configurations."""
     if isinstance(state, ProductState):
         return ConfigurationDistribution.from_product(state)

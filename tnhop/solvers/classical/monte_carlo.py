@@ -11,10 +11,12 @@ import numpy as np
 
 from tnhop.physics.problem import Cost, Problem, Snapshot
 from tnhop.physics.states import ProductState
+from tnhop.solvers.bounds import saved_states_memory
 from tnhop.solvers.classical.closure import POPULATION_FUNCTIONALS, quantum_obstacle
 from tnhop.solvers.classical.configurations import ConfigurationSamples
 from tnhop.solvers.classical.sampling import JACKKNIFE_GROUPS, SampledEvolution
 from tnhop.solvers.classical.spin_flips import flip_obstacle, rate_bound
+from tnhop.solvers.fitted import Samples
 from tnhop.solvers.machine_speed import speed
 from tnhop.support.checks import integer, machine_memory, real, settle
 from tnhop.support.codec import register
@@ -22,10 +24,6 @@ from tnhop.support.units import pretty_bytes
 
 __all__ = ["KineticMonteCarlo"]
 
-# seconds: to load the compiled loops, for a sample, for an attempt to flip a spin
-_LOADING, _PER_SAMPLE, _ATTEMPT = 1.1, 3e-5, 4.5e-8
-_GROUP, _COMPARE, _PACK = 1.5e-4, 3e-8, 1e-9  # a purity: per group, comparison and number
-_CODE = 2.2e7  # bytes of those loops
 _SAMPLED = POPULATION_FUNCTIONALS | {"purity"}
 
 
@@ -72,6 +70,7 @@ class KineticMonteCarlo:
     """
 
     controlled: ClassVar[bool] = True
+    papers: ClassVar[tuple[str, ...]] = ("Glauber1963",)
 
     n_samples: int = 1000
     max_memory: float | None = None
@@ -132,25 +131,27 @@ class KineticMonteCarlo:
         """Predict memory and time, for this number of samples."""
         n, end = problem.model.n_spins, float(np.max(problem.times, initial=0.0))
         attempts = self.n_samples * n * rate_bound(problem.model) * end
-        interpreted = _LOADING + _PER_SAMPLE * self.n_samples + self._looks(problem)
-        time = _ATTEMPT * attempts * speed().sweep + interpreted * speed().calls
-        return Cost(self._need(problem) + _CODE, time, f"{self.n_samples} samples")
+        interpreted = Samples.LOADING + Samples.PER_SAMPLE * self.n_samples + self._looks(problem)
+        time = Samples.PER_ATTEMPT * attempts * speed().sweep + interpreted * speed().calls
+        return Cost(self._need(problem) + Samples.LOADED, time, f"{self.n_samples} samples")
 
     def _need(self, problem: Problem) -> float:
-        """Bytes of samples and couplings."""
+        """Bytes of samples, of couplings, and of the samples that are kept."""
         n = problem.model.n_spins
-        return 3e7 + 24.0 * n**2 + 20.0 * self.n_samples * n
+        kept = saved_states_memory(problem, self.n_samples * n)
+        return 3e7 + 24.0 * n**2 + 20.0 * self.n_samples * n + kept
 
     def _looks(self, problem: Problem) -> float:
         """Seconds behind the observables at all output times."""
         n, samples = problem.model.n_spins, self.n_samples
         values = sum(len(o.operators) for o in problem.observables or ())
-        total = 1e-4 * values + 1e-8 * samples * (n + values)
+        total = Samples.PER_VALUE * values + Samples.PER_SPIN * samples * (n + values)
         for o in problem.observables or ():
             if o.functional is not None and o.functional.name == "purity":
                 groups = min(samples, JACKKNIFE_GROUPS) + 1
                 compared = samples * math.log2(samples)
-                total += groups * (_GROUP + _COMPARE * compared + _PACK * samples * n)
+                total += groups * (Samples.GROUP + Samples.COMPARISON * compared
+                                   + Samples.PACKED * samples * n)  # fmt: skip
         return total * len(np.atleast_1d(problem.times))
 
     def evolve(self, problem: Problem, carry: Any = None) -> Iterator[Snapshot]:

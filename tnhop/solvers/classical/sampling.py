@@ -31,7 +31,7 @@ from tnhop.support.statistics import Z, proportion_width
 
 _jit = numba.njit(cache=True, nogil=True, boundscheck=False, fastmath={"contract", "reassoc"})
 _TIE = 1e-10  # a field below this, in units of the largest, is zero: rounding must not decide it
-_MANY = 2000  # of which no matrix of all pairs is made
+_MANY = 2000  # spins and samples above which no matrix of all pairs is made
 _CHUNK = 500.0  # mean attempts whose number is drawn at once: e^-500 is not yet zero
 _HEARTBEAT = 2e7  # attempts between two heartbeats
 JACKKNIFE_GROUPS = 40  # of samples left out in turn
@@ -156,12 +156,12 @@ class Walkers:
 
 @dataclass(frozen=True, eq=False)
 class SampledEvolution:
-    """One evolution by samples.
+    """Evolution of a problem by samples.
 
     Attributes
     ----------
     problem : Problem
-        What to compute.
+        The problem.
     n_samples : int
         Number of independent samples.
     """
@@ -184,9 +184,8 @@ class SampledEvolution:
         """Yield a snapshot at every output time and heartbeats in between."""
         times = np.asarray(self.problem.times)
         if carry is None:
-            given = self.problem.rng
-            drawn = np.random.SeedSequence().generate_state(1) if given is None else given
-            seed = int(np.ravel(drawn)[0])
+            rng = self.problem.rng
+            seed = int(np.random.SeedSequence().generate_state(1)[0]) if rng is None else rng
             walkers, first, part = self._start(seed), 0, 0
         else:
             seed, first, part = carry["seed"], carry["next"], carry["part"]
@@ -197,7 +196,7 @@ class SampledEvolution:
             span = float(times[k]) - begin
             parts = math.ceil(span * rate * self.n_samples / _HEARTBEAT)
             for done in range(part + 1, parts + 1):
-                walkers = self._advanced(walkers, span * rate / parts)
+                walkers = self._advance(walkers, span * rate / parts)
                 if done < parts:
                     now = begin + span * done / parts
                     at = {"next": k, "part": done, "seed": seed, "walkers": dict(vars(walkers))}
@@ -224,7 +223,7 @@ class SampledEvolution:
         sum_up(right, spins, sums)
         return Walkers(spins, sums, streams, counts)
 
-    def _advanced(self, old: Walkers, mean: float) -> Walkers:
+    def _advance(self, old: Walkers, mean: float) -> Walkers:
         """Return the samples after `mean` attempts each on the average."""
         new = [array.copy() for array in vars(old).values()]
         chunks = max(1, math.ceil(mean / _CHUNK))
@@ -247,10 +246,10 @@ class SampledEvolution:
         errors = {}
         for o in self.problem.observables:
             if o.functional is None:
-                mean, width = averaged(self.operators[o.name], walkers.spins)
+                mean, width = sample_means(self.operators[o.name], walkers.spins)
                 values[o.name] = (mean if o.is_complex else mean.real).reshape(o.shape)
             else:
-                values[o.name], width = left_out(o, state)
+                values[o.name], width = jackknife(o, state)
             errors[o.name] = {
                 "sampling": width.reshape(o.shape),
                 "rates": self._rates(o, time, state),
@@ -280,7 +279,7 @@ class SampledEvolution:
                 "table_error": self.flips.error}  # fmt: skip
 
 
-def averaged(operators: DiagonalOperators, spins: Any) -> tuple[NDArray[np.complex128], Real]:
+def sample_means(operators: DiagonalOperators, spins: Any) -> tuple[NDArray[np.complex128], Real]:
     """Return the means of operators over samples, and 1.96 standard errors.
 
     Where all samples lie at the ends of the range, as those of σᶻ do, it is a proportion: Wilson's
@@ -297,8 +296,8 @@ def averaged(operators: DiagonalOperators, spins: Any) -> tuple[NDArray[np.compl
     return mean, width
 
 
-def left_out(o: Observable, state: ConfigurationSamples) -> tuple[Real, Real]:
-    """Return a functional of all samples, and its half-width from leaving out groups of them."""
+def jackknife(o: Observable, state: ConfigurationSamples) -> tuple[Real, Real]:
+    """Return a functional of all samples, and its half-width by the jackknife over groups."""
     assert o.functional is not None
     value, n = np.asarray(o.functional(state)), len(state.spins)
     if o.functional.name in ("overlap_distribution", "joint_overlap_distribution"):

@@ -34,25 +34,25 @@ def flips(jump: Jump | FieldJump) -> Iterator[tuple[int, int, complex | Rate]]:
 
 
 @dataclass(frozen=True, eq=False)
-class _Site:
-    """What flips a spin: rates of its field, down and up, and the weights of the field."""
+class _SiteFlips:
+    """Flips of one spin: rates as functions of its field, down and up, and weights of the field."""
 
     weights: Real | None = None
-    own: float = 0.0
+    self_term: float = 0.0
     rates: tuple[tuple[Rate, ...], tuple[Rate, ...]] = ((), ())
     constants: tuple[float, float] = (0.0, 0.0)
 
-    def with_flip(self, up: bool, amplitude: Any, jump: Any) -> _Site:
+    def with_flip(self, up: bool, amplitude: Any, jump: Any) -> _SiteFlips:
         """Return the site with one more flip."""
         if isinstance(amplitude, Rate) and amplitude.n_fields:
             rates = [*self.rates]
             rates[up] = (*rates[up], amplitude)
             weights = jump.fields[0] if self.weights is None else self.weights
-            return _Site(weights, jump.self_field[0], (rates[0], rates[1]), self.constants)
+            return _SiteFlips(weights, jump.self_field[0], (rates[0], rates[1]), self.constants)
         value = amplitude(np.zeros(1))[0] if isinstance(amplitude, Rate) else amplitude
         constants = [*self.constants]
         constants[up] += abs(value) ** 2
-        return _Site(self.weights, self.own, self.rates, (constants[0], constants[1]))
+        return _SiteFlips(self.weights, self.self_term, self.rates, (constants[0], constants[1]))
 
     def __call__(self, h: Real) -> Real:
         """Return the rates of flips down and up at the fields h, shape (2, n)."""
@@ -67,15 +67,15 @@ class _Site:
         return not all(rate.smooth for rates in self.rates for rate in rates)
 
 
-def _sites(model: Model) -> list[_Site]:
-    sites = [_Site() for _ in model.spins]
+def _sites(model: Model) -> list[_SiteFlips]:
+    sites = [_SiteFlips() for _ in model.spins]
     for jump in model.jumps:
         for k, sign, amplitude in flips(jump):
             sites[k] = sites[k].with_flip(sign == 1, amplitude, jump)
     return sites
 
 
-def _groups(sites: list[_Site]) -> tuple[list[_Site], NDArray[np.int64]]:
+def _groups(sites: list[_SiteFlips]) -> tuple[list[_SiteFlips], NDArray[np.int64]]:
     """Return one site for every set of equal rates, and the group of every site."""
     place: dict[Any, int] = {}
     labels = [place.setdefault((site.rates, site.constants), len(place)) for site in sites]
@@ -83,7 +83,7 @@ def _groups(sites: list[_Site]) -> tuple[list[_Site], NDArray[np.int64]]:
 
 
 def flip_obstacle(model: Model) -> str | None:
-    """Return what keeps the flips of a model from being tabulated, or None."""
+    """Return why the flips of a model cannot be tabulated, or None."""
     seen: dict[int, Real] = {}
     for jump in model.jumps:
         if isinstance(jump, FieldJump) and any(a.n_fields for _, a in jump.amplitudes):
@@ -102,14 +102,14 @@ def flip_obstacle(model: Model) -> str | None:
 
 def rate_bound(model: Model) -> float:
     """Bound the flip rate of a spin, from samples of the rates."""
-    found = [0.0]
+    largest = [0.0]
     for site in _groups(_sites(model))[0]:
         reach = 0.0 if site.weights is None else float(np.abs(site.weights).sum())
-        found.append(float(site(reach * np.linspace(-1, 1, 65)).max()))
-    return max(found)
+        largest.append(float(site(reach * np.linspace(-1, 1, 65)).max()))
+    return max(largest)
 
 
-def _tabulated(site: _Site, bound: float) -> tuple[Real, float]:
+def _tabulated(site: _SiteFlips, bound: float) -> tuple[Real, float]:
     """Return coefficients of cubics (2, n_cells, 4) on |h| <= bound, and their largest error."""
     if site.is_step:
         values = site(np.array([-0.5, 0.0, 0.5]) * bound)
@@ -131,14 +131,14 @@ def _tabulated(site: _Site, bound: float) -> tuple[Real, float]:
     return np.ascontiguousarray(powers.transpose(2, 1, 0)), error
 
 
-def _low_rank(K: Real, most: int) -> tuple[Real, Real] | None:
-    """Return A, B with K = A Bᵀ and at most `most` columns, if there are such."""
+def _low_rank(K: Real, max_rank: int) -> tuple[Real, Real] | None:
+    """Return A, B with K = A Bᵀ and at most `max_rank` columns, if there are such."""
     n = len(K)
-    sketch = K @ np.random.default_rng(n).standard_normal((n, min(n, most + 8)))
+    sketch = K @ np.random.default_rng(n).standard_normal((n, min(n, max_rank + 8)))
     Q, R, _ = qr(sketch, mode="economic", pivoting=True)
     size = np.abs(np.diagonal(R))
     rank = max(1, int(np.sum(size > 1e-12 * size[0])))
-    if rank > most:
+    if rank > max_rank:
         return None
     A = Q[:, :rank]
     B = K.T @ A
@@ -150,15 +150,15 @@ def _low_rank(K: Real, most: int) -> tuple[Real, Real] | None:
 
 @dataclass(frozen=True, eq=False)
 class FlipModel:
-    """The flips of a model as the compiled loops want them.
+    """The flips of a model in the form of the compiled loops.
 
     Attributes
     ----------
     left, right : ndarray, shape (n_spins, n_sums)
-        Sums m = Σ_j right[j] s_j. The field of spin k is left[k]·m - own[k] s_k; where `left` is
-        empty it is m[k].
-    own : ndarray, shape (n_spins,)
-        Self term contained in left·right.
+        Sums m = Σ_j right[j] s_j. The field of spin k is left[k]·m - self_terms[k] s_k; where
+        `left` is empty it is m[k].
+    self_terms : ndarray, shape (n_spins,)
+        Self terms contained in left·right.
     group : ndarray of int, shape (n_spins,)
         Table of every spin.
     tables : ndarray, shape (n_groups, 2, n_cells, 4)
@@ -173,7 +173,7 @@ class FlipModel:
 
     left: Real
     right: Real
-    own: Real
+    self_terms: Real
     group: NDArray[np.int64]
     tables: Real
     grids: Real
@@ -185,8 +185,8 @@ class FlipModel:
         """Tabulate the rates and factorise the couplings."""
         n, sites = model.n_spins, _sites(model)
         J = np.array([np.zeros(n) if s.weights is None else s.weights[:n] for s in sites])
-        own = np.array([s.own for s in sites])
-        factors = _low_rank(J + np.diag(own), min(_MOST_OVERLAPS, max(1, n // 4)))
+        self_terms = np.array([s.self_term for s in sites])
+        factors = _low_rank(J + np.diag(self_terms), min(_MOST_OVERLAPS, max(1, n // 4)))
         left, right = factors or (np.zeros((n, 0)), J.T)
         kinds, group = _groups(sites)
         reach = np.abs(J).sum(axis=1)
@@ -203,10 +203,10 @@ class FlipModel:
         # a cubic lies inside the hull of its Bernstein coefficients
         hull = tables @ np.array([[1, 1, 1, 1], [0, 1 / 3, 2 / 3, 1], [0, 0, 1 / 3, 1],
                                   [0, 0, 0, 1]])  # fmt: skip
-        return cls(np.ascontiguousarray(left), np.ascontiguousarray(right), own, group, tables,
-                   grids, float(hull.max(initial=0.0)), max(errors))  # fmt: skip
+        return cls(np.ascontiguousarray(left), np.ascontiguousarray(right), self_terms, group,
+                   tables, grids, float(hull.max(initial=0.0)), max(errors))  # fmt: skip
 
     @property
     def arrays(self) -> tuple[Any, ...]:
-        """What the compiled loops take."""
-        return (self.left, self.right, self.own, self.group, self.tables, self.grids)
+        """Arguments of the compiled loops."""
+        return (self.left, self.right, self.self_terms, self.group, self.tables, self.grids)

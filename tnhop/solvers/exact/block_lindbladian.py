@@ -15,7 +15,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from tnhop.solvers.exact import kernels
-from tnhop.solvers.exact.kernels import Layout, Left, Right
+from tnhop.solvers.exact.kernels import Layout, RowForm, RunForm
 from tnhop.support.arrays import Real
 
 _LONGEST_GAP = 33  # measured: below this, multiplying by stored zeros beats starting a new run
@@ -38,21 +38,22 @@ class BlockLindbladian:
         self.block_dims = np.asarray(dims, dtype=np.int64)
         self.dim, self.size = int(self.block_dims.sum()), int((self.block_dims**2).sum())
         self.layout = layout_of(self.block_dims)
-        self._where = Layout(*map(unsigned, self.layout))
+        self._unsigned_layout = Layout(*map(unsigned, self.layout))
         self._A, self._jumps = A, jumps
         self.norm = max(2 * float(abs(A).sum(axis=1).max()), 1e-300)
         diagonal = A.diagonal()
         self._diagonal = np.ascontiguousarray(diagonal.real), np.ascontiguousarray(diagonal.imag)
         off = sp.csr_array(A - sp.diags_array(A.diagonal()))
-        self._P, self._Q = self._factor(off.real), self._factor(off.imag)
+        self._real_part = self._both_forms(off.real)
+        self._imaginary_part = self._both_forms(off.imag)
         turned = [make_real(L) for L in jumps]
-        single = [L for L in turned if _is_single(L)]
-        self._single = self._single_jumps(single)
-        self._several = [
-            (self._factor(L.real), self._factor(L.imag)) for L in turned if not _is_single(L)
-        ]
-        rotates = bool(self._diagonal[1].any() or len(self._Q[0].value))
-        self.is_real = not (rotates or any(len(B.value) for _, (B, _) in self._several))
+        self._simple_jumps = self._combined_forms([L for L in turned if _is_simple(L)])
+        self._general_jumps = [
+            (self._both_forms(L.real), self._both_forms(L.imag))
+            for L in turned if not _is_simple(L)
+        ]  # fmt: skip
+        rotates = bool(self._diagonal[1].any() or len(self._imaginary_part[0].value))
+        self.is_real = not (rotates or any(len(B.value) for _, (B, _) in self._general_jumps))
         # reserved, not touched: the memory is taken when the generator is first applied
         self._xt = np.empty(0 if self.is_real else self.size)
 
@@ -79,12 +80,12 @@ class BlockLindbladian:
         With `half`, which needs `is_real`, x must be symmetric and only lower triangles are
         computed.
         """
-        layout, xt = self._where, self._xt
+        layout, xt = self._unsigned_layout, self._xt
         if len(xt):
             kernels.transpose(layout, x, xt)
-        kernels.apply_rows(layout, half, self._diagonal, self._P, self._Q, self._single,
-                            x, xt, out)  # fmt: skip
-        for A, B in self._several:
+        kernels.apply_rows(layout, half, self._diagonal, self._real_part, self._imaginary_part,
+                           self._simple_jumps, x, xt, out)  # fmt: skip
+        for A, B in self._general_jumps:
             kernels.add_jump(layout, half, *A, *B, x, xt, out)
         if half:
             kernels.mirror(layout, out)
@@ -136,18 +137,18 @@ class BlockLindbladian:
         """Return the derivative of the packed x, shape (size,)."""
         return self.apply(np.ascontiguousarray(x, dtype=float), np.empty(self.size))
 
-    def _factor(self, matrix: Any) -> tuple[Left, Right]:
-        """Return a real matrix in both forms."""
+    def _both_forms(self, matrix: Any) -> tuple[RowForm, RunForm]:
+        """Return a real matrix M in the forms of the products M X and X Mᵀ."""
         # the imaginary part of a real array is read-only
         M = sp.coo_array(sp.csr_array(matrix, dtype=float, copy=True))
         kept = M.data != 0
         rows, columns, values = M.row[kept], M.col[kept], np.ascontiguousarray(M.data[kept])
         ptr = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=self.dim))])
-        left = Left(unsigned(ptr), unsigned(columns), values)
-        return left, self._runs(rows, columns, values, self.layout.block[rows],
-                                len(self.block_dims))  # fmt: skip
+        by_rows = RowForm(unsigned(ptr), unsigned(columns), values)
+        return by_rows, self._runs(rows, columns, values, self.layout.block[rows],
+                                   len(self.block_dims))  # fmt: skip
 
-    def _runs(self, rows: Any, columns: Any, values: Any, group: Any, n_groups: int) -> Right:
+    def _runs(self, rows: Any, columns: Any, values: Any, group: Any, n_groups: int) -> RunForm:
         """Cut entries into runs of equal shift, group by group."""
         to, of = rows - self.layout.first[rows], columns - self.layout.first[columns]
         order = np.lexsort((to, of - to, group))
@@ -164,10 +165,10 @@ class BlockLindbladian:
         table = np.stack([to[starts], of[starts], at[:-1], lengths], axis=1)
         counts = np.bincount(group[starts], minlength=n_groups)
         ptr = np.concatenate([[0], np.cumsum(counts)])
-        return Right(unsigned(ptr), unsigned(table), filled)
+        return RunForm(unsigned(ptr), unsigned(table), filled)
 
-    def _single_jumps(self, jumps: list[sp.csr_array]) -> tuple[Left, Any, Right]:
-        """Collect the real jumps with at most one entry per row."""
+    def _combined_forms(self, jumps: list[sp.csr_array]) -> tuple[RowForm, Any, RunForm]:
+        """Return real jumps with at most one entry per row, all together, in both forms."""
         parts = [sp.coo_array(L) for L in jumps]
         which = np.repeat(np.arange(len(parts)), [M.nnz for M in parts])
         rows = np.concatenate([M.row for M in parts]) if parts else which
@@ -176,17 +177,17 @@ class BlockLindbladian:
         segment = which * len(self.block_dims) + self.layout.block[rows]
         order = np.argsort(rows, kind="stable")
         ptr = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=self.dim))])
-        left = Left(unsigned(ptr), unsigned(columns[order]), values[order])
+        by_rows = RowForm(unsigned(ptr), unsigned(columns[order]), values[order])
         runs = self._runs(rows, columns, values, segment, len(parts) * len(self.block_dims))
-        return left, unsigned(segment[order]), runs
+        return by_rows, unsigned(segment[order]), runs
 
 
 def unsigned(index: NDArray[Any]) -> NDArray[np.uint64]:
-    """Return indices as the compiled loops want them."""
+    """Return indices in the form of the compiled loops."""
     return np.ascontiguousarray(index, dtype=np.uint64)
 
 
-def functional_rows(matrices: Iterable[sp.csr_array], layout: Layout) -> sp.csr_array:
+def trace_rows(matrices: Iterable[sp.csr_array], layout: Layout) -> sp.csr_array:
     """Rows f with ``f[2k] @ x`` = Re tr(O_k ρ), ``f[2k + 1] @ x`` = Im tr(O_k ρ)."""
     size = int(layout.width[-1] + layout.start[-1]) if len(layout.start) else 0
     parts, count = [], 0
@@ -203,9 +204,9 @@ def functional_rows(matrices: Iterable[sp.csr_array], layout: Layout) -> sp.csr_
     if not parts:
         return sp.csr_array((0, size))
     rows, columns, values = map(np.concatenate, zip(*parts, strict=True))
-    found = sp.csr_array((values, (rows, columns)), (2 * count, size))
-    found.eliminate_zeros()
-    return found
+    traces = sp.csr_array((values, (rows, columns)), (2 * count, size))
+    traces.eliminate_zeros()
+    return traces
 
 
 def pack(rho: NDArray[Any]) -> Real:
@@ -237,7 +238,7 @@ def multiplied(O: sp.csr_array, packed: Real, dims: NDArray[np.int64]) -> tuple[
 
 
 def layout_of(dims: NDArray[np.int64]) -> Layout:
-    """Return where the rows of blocks of these dimensions lie."""
+    """Return the positions of the rows of blocks of these dimensions."""
     offset = np.concatenate([[0], np.cumsum(dims**2)[:-1]])
     first = np.repeat(np.concatenate([[0], np.cumsum(dims)[:-1]]), dims)
     local = np.arange(len(first)) - first
@@ -247,7 +248,8 @@ def layout_of(dims: NDArray[np.int64]) -> Layout:
                     (np.repeat(offset, dims) + local * width, width, first, block)))  # fmt: skip
 
 
-def _is_single(L: sp.csr_array) -> bool:
+def _is_simple(L: sp.csr_array) -> bool:
+    """Return whether a jump is real with at most one entry per row."""
     return bool(np.isrealobj(L.data) and np.diff(L.indptr).max(initial=0) <= 1)
 
 

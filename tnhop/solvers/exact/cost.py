@@ -1,15 +1,13 @@
-"""What an evolution by Taylor series will cost: applications, operations in one of them, seconds.
+"""Predicted cost of an evolution by Taylor series: applications, operations in each, seconds.
 
 Behind the estimates of `Exact`, `Symmetric` and `ClassicalMaster`. Counts follow from the terms of
-the Model; the constants are seconds on the machine that `_speed` compares with, from
-`studies/benchmarks/estimate.py`.
+the Model, seconds from `fitted`.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from functools import cache, lru_cache
 
 import numpy as np
@@ -19,44 +17,15 @@ from tnhop.physics.operators import local_matrix
 from tnhop.physics.problem import Problem
 from tnhop.physics.terms import FieldJump, Operator, Term
 from tnhop.solvers.bounds import operator_bound
-from tnhop.solvers.exact.taylor import EPS, GOOD_DEGREE, MAX_DEGREE
+from tnhop.solvers.exact.taylor import GOOD_DEGREE, SpectralBounds
+from tnhop.solvers.fitted import Taylor
 from tnhop.solvers.machine_speed import speed
 
-START_UP = 0.35  # seconds that the first run of a process spends on loading compiled loops
-LOADED = 1.5e7  # bytes that those loops take beyond what `supports` counts
-
-# radius and centre of the spectrum as the series feels them, per unit of bounds: spins, modes
-_OF_HAMILTONIAN, _OF_JUMPS, _CENTRE = (1.08, 0.39), (0.39, 0.2), (0.44, 0.22)
-_SIMULATED = 8  # steps after which the length counts as settled
 _LEVELS = 6  # enough to see which levels an operator of a mode connects
-_CACHED = 1e5  # numbers whose arrays stay in a fast cache
-_EMPTY, _PER_STEP = 1e-4, 4.5e-9  # seconds per application, and per number beside the generator
-_PER_STATE = 8e-10  # seconds per component of a state at an output time
-_PER_RUN = 1.5e-8  # seconds to begin another stretch of consecutive numbers
-
-
-@dataclass(frozen=True)
-class Spectrum:
-    """Bounds of the generator.
-
-    Attributes
-    ----------
-    radius : float
-        Largest distance from the centre that matters.
-    centre : float
-        How far left of zero the centre lies.
-    """
-
-    radius: float
-    centre: float
-
-    def share(self, part: float) -> Spectrum:
-        """Return the bounds of a part of the system."""
-        return Spectrum(self.radius * part, self.centre * part)
 
 
 @lru_cache(maxsize=64)
-def spectrum(model: Model) -> Spectrum:
+def spectral_bounds(model: Model) -> SpectralBounds:
     """Bound the spectrum from the terms: Hamiltonian and jumps, of spins and of modes."""
     sides: tuple[list[Term], list[Term]] = ([], [])
     for term in model.hamiltonian.terms:
@@ -74,48 +43,22 @@ def spectrum(model: Model) -> Spectrum:
     rates[0] += sum(float(total.max()) for total in flips.values())
     weighted = [
         sum(a * b for a, b in zip(weights, values, strict=True))
-        for weights, values in ((_OF_HAMILTONIAN, h), (_OF_JUMPS, rates), (_CENTRE, rates))
+        for weights, values in (
+            (Taylor.OF_HAMILTONIAN, h),
+            (Taylor.OF_JUMPS, rates),
+            (Taylor.CENTRE, rates),
+        )
     ]
-    return Spectrum(math.hypot(weighted[0], weighted[1]), weighted[2])
+    return SpectralBounds(math.hypot(weighted[0], weighted[1]), weighted[2])
 
 
 def _has_mode(term: Term, model: Model) -> bool:
     return any(site >= model.n_spins for site in term.sites)
 
 
-def applications(bounds: Spectrum, end: float, tolerance: float) -> float:
-    """Follow the steps of `TaylorPropagator` to the time `end`, with numbers instead of vectors."""
-    if end <= 0.0 or bounds.radius <= 0.0:
-        return 1.0
-    if not math.isfinite(bounds.radius * end):
-        return math.inf
-    radius, centre = bounds.radius, min(bounds.centre, 0.98 * bounds.radius)
-    now, length, total, degree, per_time = 0.0, 2 / radius, 0.0, 1, tolerance / end
-    for _ in range(_SIMULATED):
-        length = min(length, end - now)
-        degree = _degree(radius * length, math.log(0.25 * per_time * length) + centre * length)
-        total += degree
-        now += length
-        if now >= end * (1 - 1e-12):
-            return total
-        growth = max((radius - centre) * length, 1e-3)
-        room = math.log(max(0.1 * per_time * length / EPS, 2.0))
-        longer = min(2.0, GOOD_DEGREE / degree, room / growth)
-        length *= longer
-    return total + degree * longer * (end - now) / length
-
-
-def _degree(z: float, target: float) -> int:
-    """Return where the terms zᵏ/k! of a series fall below exp(target)."""
-    k = 1
-    while k < MAX_DEGREE and not (k * math.log(z) - math.lgamma(k + 1) < target and z < 0.7 * k):
-        k += 1
-    return k
-
-
 @cache
 def _shifts(name: str, dim: int) -> dict[int, float]:
-    """Return which diagonals of a local operator are filled, and the share of rows."""
+    """Return the filled diagonals of a local operator, each with its share of rows."""
     matrix = local_matrix(name, min(dim, _LEVELS) if dim > 2 else 2)
     rows, columns = np.nonzero(np.abs(matrix) > 1e-14)
     shifts, counts = np.unique(columns - rows, return_counts=True)
@@ -123,20 +66,20 @@ def _shifts(name: str, dim: int) -> dict[int, float]:
 
 
 def entries(terms: Iterable[Term], model: Model) -> dict[tuple[tuple[int, int], ...], float]:
-    """Return which flips and shifts a sum of terms makes, with the share of rows filled."""
-    found: dict[tuple[tuple[int, int], ...], float] = {}
+    """Return the flips and shifts that a sum of terms makes, each with its share of rows."""
+    total: dict[tuple[tuple[int, int], ...], float] = {}
     for term in terms:
-        made: dict[tuple[tuple[int, int], ...], float] = {(): 1.0}
+        product: dict[tuple[tuple[int, int], ...], float] = {(): 1.0}
         for site, name in term.factors:
             shifts = _shifts(name, model.sites[site].dim)
-            made = {
+            product = {
                 (*key, (site, shift)) if shift else key: share * part
-                for key, share in made.items()
+                for key, share in product.items()
                 for shift, part in shifts.items()
             }
-        for key, share in made.items():
-            found[key] = min(1.0, found.get(key, 0.0) + share)
-    return found
+        for key, share in product.items():
+            total[key] = min(1.0, total.get(key, 0.0) + share)
+    return total
 
 
 @lru_cache(maxsize=64)
@@ -155,7 +98,7 @@ def row_operations(model: Model) -> float:
 
 
 def class_operations(model: Model, sizes: Sequence[int], fock_dims: Sequence[int]) -> float:
-    """Return the same for classes of interchangeable spins and modes."""
+    """Return `row_operations` for classes of interchangeable spins and modes."""
     letters = {"x", "y", "+", "-"}
     names = {
         name for term in model.hamiltonian.terms for site, name in term.factors
@@ -189,7 +132,7 @@ def dimension(n: int) -> int:
 def application_time(
     size: float, rows: float, operations: float, per_operation: float, states: float = 0.0
 ) -> float:
-    """Return the seconds of one application and what a Taylor step does beside it.
+    """Return the seconds of one application, sums of the Taylor step included.
 
     Parameters
     ----------
@@ -204,14 +147,14 @@ def application_time(
     states : float
         States at output times that the step sums up beside.
     """
-    cached = 0.7 if size < _CACHED else 1.0
-    kernel = operations * (_PER_RUN * rows + cached * per_operation * size)
-    beside = (_PER_STEP + _PER_STATE * states) * size
-    return _EMPTY * speed().calls + (kernel + beside) * speed().sweep
+    cached = Taylor.CACHED if size < Taylor.CACHED_SIZE else 1.0
+    kernel = operations * (Taylor.PER_RUN * rows + cached * per_operation * size)
+    beside = (Taylor.PER_NUMBER + Taylor.PER_STATE * states) * size
+    return Taylor.PER_APPLICATION * speed().calls + (kernel + beside) * speed().sweep
 
 
 def states_per_step(problem: Problem, count: float) -> float:
-    """Return how many states a step sums up for functionals at output times."""
+    """Return the number of states that a step sums up for functionals at output times."""
     needed = any(o.functional is not None for o in problem.observables or ())
     times = len(np.atleast_1d(problem.times))
     return times / max(1.0, count / GOOD_DEGREE) if needed else 0.0

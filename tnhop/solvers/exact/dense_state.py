@@ -1,4 +1,4 @@
-"""Sparse matrices of operators, and the matrix-free Lindbladian in real arithmetic.
+"""Dense density matrices, sparse matrices of operators, and the Lindbladian in real arithmetic.
 
 The site basis is the Kronecker product of the local ones; site 0 is the most significant factor. A
 density matrix is packed into the real matrix X = Re ρ + Im ρ, Eq. (33) of docs/physics.md, so that
@@ -23,9 +23,9 @@ from tnhop.physics.states import ProductState, check_dims, coherent_ket
 from tnhop.physics.terms import FieldJump, Jump, Operator
 from tnhop.solvers.exact.block_lindbladian import (
     BlockLindbladian,
-    functional_rows,
     layout_of,
     pack,
+    trace_rows,
     unpack,
 )
 from tnhop.support.arrays import Real
@@ -128,7 +128,7 @@ def product_matrix(state: ProductState, dims: Sequence[int]) -> Real:
 def expectation_rows(dims: Sequence[int], operators: Iterable[Operator]) -> sp.csr_array:
     """Rows f with ``f[2k] @ x`` = Re tr(O_k ρ), ``f[2k + 1] @ x`` = Im tr(O_k ρ), x = X.ravel()."""
     layout = layout_of(np.array([int(np.prod(dims))]))
-    return functional_rows((operator_matrix(dims, operator) for operator in operators), layout)
+    return trace_rows((operator_matrix(dims, operator) for operator in operators), layout)
 
 
 class Lindbladian(BlockLindbladian):
@@ -193,7 +193,7 @@ class DenseState(StateFunctionals, ModeFunctionals):
         return cls(product_matrix(state, checked), checked, len(state.bloch))
 
     def misfit(self, model: Model) -> str | None:
-        """Return what keeps the state from being one of the model, or None."""
+        """Return why the state does not fit the model, as half a sentence, or None."""
         if self.dims == model.dims:
             return None
         return f"its sites have dimensions {self.dims} while those of the model have {model.dims}"
@@ -230,10 +230,6 @@ class DenseState(StateFunctionals, ModeFunctionals):
         p = np.linalg.eigvalsh(self.rho)
         p = p[p > 0]
         return np.asarray(-(p * np.log(p)).sum())
-
-    def overlap_distribution(self, xi: NDArray[np.int8]) -> Real:
-        """Return P(m) of σᶻ measurements for every pattern, shape (n_patterns, n_spins + 1)."""
-        return np.stack([self.joint_overlap_distribution(pattern[None]) for pattern in xi])
 
     def joint_overlap_distribution(self, xi: NDArray[np.int8]) -> Real:
         """Return P(m₁, m₂, ...) of all patterns at once, shape (n_spins + 1,) * n_patterns."""

@@ -20,6 +20,7 @@ from scipy.linalg import eig, qr
 from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigs
 
 from tnhop.support.arrays import Real
+from tnhop.support.heartbeat import beat
 
 Map = Callable[[Real], Real]
 
@@ -56,6 +57,7 @@ def propagator(generator: Map, centre: float, norm: float, tau: float) -> Map:
 
     def apply(x: Real) -> Real:
         for _ in range(steps):
+            beat()
             term = total = np.asarray(x, dtype=float)
             for k in range(1, _DEGREE + 1):
                 term = (generator(term) - centre * term) * (h / k)
@@ -72,7 +74,7 @@ def slowest(generator: Map, evolve: Map, size: int, k: int, *, seed: int = 20) -
         basis, converged = np.eye(size), True
     else:
         basis, converged = _slow_space(evolve, size, k, seed)
-    image = np.column_stack([generator(column) for column in basis.T])
+    image = np.column_stack([_beating(generator, column) for column in basis.T])
     values, coefficients = eig(basis.T @ image)
     vectors = basis @ coefficients
     norms = np.linalg.norm(vectors, axis=0)
@@ -80,6 +82,11 @@ def slowest(generator: Map, evolve: Map, size: int, k: int, *, seed: int = 20) -
     residuals = np.linalg.norm(image @ (coefficients / norms) - vectors * values, axis=0)
     order = np.lexsort((-values.imag, -values.real.round(10)))[:k]
     return Eigenpairs(values[order], vectors[:, order], residuals[order], converged)
+
+
+def _beating(generator: Map, x: Real) -> Real:
+    beat()
+    return generator(x)
 
 
 def nearest_zero(matrix: Any, k: int, *, seed: int = 20) -> Eigenpairs:
@@ -107,23 +114,23 @@ def _slow_space(evolve: Map, size: int, k: int, seed: int) -> tuple[Real, bool]:
     therefore projected out and the search repeated until it brings nothing slow.
     """
     rng = np.random.default_rng(seed)
-    basis, found, converged = np.zeros((size, 0)), np.zeros(0), True
-    wanted = k + 8
+    basis, known, converged = np.zeros((size, 0)), np.zeros(0), True
+    n_pairs = k + 8
     while True:
-        values, vectors, complete = _arnoldi(evolve, basis, wanted, rng)
+        values, vectors, complete = _arnoldi(evolve, basis, n_pairs, rng)
         converged &= complete
-        slow = np.sort(np.abs(found))[::-1]
+        slow = np.sort(np.abs(known))[::-1]
         if len(slow) >= k and np.abs(values).max(initial=0.0) < slow[k - 1] * (1 - 1e-9):
             return basis, converged
-        found = np.concatenate([found, values])
-        basis = _extended(basis, vectors)
+        known = np.concatenate([known, values])
+        basis = _extend_basis(basis, vectors)
         if basis.shape[1] + 8 >= size or not complete:
-            return basis, converged and len(found) >= k
-        wanted = 6
+            return basis, converged and len(known) >= k
+        n_pairs = 6
 
 
 def _arnoldi(
-    evolve: Map, basis: Real, wanted: int, rng: np.random.Generator
+    evolve: Map, basis: Real, n_pairs: int, rng: np.random.Generator
 ) -> tuple[Any, Any, bool]:
     """Return the largest eigenpairs of the propagator outside the space of `basis`."""
     size = len(basis)
@@ -135,7 +142,7 @@ def _arnoldi(
         return outside(evolve(outside(np.ravel(x))))
 
     operator = LinearOperator((size, size), matvec=deflated, dtype=float)
-    options: dict[str, Any] = {"k": wanted, "which": "LM", "ncv": min(size, 2 * wanted + 20),
+    options: dict[str, Any] = {"k": n_pairs, "which": "LM", "ncv": min(size, 2 * n_pairs + 20),
                                "v0": outside(rng.standard_normal(size)), "tol": 1e-13,
                                "maxiter": 60}  # fmt: skip
     try:
@@ -144,7 +151,7 @@ def _arnoldi(
         return stopped.eigenvalues, stopped.eigenvectors, False
 
 
-def _extended(basis: Real, vectors: Any) -> Real:
+def _extend_basis(basis: Real, vectors: Any) -> Real:
     """Add complex vectors to an orthonormal real basis."""
     parts = np.concatenate([vectors.real, vectors.imag], axis=1)
     parts -= basis @ (basis.T @ parts)

@@ -1,7 +1,7 @@
 """Evolution of packed density matrices by Taylor steps: what `Exact` and `Symmetric` share.
 
 The state is a product of independent parts (`Exact` has one). Every part takes its own steps; the
-moments of its functionals are brought together at the output times.
+expectation values of its operators are combined at the output times.
 """
 
 from __future__ import annotations
@@ -18,18 +18,33 @@ from numpy.typing import NDArray
 
 from tnhop.physics.observables import Observable
 from tnhop.physics.problem import Problem, Snapshot, evaluate
-from tnhop.solvers.bounds import functional_bound, operator_bound, rate_error
+from tnhop.solvers.bounds import (
+    functional_bound,
+    operator_bound,
+    rate_error,
+    saved_states_memory,
+)
 from tnhop.solvers.exact.block_lindbladian import BlockLindbladian, multiplied
 from tnhop.solvers.exact.taylor import TaylorPropagator
 from tnhop.support.arrays import Real
+from tnhop.support.heartbeat import beat
 
 Combine = Callable[[list[NDArray[np.complex128]]], NDArray[np.complex128]]
 
 STATES_MEMORY = 1e8  # bytes spent on states at output times inside one step
 
 
-class Generator(Protocol):
-    """What a linear generator offers to its propagator."""
+def output_states_memory(problem: Problem, size: float) -> float:
+    """Return the bytes of states of `size` numbers at output times, kept or for functionals."""
+    if problem.save_states:
+        return saved_states_memory(problem, 8 * size)
+    if all(o.functional is None for o in problem.observables or ()):
+        return 0.0
+    return min(STATES_MEMORY, 8 * size * len(np.atleast_1d(problem.times)))
+
+
+class LinearGenerator(Protocol):
+    """A generator L of x' = L x, as the propagator applies it."""
 
     size: int
     dim: int
@@ -53,10 +68,10 @@ class LinearPart:
 
     Attributes
     ----------
-    L : Generator
+    L : LinearGenerator
         Its generator.
-    rows : sparse array, shape (2 n_functionals, size)
-        Real and imaginary parts of its functionals.
+    rows : sparse array, shape (2 n_moments, size)
+        Real and imaginary parts of the expectation values of its operators, as dual vectors.
     tails : sparse array, shape (n_modes, size)
         Populations of the highest kept levels of its modes.
     levels : tuple of int
@@ -69,7 +84,7 @@ class LinearPart:
         Whether x is symmetric and stays so.
     """
 
-    L: Generator
+    L: LinearGenerator
     rows: sp.csr_array
     tails: sp.csr_array
     levels: tuple[int, ...]
@@ -80,7 +95,7 @@ class LinearPart:
 
 @dataclass(frozen=True, eq=False)
 class _Progress:
-    """Where a part stands: all that bit-identical steps from here need."""
+    """State and accumulated errors of a part: all that bit-identical steps from here need."""
 
     time: float
     x: Real
@@ -107,7 +122,7 @@ class Evolution:
     Attributes
     ----------
     problem : Problem
-        What to compute.
+        The problem.
     parts : sequence of LinearPart
         The independent parts.
     tolerance : float
@@ -117,7 +132,7 @@ class Evolution:
     state : callable
         Takes the packed parts to a state.
     facts : dict
-        What the statistics say besides the effort.
+        Statistics besides the effort.
     """
 
     problem: Problem
@@ -201,8 +216,7 @@ class Evolution:
 
     def _heartbeat(self, now: list[_Progress], k: int) -> Snapshot:
         time = min(at.time for at in now)
-        whole = len(now) == 1
-        state = self.state([now[0].x]) if whole else None
+        state = self.state([now[0].x]) if len(now) == 1 else None
         carry = {"next": k, "parts": [dict(vars(at)) for at in now]}
         return Snapshot(time, stats=self.stats(now), state=state, carry=carry)
 
@@ -271,7 +285,7 @@ class RegressionPart:
     sizes : list of float
         Bounds of their norms.
     rows : sparse array, shape (2 n_factors, size)
-        Factors of the operator measured later, as functionals.
+        Factors of the operator measured later, as dual vectors.
     """
 
     L: BlockLindbladian
@@ -285,7 +299,7 @@ class RegressionPart:
 
         Quantum regression: Bρ is split into Hermitian parts, which the generator propagates.
         """
-        found, errors = [], []
+        values, errors = [], []
         for B in self.first:
             halves, error = [], 0.0
             for x in multiplied(B, self.x, self.L.block_dims):
@@ -294,14 +308,17 @@ class RegressionPart:
                     first_length=8 / self.L.norm,
                 )  # fmt: skip
                 start = [self.rows @ x] if times[0] == 0.0 else []
-                steps = list(propagator.steps(x, times)) if times[-1] > 0 else []
+                steps = []
+                for step in propagator.steps(x, times) if times[-1] > 0 else ():
+                    beat()
+                    steps.append(step)
                 rows = np.concatenate([np.reshape(start, (-1, len(self.rows.indptr) - 1)),
                                        *(step.moments for step in steps)])  # fmt: skip
                 halves.append(rows[:, 0::2] + 1j * rows[:, 1::2])
                 error += math.sqrt(self.L.dim) * sum(step.error for step in steps)
-            found.append(halves[0] + 1j * halves[1])
+            values.append(halves[0] + 1j * halves[1])
             errors.append(error)
-        return np.array(found), np.array(errors)
+        return np.array(values), np.array(errors)
 
 
 def regression(

@@ -17,12 +17,9 @@ from tnhop.physics.states import ProductState
 from tnhop.physics.terms import Operator
 from tnhop.solvers.bounds import cut_weights, operator_bound
 from tnhop.solvers.exact.cost import (
-    LOADED,
-    START_UP,
     application_time,
-    applications,
     row_operations,
-    spectrum,
+    spectral_bounds,
     states_per_step,
 )
 from tnhop.solvers.exact.dense_state import (
@@ -33,10 +30,10 @@ from tnhop.solvers.exact.dense_state import (
     top_level_rows,
 )
 from tnhop.solvers.exact.evolution import (
-    STATES_MEMORY,
     Evolution,
     LinearPart,
     RegressionPart,
+    output_states_memory,
     regression,
 )
 from tnhop.solvers.exact.stationary import (
@@ -46,24 +43,21 @@ from tnhop.solvers.exact.stationary import (
     steady_result,
     zero_tolerance,
 )
+from tnhop.solvers.exact.taylor import predicted_applications
+from tnhop.solvers.fitted import DenseMatrix, Taylor
 from tnhop.solvers.machine_speed import speed
-from tnhop.solvers.refinement import ByTolerance
-from tnhop.support.arrays import Real
-from tnhop.support.checks import fail, machine_memory, real, settle
+from tnhop.solvers.refinement import TaylorMethod
+from tnhop.support.arrays import Complex, Real
+from tnhop.support.checks import fail
 from tnhop.support.codec import register
 from tnhop.support.units import pretty_bytes
 
 __all__ = ["Exact"]
 
 
-_PER_OPERATION = 6e-10  # seconds per multiplication
-_PER_TERM = 8e-3  # seconds to compile a site or a jump, observables included
-_ARNOLDI = 60 * 150.0  # applications behind stationary states and spectra
-
-
 @register
 @dataclass(frozen=True)
-class Exact(ByTolerance):
+class Exact(TaylorMethod):
     r"""The full density matrix, of dimension 4^N times fock_dim² per mode.
 
     The generator acts matrix-free in real arithmetic on the packed Hermitian matrix, Eq. (34) of
@@ -99,26 +93,18 @@ class Exact(ByTolerance):
     Exact(tolerance=1e-08, max_memory=None)
     """
 
-    controlled: ClassVar[bool] = True
-
-    tolerance: float = 1e-10
-    max_memory: float | None = None
-
-    def __post_init__(self) -> None:
-        settle(self, real, "tolerance", minimum=1e-13, maximum=1e-2)
-        settle(self, real, "max_memory", above=0.0)
+    papers: ClassVar[tuple[str, ...]] = ()  # first described by this software
 
     def supports(self, problem: Problem, verb: str = "evolve") -> str | None:
         """Return None, or why the problem is out of reach."""
         if not isinstance(problem.state, ProductState | DenseState | type(None)):
             return f"Method `Exact` cannot start from a {type(problem.state).__name__}."
         need = self._need(problem, verb)
-        limit = self.max_memory or machine_memory() / 2
-        if need > limit:
+        if need > self.memory_limit:
             return (
                 f"Method `Exact` would propagate density matrices of dimension"
                 f" {_dimension(problem.model)} and needs {pretty_bytes(need)}, but"
-                f" {pretty_bytes(limit)} are allowed (`max_memory`)."
+                f" {pretty_bytes(self.memory_limit)} are allowed (`max_memory`)."
                 " Use `MeanField`, or fewer spins or Fock levels."
             )
         return missing_functionals(problem.observables or (), DenseState)
@@ -127,24 +113,24 @@ class Exact(ByTolerance):
         """Predict memory and time without allocating."""
         model, size = problem.model, _size(problem.model)
         end = float(np.max(problem.times, initial=0.0))
-        count = applications(spectrum(model), end, self.tolerance)
+        count = predicted_applications(spectral_bounds(model), end, self.tolerance)
         each = application_time(
-            size, math.sqrt(size), row_operations(model), _PER_OPERATION,
+            size, math.sqrt(size), row_operations(model), DenseMatrix.PER_OPERATION,
             states_per_step(problem, count),
         )  # fmt: skip
-        compiling = _PER_TERM * speed().calls * (model.n_sites + len(model.jumps))
-        time = START_UP * speed().calls + compiling + count * each
+        compiling = DenseMatrix.PER_TERM * speed().calls * (model.n_sites + len(model.jumps))
+        time = Taylor.START_UP * speed().calls + compiling + count * each
         if verb != "evolve":
-            time = _ARNOLDI * each
-        return Cost(self._need(problem, verb) + LOADED, time, f"dimension {_dimension(model)}")
+            time = Taylor.EIGENPAIRS * each
+        return Cost(
+            self._need(problem, verb) + Taylor.LOADED, time, f"dimension {_dimension(model)}"
+        )
 
     def _need(self, problem: Problem, verb: str) -> float:
-        """Bytes of vectors, and of states at output times where functionals need them."""
+        """Bytes of vectors, and of states at output times where they are needed."""
         size = _size(problem.model)
         vectors = 8.0 if verb == "evolve" else 100.0
-        kept = sum(o.functional is not None for o in problem.observables or ())
-        extra = min(STATES_MEMORY, 8 * size * len(np.atleast_1d(problem.times))) if kept else 0.0
-        return 8 * size * vectors + extra + 3e7
+        return 8 * size * vectors + output_states_memory(problem, size) + 3e7
 
     def evolve(self, problem: Problem, carry: Any = None) -> Iterator[Snapshot]:
         """Yield a snapshot at every output time and a heartbeat after every step."""
@@ -170,14 +156,16 @@ class Exact(ByTolerance):
         model = problem.model
         L = Lindbladian(model)
         start = None if problem.state is None else _packed(problem.state, model)
-        found = stationary(L, np.eye(L.dim).ravel(), start)
-        state = DenseState(found.x.reshape(L.dim, L.dim), model.dims, model.n_spins)
-        stats = {"dimension": _dimension(model), "undamped": found.undamped}
+        limit = stationary(L, np.eye(L.dim).ravel(), start)
+        state = DenseState(limit.x.reshape(L.dim, L.dim), model.dims, model.n_spins)
+        stats = {"dimension": _dimension(model), "undamped": limit.undamped}
         if model.n_modes:
-            stats["fock_tail"] = float((top_level_rows(model.dims, model.modes) @ found.x).max())
-        return steady_result(problem, self, state, found, state.populations().min(), stats)
+            stats["fock_tail"] = float((top_level_rows(model.dims, model.modes) @ limit.x).max())
+        return steady_result(problem, self, state, limit, state.populations().min(), stats)
 
-    def correlation(self, problem: Problem, first: Operator, second: Operator) -> Any:
+    def correlation(
+        self, problem: Problem, first: Operator, second: Operator
+    ) -> tuple[Complex, float]:
         """Return ⟨second(t) first(0)⟩ at the times of the problem and the time-step error."""
         model, L = problem.model, Lindbladian(problem.model)
         part = RegressionPart(
@@ -188,12 +176,13 @@ class Exact(ByTolerance):
         values, error = regression([part], one, one, np.asarray(problem.times), self.tolerance)
         return values, error * operator_bound(second, model)
 
-    def liouvillian_spectrum(self, model: Model, k: int) -> Spectrum:
+    def liouvillian_spectrum(self, problem: Problem, k: int) -> Spectrum:
         """Return the k eigenvalues of the generator with the largest real parts."""
-        limit = self.max_memory or machine_memory() / 2
-        at_most = max(1, int((limit / 8 / _size(model) - 60) / 3))  # vectors of the Arnoldi basis
-        if min(k, L_size := _size(model)) > at_most:
-            raise fail("k", f"be at most {at_most} for {L_size:.0f} dimensions", f"it is {k}")
+        model = problem.model
+        size = _size(model)
+        at_most = max(1, int((self.memory_limit / 8 / size - 60) / 3))  # Arnoldi vectors
+        if min(k, size) > at_most:
+            raise fail("k", f"be at most {at_most} for {size:.0f} dimensions", f"it is {k}")
         L = Lindbladian(model)
         pairs = slow_pairs(L, min(k, L.size))
         require_convergence(pairs, k)

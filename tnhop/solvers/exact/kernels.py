@@ -28,7 +28,7 @@ _FOUR = np.uint64(4)
 
 
 class Layout(NamedTuple):
-    """Where the rows lie: start in memory, length, first row and number of their block."""
+    """Position of every row: start in memory, length, first row and number of its block."""
 
     start: Index
     width: Index
@@ -36,16 +36,24 @@ class Layout(NamedTuple):
     block: Index
 
 
-class Left(NamedTuple):
-    """A sparse factor by rows: ``(M X)[i] = Σ value[e] X[source[e]]``, e from ptr[i]."""
+class RowForm(NamedTuple):
+    """A sparse factor M for the product M X, row by row.
+
+    ``(M X)[i]`` is the sum of ``value[e] X[source[e]]`` over the entries e from ``ptr[i]`` to
+    ``ptr[i + 1]``.
+    """
 
     ptr: Index
     source: Index
     value: Real
 
 
-class Right(NamedTuple):
-    """The same factor by runs ``(column, source column, first value, length)`` of every block."""
+class RunForm(NamedTuple):
+    """The same factor for the product X Mᵀ, as runs of consecutive columns, block by block.
+
+    A row of ``table`` is (column, source column, position of the first value, length); those of
+    block b lie from ``ptr[b]`` to ``ptr[b + 1]``.
+    """
 
     ptr: Index
     table: Index
@@ -53,7 +61,7 @@ class Right(NamedTuple):
 
 
 @_jit
-def _add_rows(M: Left, i: Any, start: Index, x: Real, out: Real, at: Any, n: Any) -> None:
+def _add_rows(M: RowForm, i: Any, start: Index, x: Real, out: Real, at: Any, n: Any) -> None:
     """Add the first n entries of (M X)[i] to out[at:], four rows of X at a time."""
     k, stop = M.ptr[i], M.ptr[i + _ONE]
     while k + _FOUR <= stop:
@@ -73,7 +81,7 @@ def _add_rows(M: Left, i: Any, start: Index, x: Real, out: Real, at: Any, n: Any
 
 @_jit
 def _add_runs(
-    M: Right, group: Any, scale: float, x: Real, of: Any, out: Real, at: Any, n: Any
+    M: RunForm, group: Any, scale: float, x: Real, of: Any, out: Real, at: Any, n: Any
 ) -> None:
     """Add scale · (the row x[of:]) Mᵀ to out[at:], as far as its n entries reach."""
     for r in range(M.ptr[group], M.ptr[group + _ONE]):
@@ -116,9 +124,9 @@ def apply_rows(
     layout: Layout,
     half: bool,
     diagonal: tuple[Real, Real],
-    real: tuple[Left, Right],
-    imaginary: tuple[Left, Right],
-    jumps: tuple[Left, Index, Right],
+    real: tuple[RowForm, RunForm],
+    imaginary: tuple[RowForm, RunForm],
+    jumps: tuple[RowForm, Index, RunForm],
     x: Real,
     xt: Real,
     out: Real,
@@ -151,10 +159,10 @@ def apply_rows(
 def add_jump(
     layout: Layout,
     half: bool,
-    A: Left,
-    AT: Right,
-    B: Left,
-    BT: Right,
+    A: RowForm,
+    AT: RunForm,
+    B: RowForm,
+    BT: RunForm,
     x: Real,
     xt: Real,
     out: Real,

@@ -1,4 +1,4 @@
-"""Stationary states and slow spectra of a generator, shared by `Exact` and `Symmetric`."""
+"""Stationary states and slow spectra of generators: of `Exact`, `Symmetric`, `ClassicalMaster`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import scipy.sparse as sp
@@ -14,21 +14,42 @@ from numpy.typing import NDArray
 
 from tnhop.answers.steady_state import SteadyState
 from tnhop.physics.problem import Problem, evaluate
-from tnhop.solvers.exact.block_lindbladian import BlockLindbladian
 from tnhop.solvers.exact.eigenpairs import Eigenpairs, nearest_zero, propagator, slowest
 from tnhop.support.arrays import Real
 from tnhop.support.errors import ConvergenceError
 
 Signed = tuple[NDArray[np.intp], Real]  # a permutation and the signs that go with it
 
-Find = Callable[[BlockLindbladian, int], Eigenpairs]
+
+class SpectralGenerator(Protocol):
+    """A generator whose stationary states and slow eigenvectors are sought."""
+
+    size: int
+    norm: float
+
+    @property
+    def mean_diagonal(self) -> float:
+        """Mean of the diagonal: the centre of the spectrum."""
+
+    @property
+    def adjoint(self) -> SpectralGenerator:
+        """The transposed generator."""
+
+    def matrix(self) -> Any:
+        """Return the generator as a sparse matrix."""
+
+    def __call__(self, x: Real) -> Real:
+        """Return the derivative of x."""
+
+
+Find = Callable[[SpectralGenerator, int], Eigenpairs]
 
 _MOST_UNDAMPED = 800
 
 
 @dataclass(frozen=True, eq=False)
 class Stationary:
-    """A stationary state and what lies beside it.
+    """A stationary state, the gap above it, and how many others there are.
 
     Attributes
     ----------
@@ -37,7 +58,7 @@ class Stationary:
     residual : float
         ‖L x‖ / ‖x‖.
     gap : float
-        Smallest decay rate of what is not stationary; NaN where there is nothing else.
+        Smallest decay rate; NaN where every state is stationary.
     multiplicity : int
         Number of independent stationary states.
     undamped : int
@@ -55,7 +76,7 @@ class Stationary:
 
 
 def stationary(
-    L: BlockLindbladian,
+    L: SpectralGenerator,
     trace: Real,
     start: Real | None,
     reflections: Sequence[Signed] = (),
@@ -63,9 +84,9 @@ def stationary(
 ) -> Stationary:
     """Return the stationary state, or where several exist the one reached from `start`."""
     find = partial(slow_pairs, reflections=reflections, eigensolver=eigensolver)
-    right = _beyond_stationary(L, find)
+    right = _pairs_past_zero(L, find)
     V, n_zero = _null_vectors(right, L)
-    x = V[:, 0] if n_zero == 1 else _reached(L, V, len(right.values), start, find)
+    x = V[:, 0] if n_zero == 1 else _project_start(L, V, len(right.values), start, find)
     x = x / (trace @ x)
     residual = float(np.linalg.norm(L(x)) / np.linalg.norm(x))
     moving = right.values[np.abs(right.values) > zero_tolerance(L)]
@@ -76,7 +97,7 @@ def stationary(
 
 
 def slow_pairs(
-    L: BlockLindbladian,
+    L: SpectralGenerator,
     k: int,
     reflections: Sequence[Signed] = (),
     eigensolver: str = "propagator",
@@ -88,23 +109,25 @@ def slow_pairs(
     spaces = sectors(L.size, reflections)
     if eigensolver == "shift-invert":
         matrix = L.matrix()
-        found = [_nearest_pairs(matrix, sector, min(k + 8, sector.shape[1])) for sector in spaces]
+        by_sector = [
+            _nearest_pairs(matrix, sector, min(k + 8, sector.shape[1])) for sector in spaces
+        ]
     else:
         tau = min(8 / max(abs(L.mean_diagonal), 1e-300), 200 / L.norm)
         evolve = propagator(L, L.mean_diagonal, L.norm, tau)
-        found = [_sector_pairs(L, evolve, s, min(k, s.shape[1])) for s in spaces]
-    values = np.concatenate([pairs.values for pairs in found])
+        by_sector = [_sector_pairs(L, evolve, s, min(k, s.shape[1])) for s in spaces]
+    values = np.concatenate([pairs.values for pairs in by_sector])
     order = np.lexsort((-values.imag, -values.real.round(10)))[:k]
     return Eigenpairs(
         values[order],
-        np.concatenate([pairs.vectors for pairs in found], axis=1)[:, order],
-        np.concatenate([pairs.residuals for pairs in found])[order],
-        all(pairs.converged for pairs in found),
+        np.concatenate([pairs.vectors for pairs in by_sector], axis=1)[:, order],
+        np.concatenate([pairs.residuals for pairs in by_sector])[order],
+        all(pairs.converged for pairs in by_sector),
     )
 
 
 def _sector_pairs(
-    L: BlockLindbladian, evolve: Callable[[Real], Real], sector: Any, k: int
+    L: SpectralGenerator, evolve: Callable[[Real], Real], sector: Any, k: int
 ) -> Eigenpairs:
     to, of = sp.csr_array(sector.T), sp.csr_array(sector)
     pairs = slowest(lambda y: to @ L(of @ y), lambda y: to @ evolve(of @ y), sector.shape[1], k)
@@ -140,7 +163,7 @@ def sectors(size: int, reflections: Sequence[Signed]) -> list[Any]:
     return spaces
 
 
-def _beyond_stationary(L: BlockLindbladian, find: Find) -> Eigenpairs:
+def _pairs_past_zero(L: SpectralGenerator, find: Find) -> Eigenpairs:
     """Return enough slow eigenpairs to have seen all that do not decay."""
     k = 4
     while True:
@@ -156,7 +179,7 @@ def _beyond_stationary(L: BlockLindbladian, find: Find) -> Eigenpairs:
             )
 
 
-def _reached(L: BlockLindbladian, V: Real, k: int, start: Real | None, find: Find) -> Real:
+def _project_start(L: SpectralGenerator, V: Real, k: int, start: Real | None, find: Find) -> Real:
     """Project the initial state on the null space V, with the left null vectors."""
     if start is None:
         raise ValueError(needs_start(V.shape[1]))
@@ -179,12 +202,12 @@ def needs_start(multiplicity: int) -> str:
     )
 
 
-def zero_tolerance(L: BlockLindbladian) -> float:
+def zero_tolerance(L: SpectralGenerator) -> float:
     """Size below which an eigenvalue counts as zero: small beside the damping, above rounding."""
     return max(1e-9 * abs(L.mean_diagonal), 1e-13 * L.norm)
 
 
-def _null_vectors(pairs: Eigenpairs, L: BlockLindbladian) -> tuple[Real, int]:
+def _null_vectors(pairs: Eigenpairs, L: SpectralGenerator) -> tuple[Real, int]:
     """Return an orthonormal real basis of the eigenvectors of eigenvalue zero."""
     zero = pairs.vectors[:, np.abs(pairs.values) < zero_tolerance(L)]
     parts = np.concatenate([zero.real, zero.imag], axis=1)

@@ -8,6 +8,7 @@ nothing and no state is stored for them.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +24,8 @@ Accumulate = Callable[[Real, Real, Real], None]
 MAX_DEGREE = 90
 GOOD_DEGREE = 55
 EPS = np.finfo(float).eps
+_TAIL, _FALL = 0.25, 0.7  # last terms per tolerance, and per term before them
+_SIMULATED = 8  # predicted steps after which the length counts as settled
 _PROBES = np.arange(1, 9) / 8
 
 
@@ -39,7 +42,7 @@ def _next_term(v: Real, w: Real, total: Real, centre: float, factor: float) -> f
 
 @dataclass(frozen=True, eq=False)
 class TaylorStep:
-    """What one step yields.
+    """One step: its end, expectation values on the way, error and effort.
 
     Attributes
     ----------
@@ -48,9 +51,9 @@ class TaylorStep:
     x : ndarray, shape (n,)
         State at `end`.
     moments : ndarray, shape (n_outputs, n_rows)
-        Functionals at the output times in (start, end].
+        Expectation values at the output times in (start, end].
     probes : ndarray, shape (n_probes, n_rows)
-        Functionals at evenly spaced times inside the step, for monitoring.
+        Expectation values at evenly spaced times inside the step, for monitoring.
     states : ndarray, shape (n_outputs, n) or None
         States at those times, if asked for.
     error : float
@@ -73,6 +76,16 @@ class TaylorStep:
     length: float
 
 
+def _next_length(degree: int, growth: float, tolerance: float) -> float:
+    """Return the length of the next step in units of the last one.
+
+    Its series shall have a good degree, and terms so small that their rounding stays far below the
+    tolerance; `growth` is the logarithm of the largest term.
+    """
+    largest = np.log(max(0.1 * tolerance / EPS, 2.0))
+    return float(min(2.0, GOOD_DEGREE / degree, largest / max(growth, 1e-3)))
+
+
 @dataclass(frozen=True)
 class TaylorPropagator:
     """Steps e^{tL} x through the output times.
@@ -84,7 +97,7 @@ class TaylorPropagator:
     centre : float
         Shift, the mean of the diagonal of L.
     rows : sparse array, shape (n_rows, n)
-        Functionals to evaluate.
+        Dual vectors: expectation values are ``rows @ x``.
     tolerance : float
         Accepted error of the state (2-norm), summed over the whole evolution.
     accumulate : callable
@@ -161,15 +174,14 @@ class TaylorPropagator:
                 self.accumulate(weights[:n], w, states)
             peak = max(peak, size)
             # the terms fall at least geometrically here, so the tail is below twice the last
-            small = damping * (previous + size) < 0.25 * tolerance and size < 0.7 * previous
+            small = damping * (previous + size) < _TAIL * tolerance and size < _FALL * previous
             if small or size == 0:
                 break
         rounding = 4 * EPS * max(damping * peak, 1.0) * np.sqrt(degree)
         error = 2 * damping * size + rounding
         total *= damping
         growth = np.log(max(damping * peak, 1.0) + 1e-12)
-        room = np.log(max(0.1 * tolerance / EPS, 2.0))
-        length = tau * min(2.0, GOOD_DEGREE / degree, room / max(growth, 1e-3))
+        length = tau * _next_length(degree, growth, tolerance)
         return _Series(degree, degree, (total, moments, states, error, degree, length))
 
 
@@ -178,3 +190,51 @@ class _Series:
     degree: int
     n_applications: int
     parts: Any
+
+
+@dataclass(frozen=True)
+class SpectralBounds:
+    """Circle around the part of the spectrum of a generator that decides its Taylor series.
+
+    Attributes
+    ----------
+    radius : float
+        Largest distance from the centre that matters.
+    centre : float
+        Distance of the centre from zero, to the left.
+    """
+
+    radius: float
+    centre: float
+
+    def share(self, part: float) -> SpectralBounds:
+        """Return the bounds of a part of the system."""
+        return SpectralBounds(self.radius * part, self.centre * part)
+
+
+def predicted_applications(bounds: SpectralBounds, end: float, tolerance: float) -> float:
+    """Return the applications behind an evolution: steps as above, with the largest numbers."""
+    if end <= 0.0 or bounds.radius <= 0.0:
+        return 1.0
+    if not math.isfinite(bounds.radius * end):
+        return math.inf
+    radius, centre = bounds.radius, min(bounds.centre, 0.98 * bounds.radius)
+    now, length, total, degree, per_time = 0.0, 2 / radius, 0.0, 1, tolerance / end
+    for _ in range(_SIMULATED):
+        length = min(length, end - now)
+        degree = _predicted_degree(radius * length, centre * length, per_time * length)
+        total += degree
+        now += length
+        if now >= end * (1 - 1e-12):
+            return total
+        longer = _next_length(degree, (radius - centre) * length, per_time * length)
+        length *= longer
+    return total + degree * longer * (end - now) / length
+
+
+def _predicted_degree(z: float, damping: float, tolerance: float) -> int:
+    """Return the degree at which the terms zᵏ/k! of a series, damped by e^-damping, are small."""
+    k, small = 1, math.log(_TAIL * tolerance) + damping
+    while k < MAX_DEGREE and not (k * math.log(z) - math.lgamma(k + 1) < small and z < _FALL * k):
+        k += 1
+    return k

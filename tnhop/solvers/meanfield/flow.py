@@ -32,9 +32,9 @@ from tnhop.support.arrays import Complex
 
 __all__ = ["MeanFieldFlow", "Polynomial", "expectation_polynomial"]
 
-# A polynomial in one site's variables: {exponents: coefficient}; spins 0..3 = 1, x, y, z; modes
-# (k, l).
-_Local = dict[Any, complex]
+# A polynomial in the variables of one site: {monomial: coefficient}. Monomials of a spin are
+# 0, 1, 2, 3 for 1, x, y, z, those of a mode (k, l) for α*ᵏ αˡ.
+_SitePolynomial = dict[Any, complex]
 _SMALL = 10_000  # entries up to which a full matrix is the faster one
 _PAULI = [SPIN_OPERATORS[axis] for axis in "Ixyz"]
 
@@ -87,8 +87,8 @@ class Polynomial:
         return self._matrix @ np.concatenate(parts) if parts else np.zeros(self.n_rows)
 
 
-class _Layout:
-    """Where the variables of a model stand: Bloch components, then α, then α*."""
+class _Variables:
+    """Positions of the variables of a model: Bloch components, then α, then α*."""
 
     def __init__(self, model: Model) -> None:
         self.model = model
@@ -103,7 +103,7 @@ class _Layout:
         alpha = 3 * self.n_spins + site - self.n_spins
         return (alpha,) * l + (alpha + self.n_modes,) * k
 
-    def product(self, factors: dict[int, _Local]) -> dict[tuple[int, ...], complex]:
+    def product(self, factors: dict[int, _SitePolynomial]) -> dict[tuple[int, ...], complex]:
         """Multiply local polynomials of different sites."""
         total: dict[tuple[int, ...], complex] = {(): 1.0}
         for site, local in factors.items():
@@ -115,32 +115,32 @@ class _Layout:
         return total
 
 
-def _local(name: str) -> _Local:
+def _local(name: str) -> _SitePolynomial:
     """Expectation value of a local operator as a polynomial in the site's variables."""
     if kind_of(name) == "spin":
         return _spin_polynomial(SPIN_OPERATORS[name])
     return {key: complex(value) for key, value in normal_order(name).items()}
 
 
-def _spin_polynomial(matrix: NDArray[Any]) -> _Local:
+def _spin_polynomial(matrix: NDArray[Any]) -> _SitePolynomial:
     return {k: complex(c) for k, c in enumerate(bloch_components(matrix)) if abs(c) > 1e-15}
 
 
-def _spin_adjoint(left: NDArray[Any], right: NDArray[Any]) -> list[_Local]:
+def _spin_adjoint(left: NDArray[Any], right: NDArray[Any]) -> list[_SitePolynomial]:
     """⟨A†OB - ½{A†B, O}⟩ for O = σˣ, σʸ, σᶻ."""
     a, product = left.conj().T, left.conj().T @ right
     return [_spin_polynomial(a @ O @ right - (product @ O + O @ product) / 2) for O in _PAULI[1:]]
 
 
-def _mode_words(*parts: tuple[complex, str]) -> _Local:
-    total: _Local = defaultdict(complex)
+def _mode_words(*parts: tuple[complex, str]) -> _SitePolynomial:
+    total: _SitePolynomial = defaultdict(complex)
     for factor, word in parts:
         for key, value in normal_order(word).items():
             total[key] += factor * value
     return {key: value for key, value in total.items() if abs(value) > 1e-15}
 
 
-def _mode_adjoint(left: str, right: str) -> _Local:
+def _mode_adjoint(left: str, right: str) -> _SitePolynomial:
     """⟨A†aB - ½{A†B, a}⟩ with [a, a†] = 1."""
     a = adjoint_name(left)
     return _mode_words((1.0, f"{a} a {right}"), (-0.5, f"{a} {right} a"), (-0.5, f"a {a} {right}"))
@@ -148,7 +148,7 @@ def _mode_adjoint(left: str, right: str) -> _Local:
 
 def expectation_polynomial(model: Model, operators: Iterable[Operator]) -> Polynomial:
     """Expectation values of operators in a product state, as polynomials."""
-    layout, items = _Layout(model), list(operators)
+    layout, items = _Variables(model), list(operators)
     polynomial = Polynomial(layout.n_variables, len(items))
     for row, operator in enumerate(items):
         for term in operator.terms:
@@ -166,7 +166,7 @@ class MeanFieldFlow:
     model : Model
         The system.
     closure : str
-        How field jumps see their field: ``"thermodynamic"``, ``"field"`` or ``"product"``.
+        Field in the rates of field jumps: ``"thermodynamic"``, ``"field"`` or ``"product"``.
 
     Notes
     -----
@@ -176,7 +176,7 @@ class MeanFieldFlow:
 
     def __init__(self, model: Model, closure: str) -> None:
         self.model, self.closure = model, closure
-        self._layout = _Layout(model)
+        self._layout = _Variables(model)
         n = self._layout.n_variables
         self._polynomial = Polynomial(n, n)
         for term in model.hamiltonian.terms:
@@ -196,13 +196,13 @@ class MeanFieldFlow:
     def _add_hamiltonian(self, term: Term) -> None:
         """Every site sees the term as a field: i⟨[h_i, O_i]⟩ with h_i = c Π⟨A_s⟩ A_i."""
         for site, name in term.factors:
-            rest = {s: _local(other) for s, other in term.factors if s != site}
+            other_sites = {s: _local(other) for s, other in term.factors if s != site}
             if site < self._layout.n_spins:
                 h = SPIN_OPERATORS[name]
-                own = [_spin_polynomial(1j * (h @ O - O @ h)) for O in _PAULI[1:]]
+                derivative = [_spin_polynomial(1j * (h @ O - O @ h)) for O in _PAULI[1:]]
             else:
-                own = [_mode_words((1j, f"{name} a"), (-1j, f"a {name}"))]
-            self._add_rows(site, own, term.coefficient, rest)
+                derivative = [_mode_words((1j, f"{name} a"), (-1j, f"a {name}"))]
+            self._add_rows(site, derivative, term.coefficient, other_sites)
 
     def _add_jump(self, jump: Jump) -> None:
         for a in jump.operator.terms:
@@ -216,27 +216,32 @@ class MeanFieldFlow:
         self, site: int, left: dict[int, str], right: dict[int, str], coefficient: complex
     ) -> None:
         """Add ⟨Π A_s†B_s⟩⟨A†OB - ½{A†B, O}⟩ of one pair of terms."""
-        rest = {}
+        other_sites = {}
         for s in {*left, *right} - {site}:
             if s < self._layout.n_spins:
                 A, B = SPIN_OPERATORS[left.get(s, "I")], SPIN_OPERATORS[right.get(s, "I")]
-                rest[s] = _spin_polynomial(A.conj().T @ B)
+                other_sites[s] = _spin_polynomial(A.conj().T @ B)
             else:
                 word = f"{adjoint_name(left.get(s, ''))} {right.get(s, '')}".strip()
-                rest[s] = _mode_words((1.0, word))
+                other_sites[s] = _mode_words((1.0, word))
         if site < self._layout.n_spins:
             names = left.get(site, "I"), right.get(site, "I")
-            own = _spin_adjoint(*(SPIN_OPERATORS[name] for name in names))
+            derivative = _spin_adjoint(*(SPIN_OPERATORS[name] for name in names))
         else:
-            own = [_mode_adjoint(left.get(site, ""), right.get(site, ""))]
-        self._add_rows(site, own, coefficient, rest)
+            derivative = [_mode_adjoint(left.get(site, ""), right.get(site, ""))]
+        self._add_rows(site, derivative, coefficient, other_sites)
 
     def _add_rows(
-        self, site: int, own: list[_Local], coefficient: complex, rest: dict[int, _Local]
+        self,
+        site: int,
+        derivative: list[_SitePolynomial],
+        coefficient: complex,
+        other_sites: dict[int, _SitePolynomial],
     ) -> None:
+        """Add coefficient · Π others · derivative to the rows of a site, axis by axis."""
         layout = self._layout
-        others = layout.product(rest)
-        for axis, local in enumerate(own):
+        others = layout.product(other_sites)
+        for axis, local in enumerate(derivative):
             for name, value in local.items():
                 for key, factor in others.items():
                     c = coefficient * value * factor
@@ -285,7 +290,7 @@ class MeanFieldFlow:
 
 
 class _FieldFlow:
-    """What field jumps contribute to the Bloch vectors, all jumps of equal form at once."""
+    """Derivatives of the Bloch vectors by field jumps, all jumps of equal form at once."""
 
     def __init__(self, jumps: list[FieldJump], closure: str, n_spins: int) -> None:
         self._groups = [_FieldGroup(group, closure, n_spins) for group in _equal_forms(jumps)]
@@ -321,9 +326,9 @@ class _FieldGroup:
             self.amplitudes = [amplitude.thermodynamic() for amplitude in self.amplitudes]
         self.fields = np.ascontiguousarray(fields.swapaxes(0, 1))  # field jump spin
         self.distinct = len(np.unique(self.sites)) == len(self.sites)
-        # own[ab] maps rows (1, x, y, z) to the derivatives of (x, y, z) per unit of φ_a* φ_b
-        own = np.array([_own_matrix(a, b).T for a in names for b in names])
-        self.own = own if own.imag.any() else own.real.copy()
+        # rates[ab] maps rows (1, x, y, z) to the derivatives of (x, y, z) per unit of φ_a* φ_b
+        rates = np.array([_rate_matrix(a, b).T for a in names for b in names])
+        self.rates = rates if rates.imag.any() else rates.real.copy()
         pairs = [[_spin_polynomial(SPIN_OPERATORS[a].conj().T @ SPIN_OPERATORS[b]) for b in names]
                  for a in names]  # fmt: skip
         self.values = np.array([[[p.get(k, 0.0) for k in range(4)] for p in row] for row in pairs])
@@ -349,7 +354,7 @@ class _FieldGroup:
         else:
             weights = self.average.products(z)
         weights = weights.reshape(-1, len(self.sites), 1)
-        change = (weights * (full @ self.own)).sum(axis=0).real
+        change = (weights * (full @ self.rates)).sum(axis=0).real
         if self.distinct:
             out[self.sites] += change
         else:
@@ -362,6 +367,7 @@ class _FieldGroup:
             out[:, 1] += -damping * bloch[:, 1] - turning * bloch[:, 0]
 
 
-def _own_matrix(a: str, b: str) -> Complex:
+def _rate_matrix(a: str, b: str) -> Complex:
+    """Matrix from (1, x, y, z) to the derivatives of (x, y, z) for φ_a* φ_b = 1."""
     rows = _spin_adjoint(SPIN_OPERATORS[a], SPIN_OPERATORS[b])
     return np.array([[row.get(k, 0.0) for k in range(4)] for row in rows], dtype=complex)

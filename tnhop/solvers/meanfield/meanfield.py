@@ -15,6 +15,8 @@ from tnhop.physics.model import Model
 from tnhop.physics.problem import Cost, Problem, Snapshot, evaluate, missing_functionals
 from tnhop.physics.states import ProductState
 from tnhop.physics.terms import FieldJump
+from tnhop.solvers.bounds import saved_states_memory
+from tnhop.solvers.fitted import Flow
 from tnhop.solvers.machine_speed import speed
 from tnhop.solvers.meanfield.flow import MeanFieldFlow, expectation_polynomial
 from tnhop.support.checks import one_of, real, settle
@@ -24,11 +26,6 @@ from tnhop.support.errors import ConvergenceError
 __all__ = ["MeanField"]
 
 _INTEGRATORS = {"DOP853": DOP853, "LSODA": LSODA, "Radau": Radau}
-
-# seconds: an evaluation of the flow, for a site, with field jumps, for a jump and a spin; a step
-_CALL, _SITE, _FIELDS, _PAIR, _STEP = 7e-5, 6e-7, 1.2e-4, 1.6e-9, 5e-4
-_AVERAGED_PAIR = 1.9e-6  # where amplitudes are averaged over the product state
-_STAGES = 15.0  # evaluations per step, rejected ones included
 
 
 def _frequency(model: Model) -> float:
@@ -49,7 +46,7 @@ class MeanField:
     Parameters
     ----------
     closure : str
-        How a field-dependent jump sees its field, Eq. (39) of docs/physics.md.
+        Field in the rates of field-dependent jumps, Eq. (39) of docs/physics.md.
         ``"thermodynamic"``: the N → ∞ limit, rates at :math:`\langle h_k\rangle` plus the self
         term, that is at ξ_k·m for Hebb couplings, Eq. (17). ``"field"``: rates at :math:`\langle
         h_k\rangle` of this finite network. ``"product"``: rates averaged exactly over the product
@@ -82,6 +79,7 @@ class MeanField:
     """
 
     controlled: ClassVar[bool] = False
+    papers: ClassVar[tuple[str, ...]] = ("CarolloLesanovsky2021",)
 
     closure: str = "auto"
     rtol: float = 1e-10
@@ -130,21 +128,26 @@ class MeanField:
         model, times = problem.model, np.atleast_1d(problem.times)
         pairs = float(model.n_spins * sum(isinstance(jump, FieldJump) for jump in model.jumps))
         averaged = self.closure == "product"
-        each = _CALL + _SITE * model.n_sites
+        each = Flow.CALL + Flow.PER_SITE * model.n_sites
         if pairs:
-            each += _FIELDS + (_AVERAGED_PAIR if averaged else _PAIR) * pairs
+            each += (
+                Flow.FIELD_CALL + (Flow.PER_AVERAGED_PAIR if averaged else Flow.PER_PAIR) * pairs
+            )
         # every output time ends a segment, in which the integrator has to find its step anew
-        steps = 4.0 * _frequency(model) * float(np.max(times, initial=0.0)) + 1.5 * len(times)
-        per_step = _STEP + _STAGES * each
-        time = 0.05 + 2 * _PAIR * pairs + steps * per_step
-        memory = 2.5e6 + 5.5e6 * (pairs > 0) + (3000.0 if averaged else 13.0) * pairs
+        end = float(np.max(times, initial=0.0))
+        steps = Flow.STEPS * _frequency(model) * end + Flow.SEGMENT * len(times)
+        per_step = Flow.PER_STEP + Flow.STAGES * each
+        time = Flow.START_UP + 2 * Flow.PER_PAIR * pairs + steps * per_step
+        memory = Flow.BYTES + Flow.FIELD_BYTES * (pairs > 0)
+        memory += (Flow.AVERAGED_PAIR_BYTES if averaged else Flow.PAIR_BYTES) * pairs
+        memory += saved_states_memory(problem, 24.0 * model.n_spins + 16.0 * model.n_modes)
         note = f"{3 * model.n_spins + 2 * model.n_modes} variables"
         return Cost(memory, time * speed().calls, note)
 
     def evolve(self, problem: Problem, carry: Any = None) -> Iterator[Snapshot]:
         """Yield a snapshot at every output time."""
         times = np.asarray(problem.times)
-        run = _Run(self, problem)
+        run = MeanFieldRun(self, problem)
         start = carry["time"] if carry else 0.0
         y = carry["y"] if carry else MeanFieldFlow.pack(problem.state)
         if carry is None and times[0] == 0.0:
@@ -176,8 +179,16 @@ class MeanField:
         return solver.y, steps
 
 
-class _Run:
-    """One evolution: the flow and the compiled observables."""
+class MeanFieldRun:
+    """An evolution of mean field: the flow and the compiled observables.
+
+    Parameters
+    ----------
+    method : MeanField
+        Closure and integrator.
+    problem : Problem
+        The problem.
+    """
 
     def __init__(self, method: MeanField, problem: Problem) -> None:
         self.method, self.problem = method, problem

@@ -1,4 +1,4 @@
-"""What states of interchangeable spins share: classes, and distributions of overlaps."""
+"""Base of the states of interchangeable spins: classes, and distributions of overlaps."""
 
 from __future__ import annotations
 
@@ -56,10 +56,6 @@ class ClassState(StateFunctionals):
         For spins of sign -1 "up" means down.
         """
         raise NotImplementedError
-
-    def overlap_distribution(self, xi: NDArray[np.int8]) -> Real:
-        """Return P(m) of σᶻ measurements for every pattern, shape (n_patterns, n_spins + 1)."""
-        return np.stack([self.joint_overlap_distribution(pattern[None]) for pattern in xi])
 
     def joint_overlap_distribution(self, xi: NDArray[np.int8]) -> Real:
         """Return P(m₁, m₂, ...) of all patterns at once, shape (n_spins + 1,) * n_patterns."""

@@ -1,4 +1,4 @@
-"""What evolutions of interchangeable spins will cost: behind the estimates of `Symmetric`."""
+"""Predicted times of evolutions of interchangeable spins: behind the estimates of `Symmetric`."""
 
 from __future__ import annotations
 
@@ -10,21 +10,16 @@ import numpy as np
 from tnhop.physics.problem import Problem
 from tnhop.solvers.exact.cost import (
     application_time,
-    applications,
     class_operations,
     dimension,
-    spectrum,
+    spectral_bounds,
     states_per_step,
 )
+from tnhop.solvers.exact.taylor import predicted_applications
+from tnhop.solvers.fitted import Populations, SymmetricBlocks, Taylor
 from tnhop.solvers.machine_speed import speed
-from tnhop.solvers.symmetric.operators import Part, partition
+from tnhop.solvers.symmetric.operators import IndependentPart, partition
 from tnhop.solvers.symmetric.reduced_problem import chosen_classes, joined_parts
-
-_PER_OPERATION = 9e-10  # seconds per multiplication: stretches of consecutive numbers are short
-_ARNOLDI = 60 * 150.0  # applications behind stationary states and spectra
-_BLOCKS, _BLOCK_ENTRIES = 7e-5, 1.5e-8  # seconds to build a start, per N² and N⁴ of a class
-_COMPILE, _PER_ENTRY = 0.02, 3e-6  # seconds per kind of jump of a class, per entry of a matrix
-_CHAIN_ENTRY, _CHAIN_FUNCTIONAL = 2.5e-9, 1.5e-9  # seconds per move and population
 
 
 def blocks_time(problem: Problem, verb: str, tolerance: float) -> float:
@@ -36,25 +31,29 @@ def blocks_time(problem: Problem, verb: str, tolerance: float) -> float:
     for part in parts:
         work = class_operations(model, part.sizes, part.fock_dims)
         rows = float(math.prod(map(dimension, part.sizes)) * math.prod(part.fock_dims))
-        count = applications(spectrum(model).share(_share(part, problem)), end, tolerance)
+        bounds = spectral_bounds(model).share(_share(part, problem))
+        count = predicted_applications(bounds, end, tolerance)
         states = states_per_step(problem, count)
-        each = application_time(float(part.size), rows, work, _PER_OPERATION, states)
-        count = count if verb == "evolve" else _ARNOLDI
-        built = 4 * _COMPILE * speed().calls * (len(part.sizes) + len(part.fock_dims))
-        total += built + _PER_ENTRY * rows * work * speed().calls + count * each
+        each = application_time(float(part.size), rows, work, SymmetricBlocks.PER_OPERATION, states)
+        count = count if verb == "evolve" else Taylor.EIGENPAIRS
+        built = (
+            4 * SymmetricBlocks.COMPILE * speed().calls * (len(part.sizes) + len(part.fock_dims))
+        )
+        total += built + SymmetricBlocks.PER_ENTRY * rows * work * speed().calls + count * each
     return total
 
 
 def _start_time(sizes: Sequence[int]) -> float:
     """Return the seconds behind the blocks of a product state."""
     return sum(
-        _BLOCKS * n**2 * speed().calls + _BLOCK_ENTRIES * float(n) ** 4 * speed().sweep
+        SymmetricBlocks.START * n**2 * speed().calls
+        + SymmetricBlocks.START_ENTRIES * float(n) ** 4 * speed().sweep
         for n in sizes
     )
 
 
-def _share(part: Part, problem: Problem) -> float:
-    """Return which share of the generator acts on a part."""
+def _share(part: IndependentPart, problem: Problem) -> float:
+    """Return the share of the sites that a part has."""
     sites = sum(part.sizes) + len(part.fock_dims)
     return sites / problem.model.n_sites
 
@@ -74,19 +73,24 @@ def populations_time(
     Parameters
     ----------
     problem : Problem
-        What to compute.
+        The problem.
     size : float
         Number of populations.
     moves : float
         Flips out of each.
     functionals : float
-        Functionals that every term of the series is looked at with.
+        Expectation values taken of every term of the series.
     tolerance : float
         Accepted error.
     """
     end = float(np.max(problem.times, initial=0.0))
-    count = applications(spectrum(problem.model), end, tolerance)
+    count = predicted_applications(spectral_bounds(problem.model), end, tolerance)
     each = application_time(size, 0.0, 0.0, 0.0, states_per_step(problem, count))
-    each += size * speed().sweep * (_CHAIN_ENTRY * (moves + 1) + _CHAIN_FUNCTIONAL * functionals)
-    assembled = 1e-7 * size * (moves + 1) + 4e-3 * len(problem.model.jumps)
+    each += (
+        size
+        * speed().sweep
+        * (Populations.PER_MOVE * (moves + 1) + Populations.PER_FUNCTIONAL * functionals)
+    )
+    assembled = Populations.ASSEMBLY * size * (moves + 1)
+    assembled += Populations.PER_JUMP * len(problem.model.jumps)
     return assembled * speed().calls + count * each

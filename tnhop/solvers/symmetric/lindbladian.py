@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from tnhop.physics.model import Model
 from tnhop.solvers.exact.block_lindbladian import (
     BlockLindbladian,
-    functional_rows,
     make_real,
     pack,
     split_blocks,
+    trace_rows,
     unpack,
 )
-from tnhop.solvers.symmetric.operators import Part, part_operators
+from tnhop.solvers.symmetric.operators import IndependentPart, part_operators
 from tnhop.solvers.symmetric.spin_classes import SpinClasses
 from tnhop.solvers.symmetric.total_spins import SymmetricSpace
 from tnhop.support.arrays import Real
@@ -35,7 +35,7 @@ class SymmetricLindbladian(BlockLindbladian):
         The system.
     classes : SpinClasses
         Classes of interchangeable spins.
-    part : Part
+    part : IndependentPart
         Classes and modes to evolve.
     start : ndarray, shape (n_blocks,), optional
         Weight of every block at the start; blocks that no jump reaches from there are left out.
@@ -50,7 +50,7 @@ class SymmetricLindbladian(BlockLindbladian):
     """
 
     def __init__(
-        self, model: Model, classes: SpinClasses, part: Part, start: Real | None = None
+        self, model: Model, classes: SpinClasses, part: IndependentPart, start: Real | None = None
     ) -> None:
         self.part = part
         A, jumps = part_operators(model, classes, part)
@@ -77,7 +77,7 @@ class SymmetricLindbladian(BlockLindbladian):
 
     def rows(self, operators: Sequence[sp.csr_array]) -> sp.csr_array:
         """Rows of Re and Im tr(Oρ) on packed states of this generator."""
-        return functional_rows(map(self.operator, operators), self.layout)
+        return trace_rows(map(self.operator, operators), self.layout)
 
     def top_levels(self) -> list[sp.csr_array]:
         """Projectors on the highest kept level of every mode of the part."""
@@ -123,7 +123,7 @@ class SymmetricLindbladian(BlockLindbladian):
         everything = list(range(len(space.sizes)))
         candidates = [(everything, [*range(len(space.fock_dims))])]
         candidates += [([g], []) for g in everything if len(everything) > 1]
-        found = [self._transposition()] if self.is_real else []
+        reflections = [self._transposition()] if self.is_real else []
         x = np.random.default_rng(4).standard_normal(self.size)
         image = self(x)
         for classes, modes in candidates:
@@ -139,8 +139,8 @@ class SymmetricLindbladian(BlockLindbladian):
             expected = np.empty_like(x)
             expected[reflection[0]] = reflection[1] * image
             if np.abs(self(moved) - expected).max() <= 1e-11 * max(np.abs(image).max(), 1e-300):
-                found.append(reflection)
-        return found
+                reflections.append(reflection)
+        return reflections
 
     def _entries(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         """Row and column, as global indices, of every packed component."""

@@ -1,4 +1,4 @@
-"""The Lindbladian of a Model in a permutation-symmetric space: operators A and jumps, by blocks.
+"""Operators A and jumps of a Model in a permutation-symmetric space, by blocks.
 
 A jump that singles out spin i is symmetric in the space where i is a class of its own. There it is
 built, and folded back with the Clebsch-Gordan isometries, Eq. (48) of docs/physics.md.
@@ -33,7 +33,7 @@ _MOST_SPECIAL = 2  # spins that one jump may single out: each multiplies the jum
 
 
 @dataclass(frozen=True, eq=False)
-class Part:
+class IndependentPart:
     """Classes and modes that evolve together, independently of all others.
 
     Attributes
@@ -63,14 +63,18 @@ class Part:
         return SymmetricSpace(self.sizes, self.fock_dims)
 
 
-def partition(model: Model, classes: SpinClasses, joined: NDArray[np.intp] | None) -> list[Part]:
+def partition(
+    model: Model, classes: SpinClasses, joined: NDArray[np.intp] | None
+) -> list[IndependentPart]:
     """Group classes and modes that some term connects, or that `joined` labels alike."""
     n_classes = len(classes.sizes)
     node = np.concatenate([classes.labels, n_classes + np.arange(model.n_modes)]).astype(int)
     links = [tuple(site for site, _ in key) for key in pauli_terms(model.hamiltonian)]
     for jump in model.jumps:
-        blind = isinstance(jump, FieldJump) and not any(a.n_fields for _, a in jump.amplitudes)
-        links.append((jump.site,) if blind else jump.sites)  # type: ignore[union-attr]
+        if isinstance(jump, FieldJump) and not any(a.n_fields for _, a in jump.amplitudes):
+            links.append((jump.site,))
+        else:
+            links.append(jump.sites)
     if joined is not None:
         links += [tuple(np.flatnonzero(joined[node] == label)) for label in np.unique(joined)]
     pairs = np.array([(node[s[0]], node[t]) for s in links if s for t in s]).reshape(-1, 2).T
@@ -80,32 +84,36 @@ def partition(model: Model, classes: SpinClasses, joined: NDArray[np.intp] | Non
     parts = []
     for label in range(labels.max() + 1):
         inside = np.flatnonzero(labels == label)
-        own = tuple(int(g) for g in inside if g < n_classes)
+        members = tuple(int(g) for g in inside if g < n_classes)
         modes = tuple(int(model.modes[m - n_classes]) for m in inside if m >= n_classes)
-        sizes = tuple(classes.sizes[g] for g in own)
-        parts.append(Part(own, modes, sizes, tuple(model.sites[m].dim for m in modes)))
+        sizes = tuple(classes.sizes[g] for g in members)
+        parts.append(
+            IndependentPart(members, modes, sizes, tuple(model.sites[m].dim for m in modes))
+        )
     return parts
 
 
-class _Places:
-    """Where spins and modes stand in a space: the classes of a part, then singled-out spins."""
+class _Positions:
+    """Positions of spins and modes in a space: the classes of a part, then singled-out spins."""
 
-    def __init__(self, classes: SpinClasses, part: Part, special: tuple[int, ...] = ()) -> None:
-        place = {label: k for k, label in enumerate(part.classes)}
-        self.of = {int(i): place[int(g)] for i, g in enumerate(classes.labels) if g in place}
-        self.of |= {i: len(place) + k for k, i in enumerate(special)}
-        self.modes = {site: k for k, site in enumerate(part.modes)}
-        self.n_classes = len(place) + len(special)
+    def __init__(
+        self, classes: SpinClasses, part: IndependentPart, special: tuple[int, ...] = ()
+    ) -> None:
+        rank = {label: k for k, label in enumerate(part.classes)}
+        self.class_of = {int(i): rank[int(g)] for i, g in enumerate(classes.labels) if g in rank}
+        self.class_of |= {i: len(rank) + k for k, i in enumerate(special)}
+        self.mode_of = {site: k for k, site in enumerate(part.modes)}
+        self.n_classes = len(rank) + len(special)
 
     def key(self, factors: tuple[tuple[int, str], ...]) -> Key:
         """Forget which spin of a class a factor acts on."""
         letters: list[list[str]] = [[] for _ in range(self.n_classes)]
-        words = [""] * len(self.modes)
+        words = [""] * len(self.mode_of)
         for site, name in factors:
-            if site in self.modes:
-                words[self.modes[site]] = name
+            if site in self.mode_of:
+                words[self.mode_of[site]] = name
             else:
-                letters[self.of[site]].append(name)
+                letters[self.class_of[site]].append(name)
         return tuple(tuple(sorted(names)) for names in letters), tuple(words)
 
 
@@ -121,31 +129,31 @@ def key_bound(key: Key, sizes: tuple[int, ...], fock_dims: tuple[int, ...]) -> f
     return arrangements(key, sizes) * math.prod(norms)
 
 
-def averaged(terms: Paulis, places: _Places, sizes: tuple[int, ...]) -> dict[Key, complex]:
+def averaged(terms: Paulis, positions: _Positions, sizes: tuple[int, ...]) -> dict[Key, complex]:
     """Average an operator over permutations: key → weight of `SymmetricSpace.operator(key)`."""
     total: dict[Key, complex] = {}
     for factors, value in terms.items():
-        key = places.key(factors)
+        key = positions.key(factors)
         total[key] = total.get(key, 0.0) + value / arrangements(key, sizes)
     return total
 
 
 def part_keys(
-    operator: Operator, classes: SpinClasses, parts: Sequence[Part]
+    operator: Operator, classes: SpinClasses, parts: Sequence[IndependentPart]
 ) -> Iterator[tuple[complex, list[Key]]]:
     """Yield weight and one key per part for every term of an operator."""
-    places = [_Places(classes, part) for part in parts]
+    positions = [_Positions(classes, part) for part in parts]
     for factors, value in gauged(pauli_terms(operator), classes.signs).items():
         keys = []
-        for part, place in zip(parts, places, strict=True):
-            inside = tuple((s, a) for s, a in factors if s in place.of or s in place.modes)
+        for part, place in zip(parts, positions, strict=True):
+            inside = tuple((s, a) for s, a in factors if s in place.class_of or s in place.mode_of)
             keys.append(place.key(inside))
             value = value / arrangements(keys[-1], part.sizes)
         yield value, keys
 
 
 def correlators(
-    operators: Sequence[Operator], classes: SpinClasses, parts: Sequence[Part]
+    operators: Sequence[Operator], classes: SpinClasses, parts: Sequence[IndependentPart]
 ) -> tuple[list[list[Key]], NDArray[np.complex128], NDArray[np.intp], NDArray[np.intp]]:
     """Write expectation values as Σ weight · Π_parts ⟨key⟩.
 
@@ -156,8 +164,8 @@ def correlators(
     total: dict[tuple[int, ...], complex] = {}
     for k, operator in enumerate(operators):
         for value, keys in part_keys(operator, classes, parts):
-            places = tuple(n.setdefault(key, len(n)) for n, key in zip(known, keys, strict=True))
-            total[k, *places] = total.get((k, *places), 0.0) + value
+            numbers = tuple(n.setdefault(key, len(n)) for n, key in zip(known, keys, strict=True))
+            total[k, *numbers] = total.get((k, *numbers), 0.0) + value
     table = np.array(list(total), dtype=np.intp).reshape(len(total), 1 + len(parts))
     weights = np.array(list(total.values()), dtype=complex)
     return [list(keys) for keys in known], weights, table[:, 0], table[:, 1:]
@@ -171,14 +179,14 @@ def _matrix(weights: dict[Key, complex], space: SymmetricSpace) -> sp.csr_array:
 
 
 def special_spins(terms: Paulis, classes: SpinClasses) -> tuple[int, ...]:
-    """Spins that a jump treats otherwise than the rest of their class."""
+    """Spins that a jump treats differently from the majority of their class."""
     touched: dict[int, Counter[object]] = {}
     for factors, value in terms.items():
         for site, axis in factors:
             if site < len(classes.labels):
-                rest = sorted((int(classes.labels[s]) if s < len(classes.labels) else -s, a)
-                              for s, a in factors if s != site)  # fmt: skip
-                mark = (axis, tuple(rest), complex(np.round(value, 12)))
+                others = sorted((int(classes.labels[s]) if s < len(classes.labels) else -s, a)
+                                for s, a in factors if s != site)  # fmt: skip
+                mark = (axis, tuple(others), complex(np.round(value, 12)))
                 touched.setdefault(site, Counter())[mark] += 1
     special: list[int] = []
     for label, size in enumerate(classes.sizes):
@@ -193,15 +201,15 @@ def special_spins(terms: Paulis, classes: SpinClasses) -> tuple[int, ...]:
 
 @lru_cache(maxsize=64)
 def jump_obstacle(model: Model, classes: SpinClasses) -> str | None:
-    """Return which jump singles out too many spins, as half a sentence, or None."""
-    part = _whole(classes, model.modes)
+    """Return half a sentence about a jump that singles out too many spins, or None."""
+    part = whole_system(classes, model.modes)
     for k, jump in enumerate(model.jumps):
         if isinstance(jump, Jump):
             terms = gauged(pauli_terms(jump.operator), classes.signs)
             special = special_spins(terms, classes)
             if len(special) > _MOST_SPECIAL:
                 return f"jump {k} singles out {len(special)} spins of their classes"
-            if not _is_symmetric(terms, _Places(classes, part, special)):
+            if not _is_symmetric(terms, _Positions(classes, part, special)):
                 return f"jump {k} is not symmetric in the spins that it treats alike"
     return None
 
@@ -209,19 +217,20 @@ def jump_obstacle(model: Model, classes: SpinClasses) -> str | None:
 def is_averaged(operator: Operator, classes: SpinClasses, modes: tuple[int, ...]) -> bool:
     """Return whether permutations inside classes leave an operator as it is."""
     terms = gauged(pauli_terms(operator), classes.signs)
-    return _is_symmetric(terms, _Places(classes, _whole(classes, modes)))
+    return _is_symmetric(terms, _Positions(classes, whole_system(classes, modes)))
 
 
-def _whole(classes: SpinClasses, modes: tuple[int, ...]) -> Part:
-    return Part(tuple(range(len(classes.sizes))), modes, classes.sizes, ())
+def whole_system(classes: SpinClasses, modes: tuple[int, ...] = ()) -> IndependentPart:
+    """Return all classes as one part; `modes` are sites whose levels do not matter."""
+    return IndependentPart(tuple(range(len(classes.sizes))), modes, classes.sizes, ())
 
 
-def _is_symmetric(terms: Paulis, places: _Places) -> bool:
+def _is_symmetric(terms: Paulis, positions: _Positions) -> bool:
     """Return whether every product is there for every choice of spins, with equal weights."""
-    sizes = np.bincount(list(places.of.values()), minlength=places.n_classes)
+    sizes = np.bincount(list(positions.class_of.values()), minlength=positions.n_classes)
     groups: dict[Key, list[complex]] = {}
     for factors, value in terms.items():
-        groups.setdefault(places.key(factors), []).append(value)
+        groups.setdefault(positions.key(factors), []).append(value)
     for key, values in groups.items():
         alike = math.prod(math.factorial(n) for names in key[0] for n in Counter(names).values())
         spread = np.abs(np.array(values) - values[0]).max()
@@ -232,18 +241,20 @@ def _is_symmetric(terms: Paulis, places: _Places) -> bool:
 
 
 def part_operators(
-    model: Model, classes: SpinClasses, part: Part
+    model: Model, classes: SpinClasses, part: IndependentPart
 ) -> tuple[sp.csr_array, list[sp.csr_array]]:
     """Return A = -iH - ½ Σ L†L and the jumps of a part, matrices on its global index."""
-    space, places = part.space, _Places(classes, part)
-    inside = {*places.of, *places.modes}
+    space, positions = part.space, _Positions(classes, part)
+    inside = {*positions.class_of, *positions.mode_of}
     H = {
         key: value
         for key, value in gauged(pauli_terms(model.hamiltonian), classes.signs).items()
         if all(site in inside for site, _ in key)
     }
-    jumps = [L for group in _groups(model, classes, part) for L in _folded(group, classes, part)]
-    A = -1j * _matrix(averaged(H, places, space.sizes), space)
+    jumps = [
+        L for group in _groups(model, classes, part) for L in _folded_back(group, classes, part)
+    ]
+    A = -1j * _matrix(averaged(H, positions, space.sizes), space)
     for L in jumps:
         A = A - L.conj().T @ L / 2
     return sp.csr_array(A), jumps
@@ -258,65 +269,68 @@ class _Group:
     count: int
 
 
-def _groups(model: Model, classes: SpinClasses, part: Part) -> list[_Group]:
-    found: list[_Group] = []
+def _groups(model: Model, classes: SpinClasses, part: IndependentPart) -> list[_Group]:
+    groups: list[_Group] = []
     images: list[dict[Key, complex]] = []
     for jump in model.jumps:
         if isinstance(jump, FieldJump):
             label = int(classes.labels[jump.site])
             if label in part.classes and jump.site == classes.members(label)[0]:
                 size = classes.sizes[label]
-                found.append(_Group((jump.site,) if size > 1 else (), jump, size))
+                groups.append(_Group((jump.site,) if size > 1 else (), jump, size))
                 images.append({})
             continue
         terms = gauged(pauli_terms(jump.operator), classes.signs)
         site = jump.sites[0] if jump.sites else 0
-        if not _belongs(site, model, classes, part) or not any(terms):
+        if not _acts_inside(site, model, classes, part) or not any(terms):
             continue
         special = special_spins(terms, classes)
-        places = _Places(classes, part, special)
+        positions = _Positions(classes, part, special)
         sizes = tuple(
             classes.sizes[g] - sum(classes.labels[i] == g for i in special) for g in part.classes
         ) + (1,) * len(special)
-        image = averaged(terms, places, sizes)
-        for group, other in zip(found, images, strict=True):
+        image = averaged(terms, positions, sizes)
+        for group, other in zip(groups, images, strict=True):
             alike = [classes.labels[i] for i in group.special] == [
                 classes.labels[i] for i in special
             ]
-            if alike and other and same_up_to_phase(image, other):  # type: ignore[arg-type]
+            if alike and other and same_up_to_phase(image, other):
                 group.count += 1
                 break
         else:
-            found.append(_Group(special, terms, 1))
+            groups.append(_Group(special, terms, 1))
             images.append(image)
-    return found
+    return groups
 
 
-def _belongs(site: int, model: Model, classes: SpinClasses, part: Part) -> bool:
+def _acts_inside(site: int, model: Model, classes: SpinClasses, part: IndependentPart) -> bool:
+    """Return whether a site is one of a part."""
     if site < model.n_spins:
         return int(classes.labels[site]) in part.classes
     return site in part.modes
 
 
-def _folded(group: _Group, classes: SpinClasses, part: Part) -> Iterator[sp.csr_array]:
+def _folded_back(
+    group: _Group, classes: SpinClasses, part: IndependentPart
+) -> Iterator[sp.csr_array]:
     """Yield the jumps of a group between blocks of the space, Eq. (48)."""
     space, steps = part.space, []
-    place = {label: k for k, label in enumerate(part.classes)}
+    rank = {label: k for k, label in enumerate(part.classes)}
     for i in group.special:
-        space, branches = space.split(place[int(classes.labels[i])])
+        space, branches = space.split(rank[int(classes.labels[i])])
         steps.append(branches)
-    places = _Places(classes, part, group.special)
+    positions = _Positions(classes, part, group.special)
     if isinstance(group.jump, FieldJump):
-        L = _field_matrix(group.jump, classes, places, space)
+        L = _field_matrix(group.jump, classes, positions, space)
     else:
-        L = _matrix(averaged(group.jump, places, space.sizes), space)
-    for into in itertools.product(*steps):
+        L = _matrix(averaged(group.jump, positions, space.sizes), space)
+    for before in itertools.product(*steps):
         M = math.sqrt(group.count) * L
-        for branch in reversed(into):
+        for branch in reversed(before):
             M = M @ branch.isometry @ sp.diags_array(np.sqrt(branch.share))
-        for back in itertools.product(*steps):
+        for after in itertools.product(*steps):
             N = sp.csr_array(M)
-            for branch in reversed(back):
+            for branch in reversed(after):
                 N = branch.isometry.T @ N
             N = sp.csr_array(N)
             N.eliminate_zeros()
@@ -325,7 +339,7 @@ def _folded(group: _Group, classes: SpinClasses, part: Part) -> Iterator[sp.csr_
 
 
 def _field_matrix(
-    jump: FieldJump, classes: SpinClasses, places: _Places, space: SymmetricSpace
+    jump: FieldJump, classes: SpinClasses, positions: _Positions, space: SymmetricSpace
 ) -> sp.csr_array:
     """Matrix of a field jump in the space where its spin is a class of its own."""
     fields = []
@@ -334,11 +348,16 @@ def _field_matrix(
         h = np.zeros(space.n)
         for site in np.flatnonzero(weights[: len(classes.labels)] * (not blind)):
             # every spin of a class has the same weight, up to its sign
-            n_alike = space.sizes[places.of[int(site)]]
-            h += weights[site] * classes.signs[site] * space.two_M[places.of[int(site)]] / n_alike
+            n_alike = space.sizes[positions.class_of[int(site)]]
+            h += (
+                weights[site]
+                * classes.signs[site]
+                * space.two_M[positions.class_of[int(site)]]
+                / n_alike
+            )
         fields.append(h)
     components = amplitude_components(jump, fields)
-    g, sign = places.of[jump.site], classes.signs[jump.site]
+    g, sign = positions.class_of[jump.site], classes.signs[jump.site]
     total = sp.csr_array((space.n, space.n), dtype=complex)
     for k, axis in enumerate("Ixyz"):
         values = components[:, k] * (sign if axis in "yz" else 1)

@@ -18,11 +18,12 @@ from numpy.typing import NDArray
 from scipy.special import comb, gammaln, xlogy
 
 from tnhop.physics.model import Model
+from tnhop.physics.state_arguments import check_class_labels, with_checked_arguments
 from tnhop.physics.states import ProductState
 from tnhop.physics.terms import FieldJump, Operator, pauli_terms
 from tnhop.solvers.exact.kernels import accumulate
 from tnhop.solvers.symmetric.class_state import ClassState
-from tnhop.solvers.symmetric.operators import Part, correlators
+from tnhop.solvers.symmetric.operators import correlators, whole_system
 from tnhop.solvers.symmetric.spin_classes import SpinClasses
 from tnhop.solvers.symmetric.total_spins import Key
 from tnhop.support.arrays import Real
@@ -115,13 +116,13 @@ def _flips(jump: Any, classes: SpinClasses, n_up: NDArray[np.int64]) -> list[tup
         g = int(classes.labels[jump.site])
         if jump.site != classes.members(g)[0]:
             return []
-        found = []
+        flips = []
         for name, amplitude in jump.amplitudes:
             if name in ("+", "-"):
                 sign = 1 if name == "+" else -1
                 fields = _fields(jump, classes, n_up, g, sign)
-                found.append((g, sign, np.abs(np.asarray(amplitude(*fields))) ** 2))
-        return found
+                flips.append((g, sign, np.abs(np.asarray(amplitude(*fields))) ** 2))
+        return flips
     term = jump.operator.terms[0]
     if len(term.factors) != 1 or term.factors[0][1] not in ("+", "-"):
         return []
@@ -223,19 +224,10 @@ class PopulationState(ClassState):
             total = np.add.outer(total, ways)
         return total.ravel()
 
-    def misfit(self, model: Model) -> str | None:
-        """Return what keeps the state from being one of the model, or None."""
-        if len(self.labels) == model.n_sites == model.n_spins:
-            return None
-        return (
-            f"it has {len(self.labels)} spins and no modes while the model has {model.n_spins}"
-            f" spins and {model.n_modes} modes"
-        )
-
     def expect(self, operators: Sequence[Operator]) -> NDArray[np.complex128]:
         """Return the expectation values of operators, shape (n_operators,)."""
-        whole = Part(tuple(range(len(self.classes.sizes))), (), self.classes.sizes, ())
-        keys, weights, owner, table = correlators(operators, self.classes, [whole])
+        parts = [whole_system(self.classes)]
+        keys, weights, owner, table = correlators(operators, self.classes, parts)
         shape = self.class_distribution.shape
         moments = np.array([class_sums(key, shape).ravel() @ self.populations for key in keys[0]])
         values = np.zeros(len(operators), dtype=complex)
@@ -251,6 +243,7 @@ class PopulationState(ClassState):
         p = np.maximum(self.populations, 0.0)
         return np.asarray(np.sum(p * self._log_ways - xlogy(p, p)))
 
+    @with_checked_arguments(classes=check_class_labels)
     def negativity(self, classes: Sequence[int]) -> Real:  # noqa: ARG002
         """Return the negativity between some classes and the others: a diagonal state has none.
 

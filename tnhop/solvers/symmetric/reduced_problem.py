@@ -1,4 +1,4 @@
-"""A problem in symmetric spaces: its classes, independent parts, generators and start."""
+"""Problems in symmetric spaces: classes, independent parts, generators and starts."""
 
 from __future__ import annotations
 
@@ -20,7 +20,14 @@ from tnhop.solvers.exact.evolution import Combine, Evolution, LinearPart, Regres
 from tnhop.solvers.exact.stationary import Stationary, needs_start, stationary
 from tnhop.solvers.symmetric.class_state import ClassState
 from tnhop.solvers.symmetric.lindbladian import SymmetricLindbladian
-from tnhop.solvers.symmetric.operators import Part, correlators, is_averaged, key_bound, partition
+from tnhop.solvers.symmetric.operators import (
+    IndependentPart,
+    correlators,
+    is_averaged,
+    key_bound,
+    partition,
+    whole_system,
+)
 from tnhop.solvers.symmetric.populations import ClassChain, PopulationState, populations_close
 from tnhop.solvers.symmetric.spin_classes import SpinClasses, find_classes
 from tnhop.solvers.symmetric.state import SymmetricState, joined_labels
@@ -47,7 +54,7 @@ def chosen_classes(problem: Problem) -> SpinClasses:
 
 
 def _facts(problem: Problem, classes: SpinClasses) -> dict[str, Any]:
-    """Say which classes were used, and whether the start was averaged over permutations."""
+    """Return sizes of the classes used, and whether the start was averaged over permutations."""
     state = problem.state
     finer = classes.refined(state.bloch) if isinstance(state, ProductState) else classes
     averaged = len(finer.sizes) > len(classes.sizes)
@@ -101,8 +108,7 @@ def chain_evolution(problem: Problem, tolerance: float) -> Evolution:
         state = PopulationState.from_product(state, classes)
     L = ClassChain(problem.model, classes)
     operators = [op for o in problem.observables for op in o.operators]
-    whole = Part(tuple(range(len(classes.sizes))), (), classes.sizes, ())
-    keys, combine = _combined(operators, classes, [whole])
+    keys, combine = _combined(operators, classes, [whole_system(classes)])
     none = sp.csr_array((0, L.size))
     part = LinearPart(L, L.rows(keys[0]), none, (), state.populations, np.zeros(0))
 
@@ -113,7 +119,7 @@ def chain_evolution(problem: Problem, tolerance: float) -> Evolution:
 
 
 def _combined(
-    operators: Sequence[Operator], classes: SpinClasses, parts: Sequence[Part]
+    operators: Sequence[Operator], classes: SpinClasses, parts: Sequence[IndependentPart]
 ) -> tuple[list[list[Any]], Combine]:
     """Return the functionals of every part, and how their moments make up the operators."""
     keys, weights, owner, table = correlators(operators, classes, parts)
@@ -129,8 +135,14 @@ def _combined(
     return keys, combine
 
 
-class Setting:
-    """A problem in symmetric spaces: classes, independent parts, generators and the start."""
+class SymmetricProblem:
+    """A problem in symmetric spaces: its classes, independent parts, generators and start.
+
+    Parameters
+    ----------
+    problem : Problem
+        The problem on all spins.
+    """
 
     def __init__(self, problem: Problem) -> None:
         self.problem, self.model = problem, problem.model
@@ -167,13 +179,13 @@ class Setting:
         operators = [op for o in problem.observables for op in o.operators]
         keys, combine = _combined(operators, self.classes, self.parts)
         parts = []
-        for part, L, own, packed in zip(
+        for part, L, part_keys, packed in zip(
             self.parts, self.generators, keys, self.start.packed_parts, strict=True
         ):
             x = L.enter(packed)
             parts.append(
                 LinearPart(
-                    L, L.rows([part.space.operator(key) for key in own]),
+                    L, L.rows([part.space.operator(key) for key in part_keys]),
                     L.rows(L.top_levels())[::2], part.fock_dims, x,
                     cut_weights(problem.state, model, part.modes),
                     L.is_real and L.is_symmetric(x),
@@ -192,10 +204,10 @@ class Setting:
         keys_2, weights_2, _, table_2 = correlators([second], self.classes, self.parts)
         parts = [
             RegressionPart(
-                L, L.enter(packed), [L.operator(part.space.operator(key)) for key in own],
-                [key_bound(key, part.sizes, part.fock_dims) for key in own],
+                L, L.enter(packed), [L.operator(part.space.operator(key)) for key in earlier],
+                [key_bound(key, part.sizes, part.fock_dims) for key in earlier],
                 L.rows([part.space.operator(key) for key in later]),
-            ) for part, L, own, later, packed in zip(
+            ) for part, L, earlier, later, packed in zip(
                 self.parts, self.generators, keys_1, keys_2, self.start.packed_parts, strict=True
             )
         ]  # fmt: skip
@@ -204,12 +216,12 @@ class Setting:
 
     def state(self, packed: Sequence[Real]) -> SymmetricState:
         """Return the state of packed parts in the frames of their generators."""
-        whole = [L.leave(x) for L, x in zip(self.generators, packed, strict=True)]
+        blocks = [L.leave(x) for L, x in zip(self.generators, packed, strict=True)]
         model, n_classes = self.model, len(self.classes.sizes)
         joined = joined_labels(self.parts, n_classes, model.n_spins, model.n_modes)
         levels = np.array([self.model.sites[k].dim for k in self.model.modes], dtype=np.intp)
         return SymmetricState(
-            np.concatenate(whole), self.classes.labels, self.classes.signs, levels, joined
+            np.concatenate(blocks), self.classes.labels, self.classes.signs, levels, joined
         )
 
     def sectors(self, k: int) -> list[SymmetricLindbladian]:
@@ -222,7 +234,7 @@ class Setting:
 
     def stationary(self, k: int, eigensolver: str) -> Stationary:
         """Return the stationary state of part k in the frame of its generator."""
-        whole, found = self.generators[k], []
+        generator, of_sectors = self.generators[k], list[Stationary]()
         packed = np.zeros(self.parts[k].size)
         groups = self.sectors(k)
         if len(groups) > 1 and self.start is None:
@@ -231,15 +243,16 @@ class Setting:
             trace = L.rows([sp.csr_array(sp.eye_array(self.parts[k].space.n, dtype=complex))])
             trace = trace[[0]].toarray()[0]
             start = None if self.start is None else L.enter(self.start.packed_parts[k])
-            found.append(stationary(L, trace, start, L.reflections, eigensolver))
+            of_sectors.append(stationary(L, trace, start, L.reflections, eigensolver))
             weight = 1.0 if len(groups) == 1 else trace @ start
-            packed = packed + weight * L.leave(found[-1].x)
-        x = whole.enter(packed)
-        gaps = [each.gap for each in found if not math.isnan(each.gap)]
+            packed = packed + weight * L.leave(of_sectors[-1].x)
+        x = generator.enter(packed)
+        residual = float(np.linalg.norm(generator(x)) / np.linalg.norm(x))
+        gaps = [sector.gap for sector in of_sectors if not math.isnan(sector.gap)]
         return Stationary(
-            x, float(np.linalg.norm(whole(x)) / np.linalg.norm(x)), min(gaps, default=math.nan),
+            x, residual, min(gaps, default=math.nan),
             # every set of blocks that the start does not reach has a stationary state of its own
-            sum(each.multiplicity for each in found) + whole.groups_left_out,
-            sum(each.undamped for each in found),
-            all(each.converged for each in found),
+            sum(sector.multiplicity for sector in of_sectors) + generator.groups_left_out,
+            sum(sector.undamped for sector in of_sectors),
+            all(sector.converged for sector in of_sectors),
         )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Which spins of a Model are interchangeable, read off its terms.
+"""Classes of interchangeable spins of a Model, read off its terms.
 
 Spins i and j belong to one class if exchanging them maps the model onto itself, or does so together
 with a conjugation by σˣ of both; the class then holds them with opposite signs. Exchanges generate
@@ -8,7 +8,7 @@ are left.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -99,12 +99,12 @@ def find_classes(model: Model) -> SpinClasses:
     obstacle = ""
     for j in range(model.n_spins):
         for label, i in enumerate(leaders):
-            found = [(s, terms.difference(i, j, s)) for s in (1, -1)]
-            sign = next((s for s, why in found if why is None), 0)
+            differences = [(s, terms.difference(i, j, s)) for s in (1, -1)]
+            sign = next((s for s, why in differences if why is None), 0)
             if sign:
                 labels[j], signs[j] = label, sign
                 break
-            obstacle = obstacle or f"spins {i} and {j} differ in {found[0][1]}"
+            obstacle = obstacle or f"spins {i} and {j} differ in {differences[0][1]}"
         else:
             labels[j] = len(leaders)
             leaders.append(j)
@@ -143,7 +143,7 @@ class _Terms:
         self.scale = max(float(np.abs(self.rows).max(initial=0.0)), 1e-300)
 
     def difference(self, i: int, j: int, sign: int) -> str | None:
-        """Return what changes when spins i and j are exchanged (and flipped), or None."""
+        """Return a term that changes when spins i and j are exchanged (and flipped), or None."""
         return (
             self._hamiltonian_difference(i, j, sign)
             or self._jump_difference(i, j, sign)
@@ -179,13 +179,15 @@ class _Terms:
         if change.max(initial=0.0) > _EQUAL * self.scale:
             k = self.row_jump[int(np.argmax(change))]
             return f"their weights in the field of jump {k}"
-        left = list(self.field_at[j])
+        unmatched = list(self.field_at[j])
         for term in self.field_at[i]:
-            match = next((other for other in left if term.matches(other, sign)), None)
+            match = next((other for other in unmatched if term.matches(other, sign)), None)
             if match is None:
                 return f"jump {term.number}, a field-dependent flip of spin {i}"
-            left.remove(match)
-        return f"jump {left[0].number}, a field-dependent flip of spin {j}" if left else None
+            unmatched.remove(match)
+        return (
+            f"jump {unmatched[0].number}, a field-dependent flip of spin {j}" if unmatched else None
+        )
 
 
 class _FieldTerm:
@@ -232,7 +234,7 @@ def amplitude_components(jump: FieldJump, fields: Sequence[Any]) -> NDArray[np.c
     return total
 
 
-def same_up_to_phase(a: Paulis, b: Paulis) -> bool:
+def same_up_to_phase(a: Mapping[Any, complex], b: Mapping[Any, complex]) -> bool:
     """Return whether two jumps describe the same dissipator: equal but for a phase."""
     if a.keys() != b.keys():
         return False
@@ -246,12 +248,12 @@ def _equal_up_to_phase(x: NDArray[Any], y: NDArray[Any]) -> bool:
 
 
 def _by_site(keys: Iterable[Factors], n_spins: int) -> list[list[Factors]]:
-    found: list[list[Factors]] = [[] for _ in range(n_spins)]
+    keys_at: list[list[Factors]] = [[] for _ in range(n_spins)]
     for key in keys:
         for site, _ in key:
             if site < n_spins:
-                found[site].append(key)
-    return found
+                keys_at[site].append(key)
+    return keys_at
 
 
 def _exchanged(key: Factors, i: int, j: int, sign: int) -> tuple[Factors, int]:

@@ -1,4 +1,4 @@
-"""Permutation-symmetric states and their generator: classes of interchangeable spins, and modes.
+"""Permutation-symmetric states of classes of interchangeable spins, and of modes.
 
 Spins of one class enter through their total spin J only. A state is block-diagonal in all J and
 packed block by block like a dense density matrix, Eqs. (33) and (44) of docs/physics.md; the blocks
@@ -18,18 +18,24 @@ from numpy.typing import NDArray
 from scipy.special import gammaln
 
 from tnhop.physics.model import Model
+from tnhop.physics.state_arguments import (
+    check_class_labels,
+    check_mode_numbers,
+    check_part,
+    with_checked_arguments,
+)
 from tnhop.physics.state_functionals import ModeFunctionals
 from tnhop.physics.states import ProductState, coherent_ket
 from tnhop.physics.terms import Operator
 from tnhop.solvers.exact.block_lindbladian import (
-    functional_rows,
     layout_of,
     pack,
     split_blocks,
+    trace_rows,
     unpack,
 )
-from tnhop.solvers.symmetric.class_state import ClassState, checked_labels
-from tnhop.solvers.symmetric.operators import Part, correlators
+from tnhop.solvers.symmetric.class_state import ClassState
+from tnhop.solvers.symmetric.operators import IndependentPart, correlators
 from tnhop.solvers.symmetric.product_blocks import class_blocks, product_blocks
 from tnhop.solvers.symmetric.spin_classes import SpinClasses
 from tnhop.support.arrays import Real
@@ -40,9 +46,9 @@ __all__ = ["SymmetricState", "joined_labels"]
 
 
 def joined_labels(
-    parts: Sequence[Part], n_classes: int, n_spins: int, n_modes: int
+    parts: Sequence[IndependentPart], n_classes: int, n_spins: int, n_modes: int
 ) -> NDArray[np.intp]:
-    """Part to which every class, and then every mode, belongs."""
+    """Label of the independent part to which every class, and then every mode, belongs."""
     joined = np.zeros(n_classes + n_modes, dtype=np.intp)
     for k, part in enumerate(parts):
         joined[[*part.classes]] = k
@@ -88,7 +94,11 @@ class SymmetricState(ClassState, ModeFunctionals):
 
     @classmethod
     def from_product(
-        cls, state: ProductState, model: Model, classes: SpinClasses, parts: Sequence[Part]
+        cls,
+        state: ProductState,
+        model: Model,
+        classes: SpinClasses,
+        parts: Sequence[IndependentPart],
     ) -> SymmetricState:
         """Average a product state over the permutations inside classes."""
         packed = []
@@ -105,7 +115,9 @@ class SymmetricState(ClassState, ModeFunctionals):
                    np.array(fock_dims, dtype=np.intp), joined)  # fmt: skip
 
     @classmethod
-    def from_populations(cls, table: Real, classes: SpinClasses, part: Part) -> SymmetricState:
+    def from_populations(
+        cls, table: Real, classes: SpinClasses, part: IndependentPart
+    ) -> SymmetricState:
         """Return the diagonal state with P(n₁, n₂, ...) up spins in the classes of one part."""
         packed = []
         sizes, space = part.sizes, part.space
@@ -122,31 +134,31 @@ class SymmetricState(ClassState, ModeFunctionals):
         levels = np.zeros(0, dtype=np.intp)
         return cls(np.concatenate(packed), classes.labels, classes.signs, levels, joined)
 
-    def rejoined(self, parts: Sequence[Part]) -> SymmetricState:
+    def rejoined(self, parts: Sequence[IndependentPart]) -> SymmetricState:
         """Return the same state as a product of coarser parts."""
         if [(p.classes, p.modes) for p in parts] == [(p.classes, p.modes) for p in self.parts]:
             return self
-        packed = np.concatenate([self._joined_blocks(part) for part in parts])
+        packed = np.concatenate([self._kronecker_blocks(part) for part in parts])
         n_spins, n_classes = len(self.labels), len(self.classes.sizes)
         joined = joined_labels(parts, n_classes, n_spins, len(self.fock_dims))
         return SymmetricState(packed, self.labels, self.signs, self.fock_dims, joined)
 
-    def _joined_blocks(self, part: Part) -> Real:
-        """Kronecker products of the blocks of all own parts inside `part`, in its order."""
+    def _kronecker_blocks(self, part: IndependentPart) -> Real:
+        """Kronecker products of the blocks of the smaller parts inside `part`, in its order."""
         inside = [
-            k for k, own in enumerate(self.parts)
-            if {*own.classes} <= {*part.classes} and {*own.modes} <= {*part.modes}
+            k for k, smaller in enumerate(self.parts)
+            if {*smaller.classes} <= {*part.classes} and {*smaller.modes} <= {*part.modes}
         ]  # fmt: skip
-        axes_of = [(*own.classes, *(-m for m in own.modes)) for own in self.parts]
+        axes_of = [(*smaller.classes, *(-m for m in smaller.modes)) for smaller in self.parts]
         have = [axis for k in inside for axis in axes_of[k]]
         order = [have.index(axis) for axis in (*part.classes, *(-m for m in part.modes))]
-        own_blocks = [dict(zip(self.parts[k].space.blocks, self.blocks(k), strict=True))
-                      for k in inside]  # fmt: skip
+        smaller_blocks = [dict(zip(self.parts[k].space.blocks, self.blocks(k), strict=True))
+                          for k in inside]  # fmt: skip
         packed = []
         for two_J, dim in zip(part.space.blocks, part.space.block_dims, strict=True):
             J = dict(zip(part.classes, two_J, strict=True))
             total, shape = np.ones((1, 1), dtype=complex), []
-            for k, blocks in zip(inside, own_blocks, strict=True):
+            for k, blocks in zip(inside, smaller_blocks, strict=True):
                 total = np.kron(total, blocks[tuple(J[g] for g in self.parts[k].classes)])
                 shape += [J[g] + 1 for g in self.parts[k].classes] + [*self.parts[k].fock_dims]
             moved = total.reshape(shape + shape).transpose(order + [len(order) + a for a in order])
@@ -154,29 +166,27 @@ class SymmetricState(ClassState, ModeFunctionals):
         return np.concatenate(packed)
 
     def misfit(self, model: Model) -> str | None:
-        """Return what keeps the state from being one of the model, or None."""
-        have = (len(self.labels), tuple(self.fock_dims.tolist()))
-        want = (model.n_spins, tuple(model.sites[site].dim for site in model.modes))
-        if have == want:
-            return None
-        return (
-            f"it has {have[0]} spins and modes of {have[1]} levels while the model has {want[0]}"
-            f" spins and modes of {want[1]} levels"
-        )
+        """Return why the state does not fit the model, as half a sentence, or None."""
+        have = tuple(self.fock_dims.tolist())
+        want = tuple(model.sites[site].dim for site in model.modes)
+        if counts := super().misfit(model):
+            return counts
+        return None if have == want else f"its modes have {have} levels while the model has {want}"
 
     @cached_property
-    def parts(self) -> list[Part]:
+    def parts(self) -> list[IndependentPart]:
         """The independent parts."""
         n_classes, n_spins = len(self.classes.sizes), len(self.labels)
-        found = []
-        for label in range(int(self.joined.max(initial=-1)) + 1):
+        parts = []
+        for label in range(int(self.joined.max()) + 1):
             inside = np.flatnonzero(self.joined == label)
-            own = tuple(int(g) for g in inside if g < n_classes)
+            members = tuple(int(g) for g in inside if g < n_classes)
             modes = tuple(int(m) - n_classes for m in inside if m >= n_classes)
-            sizes = tuple(self.classes.sizes[g] for g in own)
+            sizes = tuple(self.classes.sizes[g] for g in members)
             levels = tuple(int(self.fock_dims[m]) for m in modes)
-            found.append(Part(own, tuple(n_spins + m for m in modes), sizes, levels))
-        return found
+            sites = tuple(n_spins + m for m in modes)
+            parts.append(IndependentPart(members, sites, sizes, levels))
+        return parts
 
     @cached_property
     def packed_parts(self) -> list[Real]:
@@ -184,6 +194,7 @@ class SymmetricState(ClassState, ModeFunctionals):
         ends = np.cumsum([part.size for part in self.parts])
         return np.split(self.packed, ends[:-1])
 
+    @with_checked_arguments(k=check_part)
     def blocks(self, k: int) -> list[NDArray[np.complex128]]:
         """Return the density matrices of part k, block by block; their traces add up to one."""
         space = self.parts[k].space
@@ -195,7 +206,7 @@ class SymmetricState(ClassState, ModeFunctionals):
         product = weights
         for k, (part, packed) in enumerate(zip(self.parts, self.packed_parts, strict=True)):
             layout = layout_of(part.space.block_dims)
-            moments = functional_rows(map(part.space.operator, keys[k]), layout) @ packed
+            moments = trace_rows(map(part.space.operator, keys[k]), layout) @ packed
             product = product * (moments[0::2] + 1j * moments[1::2])[table[:, k]]
         values = np.zeros(len(operators), dtype=complex)
         np.add.at(values, owner, product)
@@ -258,6 +269,7 @@ class SymmetricState(ClassState, ModeFunctionals):
             total += np.einsum("aibajb->ij", rho.reshape((before, dim, after) * 2))
         return total
 
+    @with_checked_arguments(classes=check_class_labels, modes=check_mode_numbers)
     def negativity(self, classes: Sequence[int], modes: Sequence[int] = ()) -> Real:
         """Return the negativity between some classes and modes and all others.
 

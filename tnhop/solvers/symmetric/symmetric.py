@@ -11,13 +11,11 @@ import numpy as np
 
 from tnhop.answers.spectrum import Spectrum
 from tnhop.answers.steady_state import SteadyState
-from tnhop.physics.model import Model
 from tnhop.physics.problem import Cost, Problem, Snapshot, missing_functionals
 from tnhop.physics.states import ProductState
 from tnhop.physics.terms import Operator
 from tnhop.solvers.bounds import operator_bound
-from tnhop.solvers.exact.cost import LOADED, START_UP
-from tnhop.solvers.exact.evolution import STATES_MEMORY
+from tnhop.solvers.exact.evolution import output_states_memory
 from tnhop.solvers.exact.stationary import (
     Stationary,
     require_convergence,
@@ -25,14 +23,15 @@ from tnhop.solvers.exact.stationary import (
     steady_result,
     zero_tolerance,
 )
+from tnhop.solvers.fitted import SymmetricBlocks, Taylor
 from tnhop.solvers.machine_speed import speed
-from tnhop.solvers.refinement import ByTolerance
+from tnhop.solvers.refinement import TaylorMethod
 from tnhop.solvers.symmetric.class_state import ClassState
 from tnhop.solvers.symmetric.cost import blocks_time, chain_time
 from tnhop.solvers.symmetric.operators import is_averaged, jump_obstacle
 from tnhop.solvers.symmetric.populations import PopulationState
 from tnhop.solvers.symmetric.reduced_problem import (
-    Setting,
+    SymmetricProblem,
     chain_evolution,
     chosen_classes,
     is_classical,
@@ -40,7 +39,7 @@ from tnhop.solvers.symmetric.reduced_problem import (
 )
 from tnhop.solvers.symmetric.spin_classes import SpinClasses, find_classes
 from tnhop.solvers.symmetric.state import SymmetricState
-from tnhop.support.checks import fail, machine_memory, one_of, real, settle
+from tnhop.support.checks import fail, one_of
 from tnhop.support.codec import register
 from tnhop.support.units import pretty_bytes
 
@@ -52,7 +51,7 @@ _STATES = (ProductState, SymmetricState, PopulationState, type(None))
 
 @register
 @dataclass(frozen=True)
-class Symmetric(ByTolerance):
+class Symmetric(TaylorMethod):
     r"""Exact solution in the space of states that permutations inside classes leave unchanged.
 
     Spins are put into classes of interchangeable ones, found from the terms of the Model; a class
@@ -66,7 +65,7 @@ class Symmetric(ByTolerance):
     max_memory : float, optional
         Refuse computations that need more, in bytes; by default half the memory of the machine.
     eigensolver : str
-        How `steady_state` and `liouvillian_spectrum` search, in every sector of the reflections.
+        Search of `steady_state` and `liouvillian_spectrum`, in every sector of the reflections.
         ``"propagator"``: Arnoldi iteration on e^{Lτ}, matrix-free; finds the slowest decay whatever
         its frequency. ``"shift-invert"``: a sparse LU decomposition and the eigenvalues nearest to
         zero, among which a slow but fast rotating one may be missing.
@@ -99,16 +98,13 @@ class Symmetric(ByTolerance):
     Symmetric(tolerance=1e-08, max_memory=None, eigensolver='propagator')
     """
 
-    controlled: ClassVar[bool] = True
+    papers: ClassVar[tuple[str, ...]] = ("ChaseGeremia2008", "KirtonKeeling2017", "Shammah2018")
 
-    tolerance: float = 1e-10
-    max_memory: float | None = None
     eigensolver: str = "propagator"
 
     def __post_init__(self) -> None:
-        settle(self, real, "tolerance", minimum=1e-13, maximum=1e-2)
+        super().__post_init__()
         one_of(self.eigensolver, "eigensolver", ["propagator", "shift-invert"])
-        settle(self, real, "max_memory", above=0.0)
 
     def supports(self, problem: Problem, verb: str = "evolve") -> str | None:
         """Return None, or why the problem is out of reach."""
@@ -127,12 +123,12 @@ class Symmetric(ByTolerance):
                 " some of these spins are not interchangeable in the model. Use `th.product_state`."
             )
         need = self._need(problem, verb)
-        limit = self.max_memory or machine_memory() / 2
-        if need > limit:
-            return self._refusal(problem, classes, need, limit)
+        if need > self.memory_limit:
+            return self._refusal(problem, classes, need)
         return missing_functionals(problem.observables or (), SymmetricState)
 
-    def _refusal(self, problem: Problem, classes: SpinClasses, need: float, limit: float) -> str:
+    def _refusal(self, problem: Problem, classes: SpinClasses, need: float) -> str:
+        """Return why classes need too much memory, and what to do instead."""
         free = find_classes(problem.model)
         why = f": {free.obstacle}" if free.obstacle else ""
         remedy = "`Exact` for few spins, `MeanField`, or fewer spins or Fock levels"
@@ -144,7 +140,7 @@ class Symmetric(ByTolerance):
         return (
             f"Method `Symmetric` finds {sizes}{why}. It would propagate"
             f" {state_size(problem):.3g} numbers and needs {pretty_bytes(need)}, but"
-            f" {pretty_bytes(limit)} are allowed (`max_memory`). Use {remedy}."
+            f" {pretty_bytes(self.memory_limit)} are allowed (`max_memory`). Use {remedy}."
         )
 
     def estimate(self, problem: Problem, verb: str = "evolve") -> Cost:
@@ -155,72 +151,71 @@ class Symmetric(ByTolerance):
         else:
             time = blocks_time(problem, verb, self.tolerance)
         note = f"{size:.3g} numbers in {n_classes} classes"
-        return Cost(self._need(problem, verb) + LOADED, START_UP * speed().calls + time, note)
+        return Cost(
+            self._need(problem, verb) + Taylor.LOADED, Taylor.START_UP * speed().calls + time, note
+        )
 
     def _need(self, problem: Problem, verb: str) -> float:
-        """Bytes of vectors, and of states at output times where functionals need them."""
+        """Bytes of vectors, and of states at output times where they are needed."""
         size = state_size(problem, verb)
-        # measured: the LU factors of N = 64 and 96 take 6 kB per number
-        vectors = 100.0 if self.eigensolver == "propagator" else 800.0
+        vectors = 100.0 if self.eigensolver == "propagator" else SymmetricBlocks.LU_VECTORS
         vectors = 8.0 if verb == "evolve" else vectors
-        kept = sum(o.functional is not None for o in problem.observables or ())
-        extra = min(STATES_MEMORY, 8 * size * len(np.atleast_1d(problem.times))) if kept else 0.0
-        return 8 * size * vectors + extra + 3e7
+        return 8 * size * vectors + output_states_memory(problem, size) + 3e7
 
     def evolve(self, problem: Problem, carry: Any = None) -> Iterator[Snapshot]:
         """Yield a snapshot at every output time and a heartbeat after every step."""
         compiled = chain_evolution(problem, self.tolerance) if is_classical(problem) else None
-        run = compiled or Setting(problem).evolution(self.tolerance)
+        run = compiled or SymmetricProblem(problem).evolution(self.tolerance)
         yield from run.snapshots(carry)
 
     def steady_state(self, problem: Problem) -> SteadyState:
         """Return the stationary state; if several exist, the one that the initial state reaches."""
-        setting = Setting(problem)
-        parts = [setting.stationary(k, self.eigensolver) for k in range(len(setting.parts))]
-        state = setting.state([found.x for found in parts])
-        gaps = [found.gap for found in parts if not math.isnan(found.gap)]
-        x = np.concatenate([found.x for found in parts])
-        whole = Stationary(
-            x, math.sqrt(sum(found.residual**2 for found in parts)), min(gaps, default=math.nan),
-            math.prod(found.multiplicity for found in parts),
-            sum(found.undamped for found in parts), all(found.converged for found in parts),
+        reduced = SymmetricProblem(problem)
+        parts = [reduced.stationary(k, self.eigensolver) for k in range(len(reduced.parts))]
+        state = reduced.state([part.x for part in parts])
+        gaps = [part.gap for part in parts if not math.isnan(part.gap)]
+        product = Stationary(
+            np.concatenate([part.x for part in parts]),
+            math.sqrt(sum(part.residual**2 for part in parts)), min(gaps, default=math.nan),
+            math.prod(part.multiplicity for part in parts),
+            sum(part.undamped for part in parts), all(part.converged for part in parts),
         )  # fmt: skip
-        stats = {"dimension": f"{state_size(problem):.0f}", "undamped": whole.undamped}
+        stats = {"dimension": f"{state_size(problem):.0f}", "undamped": product.undamped}
         if problem.model.n_modes:
             tops = [state.photon_distribution(m)[-1] for m in range(problem.model.n_modes)]
             stats["fock_tail"] = float(max(tops))
         lowest = float(state.class_distribution.min())
-        return steady_result(problem, self, state, whole, lowest, stats)
+        return steady_result(problem, self, state, product, lowest, stats)
 
     def correlation(self, problem: Problem, first: Operator, second: Operator) -> Any:
         """Return ⟨second(t) first(0)⟩ at the times of the problem and the time-step error."""
-        setting = Setting(problem)
-        if not is_averaged(first, setting.classes, problem.model.modes):
+        reduced = SymmetricProblem(problem)
+        if not is_averaged(first, reduced.classes, problem.model.modes):
             raise fail("first", "be symmetric in the spins of every class", "it is not",
                        "Sum it over a class, or use `Exact`.")  # fmt: skip
-        values, error = setting.correlation(first, second, self.tolerance)
+        values, error = reduced.correlation(first, second, self.tolerance)
         return values, error * operator_bound(second, problem.model)
 
-    def liouvillian_spectrum(self, model: Model, k: int) -> Spectrum:
+    def liouvillian_spectrum(self, problem: Problem, k: int) -> Spectrum:
         """Return the k eigenvalues with the largest real parts, among symmetric states.
 
         The full generator has more eigenvalues: those of modes that permutations change.
         """
-        setting = Setting(Problem(model, None, [0.0]))
+        model, reduced = problem.model, SymmetricProblem(problem)
         values, residuals = np.zeros(1, dtype=complex), np.zeros(1)
-        for part in range(len(setting.parts)):
-            found = [
+        for part in range(len(reduced.parts)):
+            of_sectors = [
                 slow_pairs(L, min(k, L.size), L.reflections, self.eigensolver)
-                for L in setting.sectors(part)
+                for L in reduced.sectors(part)
             ]
-            for pairs in found:
+            for pairs in of_sectors:
                 require_convergence(pairs, k)
-            own = np.concatenate([pairs.values for pairs in found])
-            error = np.concatenate([pairs.residuals for pairs in found])
+            part_values = np.concatenate([pairs.values for pairs in of_sectors])
+            part_residuals = np.concatenate([pairs.residuals for pairs in of_sectors])
             # independent parts: rates add up, and so do the residuals of product vectors
-            values = np.add.outer(values, own).ravel()
-            residuals = np.add.outer(residuals, error).ravel()
+            values = np.add.outer(values, part_values).ravel()
+            residuals = np.add.outer(residuals, part_residuals).ravel()
             order = np.lexsort((-values.imag, -values.real.round(10)))[:k]
             values, residuals = values[order], residuals[order]
-        zero = max(zero_tolerance(L) for L in setting.generators)
+        zero = max(zero_tolerance(L) for L in reduced.generators)
         return Spectrum(values, residuals, int(np.sum(np.abs(values) < zero)), model, self)

@@ -109,12 +109,12 @@ class SymmetricSpace:
         block = np.zeros(two_J.shape[1], dtype=np.int64)
         for g, n_spins in enumerate(self.sizes):
             block = block * (n_spins // 2 + 1) + (n_spins - two_J[g]) // 2
-        found = self.offsets[block]
+        index = self.offsets[block]
         for g in range(len(self.sizes)):
-            found = found + (two_J[g] - two_M[g]) // 2 * self.strides[block, g]
+            index = index + (two_J[g] - two_M[g]) // 2 * self.strides[block, g]
         for m in range(len(self.fock_dims)):
-            found = found + level[m] * self.strides[block, len(self.sizes) + m]
-        return found
+            index = index + level[m] * self.strides[block, len(self.sizes) + m]
+        return index
 
     def _shift(
         self, axis: int, allowed: NDArray[np.bool_], step: int, value: NDArray[np.float64]
@@ -145,16 +145,16 @@ class SymmetricSpace:
         if not letters:
             return sp.csr_array(sp.eye_array(self.n, dtype=complex))
         if (g, letters) not in self._powers:
-            *rest, last = letters
-            total = self.class_power(g, tuple(rest)) @ self.collective(g, last)
-            for k, other in enumerate(rest):
+            *others, last = letters
+            total = self.class_power(g, tuple(others)) @ self.collective(g, last)
+            for k, other in enumerate(others):
                 phase, name = multiply_names(other, last)
-                if name == "I":  # a factor of one on a spin that differs from the rest
-                    left = (*rest[:k], *rest[k + 1 :])
-                    count = self.sizes[g] - len(left)
-                    total = total - phase * count * self.class_power(g, left)
+                if name == "I":  # a factor of one on a spin that differs from the others
+                    remaining = (*others[:k], *others[k + 1 :])
+                    count = self.sizes[g] - len(remaining)
+                    total = total - phase * count * self.class_power(g, remaining)
                 else:
-                    merged = (*rest[:k], name, *rest[k + 1 :])
+                    merged = (*others[:k], name, *others[k + 1 :])
                     total = total - phase * self.class_power(g, merged)
             self._powers[g, letters] = sp.csr_array(total)
         return self._powers[g, letters]

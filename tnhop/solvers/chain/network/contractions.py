@@ -33,12 +33,12 @@ Key = tuple[str, int]  # operator name; 0 for the real part of its functional, 1
 String = tuple[tuple[int, Key], ...]  # (position, key) by rising position
 
 _ALL_PAIRS = 32  # spins up to which the witness takes all pairs
-_FLOOR = 2.0**-50  # relative weight of what is rounding and not a Schmidt vector
+_FLOOR = 2.0**-50  # relative weight below which a Schmidt vector is rounding
 
 
 @dataclass(frozen=True)
-class Stop:
-    """What a sweep does with its rows at one position.
+class PlanStep:
+    """Work of a sweep on its rows at one position.
 
     Parameters
     ----------
@@ -56,12 +56,12 @@ class Stop:
 
 
 @dataclass(frozen=True)
-class Plan:
+class EvaluationPlan:
     """All strings of a sweep: shared prefixes are contracted once."""
 
     n_strings: int
     empty: list[int]
-    stops: list[Stop]
+    steps: list[PlanStep]
 
 
 @dataclass
@@ -102,12 +102,12 @@ def _grow_tree(strings: Sequence[String], n_sites: int) -> _Tree:
     return tree
 
 
-def make_plan(strings: Sequence[String], n_sites: int) -> Plan:
+def make_plan(strings: Sequence[String], n_sites: int) -> EvaluationPlan:
     """Arrange the rows of a sweep over all strings; a prefix is a row while factors follow."""
     tree = _grow_tree(strings, n_sites)
     last, where = np.array(tree.last), np.zeros(len(tree.birth), dtype=np.intp)
     rows: Places = np.zeros(1, dtype=np.intp)  # the prefix of every row
-    stops = []
+    steps = []
     for position in range(n_sites):
         where[rows] = np.arange(len(rows))
         children, leaves = tree.children[position], tree.leaves[position]
@@ -117,14 +117,14 @@ def make_plan(strings: Sequence[String], n_sites: int) -> Plan:
             (key, where[parents], np.array(slots, dtype=np.intp))
             for key, (parents, slots) in leaves.items()
         ]
-        stops.append(Stop(keep, grow, finish))
+        steps.append(PlanStep(keep, grow, finish))
         new = [np.array(own, dtype=np.intp) for _, own in children.values()]
         rows = np.concatenate([rows[keep], *new])
-    return Plan(len(strings), tree.empty, stops)
+    return EvaluationPlan(len(strings), tree.empty, steps)
 
 
 @cache
-def functional(key: Key, basis: LocalBasis) -> Real:
+def dual_vector(key: Key, basis: LocalBasis) -> Real:
     """Return the real or imaginary part of f with tr(O ρ) = f·c."""
     name, part = key
     dim = basis.matrices.shape[1]
@@ -133,7 +133,7 @@ def functional(key: Key, basis: LocalBasis) -> Real:
 
 
 def sweep(
-    plan: Plan,
+    plan: EvaluationPlan,
     tensors: Sequence[Real],
     traced: Sequence[Real],
     right: Sequence[Real],
@@ -143,7 +143,7 @@ def sweep(
 
     Parameters
     ----------
-    plan : Plan
+    plan : EvaluationPlan
         The strings.
     tensors, traced, right : sequence of ndarray
         Tensors; the same with the trace functional; right environments of the trace.
@@ -157,21 +157,21 @@ def sweep(
     values = np.zeros(plan.n_strings)
     values[plan.empty] = (traced[0] @ right[1])[0]
     stack = np.ones((1, 1))  # row of the stack, vR
-    for n, stop in enumerate(plan.stops):
-        if stop.finish:
+    for n, step in enumerate(plan.steps):
+        if step.finish:
             ending = tensors[n] @ right[n + 1]  # vL a
-            for key, rows, slots in stop.finish:
-                values[slots] = stack[rows] @ (ending @ functional(key, bases[n]))
-        blocks = [stack[stop.keep] @ traced[n]]
-        for key, rows in stop.grow:
-            blocks.append(stack[rows] @ contracted(tensors[n], functional(key, bases[n])))
+            for key, rows, slots in step.finish:
+                values[slots] = stack[rows] @ (ending @ dual_vector(key, bases[n]))
+        blocks = [stack[step.keep] @ traced[n]]
+        for key, rows in step.grow:
+            blocks.append(stack[rows] @ contract_site(tensors[n], dual_vector(key, bases[n])))
         stack = np.concatenate(blocks)
         if not len(stack):
             break
     return values
 
 
-def contracted(tensor: Real, f: Real) -> Real:
+def contract_site(tensor: Real, f: Real) -> Real:
     """Return the matrix of a tensor with a functional on its coordinate, legs vL vR."""
     return np.asarray(np.tensordot(tensor, f, axes=(1, 0)))
 
@@ -207,9 +207,9 @@ def _located(factors: Factors, place: Places, dims: Places, n_spins: int) -> dic
 
 
 @lru_cache(maxsize=64)
-def compiled(
+def evaluation_plan(
     operators: tuple[Operator, ...], order: tuple[int, ...], dims: tuple[int, ...], n_spins: int
-) -> tuple[Plan, sp.csr_array]:
+) -> tuple[EvaluationPlan, sp.csr_array]:
     """Return the plan of all strings of some operators, and the matrix from strings to operators.
 
     The arguments identify the chain, so that repeated evaluations of a list of operators build
@@ -231,7 +231,7 @@ def compiled(
 
 
 @lru_cache(maxsize=8)
-def pair_plan(pairs: tuple[tuple[int, int], ...], order: tuple[int, ...]) -> Plan:
+def pair_plan(pairs: tuple[tuple[int, int], ...], order: tuple[int, ...]) -> EvaluationPlan:
     """Return the plan of σᵃσᵇ for all pairs of spins and a, b = x, y, z in this nesting."""
     place = np.argsort(order)
     strings = [
@@ -294,14 +294,14 @@ def split_vector(vector: Real, sizes: Sequence[int], cutoff: float) -> list[Real
     cutoff : float
         Relative weight (root of the sum of squares) that is discarded at every cut.
     """
-    chain, rest, bond = [], vector.reshape(1, -1), 1
+    chain, remainder, bond = [], vector.reshape(1, -1), 1
     for size in sizes[:-1]:
-        U, s, Vh = np.linalg.svd(rest.reshape(bond * size, -1), full_matrices=False)
+        U, s, Vh = np.linalg.svd(remainder.reshape(bond * size, -1), full_matrices=False)
         tails = np.sqrt(np.cumsum(s[::-1] ** 2))[::-1]  # weight of what follows, itself included
         kept = max(1, int(np.count_nonzero(tails > max(cutoff, _FLOOR) * tails[0])))
         chain.append(U[:, :kept].reshape(bond, size, kept))
-        rest, bond = s[:kept, None] * Vh[:kept], kept
-    return [*chain, rest.reshape(bond, sizes[-1], 1)]
+        remainder, bond = s[:kept, None] * Vh[:kept], kept
+    return [*chain, remainder.reshape(bond, sizes[-1], 1)]
 
 
 def geometry(dims: Any, order: Any, n_spins: Any) -> tuple[list[int], list[int], int]:
@@ -340,7 +340,7 @@ def check_chain(tensors: Any, order: list[int], dims: list[int]) -> tuple[Real, 
     return tensors
 
 
-def open_coordinates(
+def reduced_coordinates(
     positions: Sequence[int],
     tensors: Sequence[Real],
     traced: Sequence[Real],
@@ -379,20 +379,20 @@ def coordinates_of(
 
 
 def matrix_of(
-    vector: Real, bases: Sequence[LocalBasis], wanted: Sequence[int]
+    vector: Real, bases: Sequence[LocalBasis], order: Sequence[int]
 ) -> NDArray[np.complex128]:
-    """Return the matrix of raveled coordinates; factor k of it belongs to ``bases[wanted[k]]``."""
+    """Return the matrix of raveled coordinates; factor k of it belongs to ``bases[order[k]]``."""
     elements = vector.astype(complex)
     for basis in bases:
         B = basis.matrices.reshape(basis.size, -1)  # a, (i j)
         elements = (B.T @ elements.reshape(basis.size, -1)).T.ravel()  # the next site comes first
     shape = [basis.matrices.shape[1] for basis in bases for _ in "ij"]
-    axes = [2 * k for k in wanted] + [2 * k + 1 for k in wanted]
+    axes = [2 * k for k in order] + [2 * k + 1 for k in order]
     dim = int(np.prod(shape[::2]))
     return elements.reshape(shape).transpose(axes).reshape(dim, dim)
 
 
-def characteristic(
+def characteristic_function(
     angles: NDArray[Any], counted: Iterable[tuple[Real, Real | None, Any]]
 ) -> NDArray[np.complex128]:
     """⟨exp(-i Σ_μ θ_μ n_μ)⟩ of the numbers n_μ of spins that agree with pattern μ.

@@ -43,7 +43,7 @@ class ChannelTable(FieldTable):
     position : int
         The position of the spin.
     single : ndarray, shape (4, 4)
-        G_k on (tr ρ, ⟨σᶻ⟩, ⟨σˣ⟩, ⟨σʸ⟩): what acts on the spin besides, whatever the fields.
+        G_k on (tr ρ, ⟨σᶻ⟩, ⟨σˣ⟩, ⟨σʸ⟩): the generator of the spin that depends on no field.
     t : float
         Time.
     """
@@ -53,8 +53,9 @@ class ChannelTable(FieldTable):
     def __init__(self, table: FieldTable, position: int, single: Real, t: float) -> None:
         site = table.sites[position]
         rows = sorted({row for jump in site.rows for row in jump})
-        own = FieldSite(site.amplitudes, tuple(tuple(map(rows.index, jump)) for jump in site.rows))
-        self.spins, self.weights, self.sites = table.spins, table.weights[rows], {position: own}
+        read_rows = tuple(tuple(map(rows.index, jump)) for jump in site.rows)
+        self.sites = {position: FieldSite(site.amplitudes, read_rows)}
+        self.spins, self.weights = table.spins, table.weights[rows]
         self.single, self.t = _on_populations(single), t
 
     def channel(self, ket: Fields, bra: Fields) -> Complex:
@@ -73,10 +74,10 @@ class ChannelTable(FieldTable):
         parts = [spin_basis().superoperator(A, B) for _, A, B, _ in functions]
         M = [np.abs(part) for part in (self.single, *map(_on_populations, parts))]
         once = np.any([part > _TINY * part.max() for part in M], axis=0)
-        found = once
+        powers = once
         for _ in range(len(once) - 1):
-            found = found | (found @ once)
-        return [(int(a), int(b)) for a, b in np.argwhere(found)]
+            powers = powers | (powers @ once)
+        return [(int(a), int(b)) for a, b in np.argwhere(powers)]
 
     def functions(
         self,

@@ -3,7 +3,7 @@
 A field jump depends on the spins left of a cut through their contribution to its field alone. Those
 functions of the left configuration (of ket and bra) are interpolated from few of them, cut by cut:
 the nodes of the next cut are chosen among (old nodes) x (four local types), Eqs. (57)-(59) of
-docs/physics.md. A nested skeleton decomposition in the maximum norm.
+docs/physics.md. A nested interpolative decomposition in the maximum norm.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from tnhop.physics.model import Model
 from tnhop.physics.operators import SPIN_OPERATORS, spin_basis
 from tnhop.physics.rate_base import Rate
 from tnhop.physics.terms import FieldJump
-from tnhop.solvers.chain.network.minimax import skeleton
+from tnhop.solvers.chain.network.minimax import interpolative_decomposition
 from tnhop.support.arrays import Complex, Real
 
 Fields = Callable[[int], Any]  # row of the table → field of all pairs in question
 
-TYPES = np.array([[1, 1], [-1, -1], [1, -1], [-1, 1]])  # (ket, bra): ↑↑ ↓↓ ↑↓ ↓↑
+KET_BRA_TYPES = np.array([[1, 1], [-1, -1], [1, -1], [-1, 1]])  # (ket, bra): ↑↑ ↓↓ ↑↓ ↓↑
 _GRID = 12  # fields of the other side at which functions are compared first, per bra and ket
 _SAMPLES, _PAIRS = 48, 400  # the same for jumps with several fields, where a grid would be huge
-_LEAST_SHARE = 0.05  # of the tolerance, at the ends of the chain
-_ESTIMATE = 60  # random configurations behind an estimate of the rank
+_SMALLEST_SHARE = 0.05  # of the tolerance, at the ends of the chain
+_ESTIMATE = 60  # random configurations of an estimate of the rank
 _TINY = 1e-14
 
 
@@ -70,7 +70,7 @@ def rate_functions(
 
 
 class FieldTable:
-    """All field jumps of a model along a chain: which fields exist and which spin reads which.
+    """All field jumps of a model along a chain: the different fields, and the spins that read them.
 
     Parameters
     ----------
@@ -88,7 +88,7 @@ class FieldTable:
     spins : ndarray of bool, shape (n_sites,)
         Whether there is a spin at a position.
     sites : dict of int to FieldSite
-        What jumps at a position.
+        Field jumps by position.
     grid : int
         Fields of the other side at which functions are compared, per bra and ket.
     """
@@ -98,22 +98,22 @@ class FieldTable:
     def __init__(self, jumps: Sequence[FieldJump], order: NDArray[np.intp], n_spins: int) -> None:
         place = np.argsort(order)
         self.spins = order < n_spins
-        known: dict[bytes, int] = {}
+        row_of: dict[bytes, int] = {}
         rows: list[Real] = []
-        found: dict[int, list[tuple[Any, tuple[int, ...]]]] = {}
+        jumps_at: dict[int, list[tuple[Any, tuple[int, ...]]]] = {}
         for jump in jumps:
             index = []
             for field in jump.fields[:, order]:
                 key = field.tobytes()
-                if key not in known:
-                    known[key] = len(rows)
+                if key not in row_of:
+                    row_of[key] = len(rows)
                     rows.append(field)
-                index.append(known[key])
-            found.setdefault(int(place[jump.site]), []).append((jump.amplitudes, tuple(index)))
+                index.append(row_of[key])
+            jumps_at.setdefault(int(place[jump.site]), []).append((jump.amplitudes, tuple(index)))
         self.weights = np.array(rows).reshape(len(rows), len(order))
         self.sites = {
             n: FieldSite(tuple(a for a, _ in pairs), tuple(r for _, r in pairs))
-            for n, pairs in found.items()
+            for n, pairs in jumps_at.items()
         }
 
     def reversed(self) -> FieldTable:
@@ -132,20 +132,20 @@ class FieldTable:
         return other
 
     def mirror(self) -> NDArray[np.intp] | None:
-        """Return which field is which from the other end of the chain, if the jumps are the same.
+        """Return the permutation of fields that mirrors the chain, if it leaves the jumps the same.
 
         Row r of the reversed table is row mirror[r] of this one.
         """
         rows = {row.tobytes(): r for r, row in enumerate(self.weights)}
-        found = [rows.get(np.ascontiguousarray(row[::-1]).tobytes(), -1) for row in self.weights]
-        there = {len(self.spins) - 1 - n: site for n, site in self.sites.items()}
-        if -1 in found or set(there) != set(self.sites):
+        mirror = [rows.get(np.ascontiguousarray(row[::-1]).tobytes(), -1) for row in self.weights]
+        backwards = {len(self.spins) - 1 - n: site for n, site in self.sites.items()}
+        if -1 in mirror or set(backwards) != set(self.sites):
             return None
         for n, site in self.sites.items():
-            turned = tuple(tuple(found[row] for row in jump) for jump in there[n].rows)
-            if there[n].amplitudes != site.amplitudes or turned != site.rows:
+            turned = tuple(tuple(mirror[row] for row in jump) for jump in backwards[n].rows)
+            if backwards[n].amplitudes != site.amplitudes or turned != site.rows:
                 return None
-        return np.array(found) if np.array_equal(self.spins, self.spins[::-1]) else None
+        return np.array(mirror) if np.array_equal(self.spins, self.spins[::-1]) else None
 
     def share(self, cut: int) -> float:
         """Return the share of the tolerance at a cut.
@@ -162,7 +162,7 @@ class FieldTable:
     def functions(
         self, n: int, ket: Fields, bra: Fields
     ) -> Iterator[tuple[Complex, Complex, bool]]:
-        """Yield what acts at a position, as functions of the fields ket(row) and bra(row).
+        """Yield the superoperators at a position, as functions of the fields ket(row) and bra(row).
 
         Values, the superoperator on (tr ρ, ⟨σᶻ⟩, ⟨σˣ⟩, ⟨σʸ⟩) that they multiply, and whether they
         are a rate between populations.
@@ -195,17 +195,17 @@ class Nodes:
     Attributes
     ----------
     ket, bra : ndarray, shape (n_points, n_rows)
-        Contribution of the node configurations to all fields, and that of those to be watched.
+        Contributions of the node and of the watched configurations to all fields.
     population : ndarray of bool, shape (n_points,)
         Whether ket and bra are the same configuration.
     point, imag : ndarray, shape (n_values,)
         Configuration of each value, and whether its imaginary part is taken.
-    functionals : ndarray, shape (n, n_values)
-        The functionals as combinations of the values; the first is the reference f(l₀).
+    interpolation_rows : ndarray, shape (n, n_values)
+        The functionals N_n as combinations of the values; the first is the reference f(l₀).
     transfer : ndarray, shape (n_previous, 4, n)
         Weights of this cut from those of the one before, by local type P↑, P↓, E, R, Eq. (58).
     error : float
-        Largest interpolation error of a candidate at this cut, relative to what was asked for.
+        Largest interpolation error of a candidate at this cut, relative to the accepted one.
     watched : ndarray, shape (n_watched,)
         Points of extreme fields: never left out of the candidates, nodes or not.
     """
@@ -215,7 +215,7 @@ class Nodes:
     population: NDArray[np.bool_]
     point: NDArray[np.intp]
     imag: NDArray[np.bool_]
-    functionals: Real
+    interpolation_rows: Real
     transfer: Real
     error: float
     watched: NDArray[np.intp]
@@ -223,14 +223,14 @@ class Nodes:
     @property
     def size(self) -> int:
         """Number of functionals."""
-        return len(self.functionals)
+        return len(self.interpolation_rows)
 
     def apply(self, values: Complex) -> Real:
         """Apply the functionals to functions given at the points, first axis."""
         taken = values[self.point]
         part = np.where(self.imag.reshape(-1, *(1,) * (taken.ndim - 1)), taken.imag, taken.real)
         part[1:][~self.imag[1:]] -= values[0].real
-        return np.tensordot(self.functionals, part, (1, 0))
+        return np.tensordot(self.interpolation_rows, part, (1, 0))
 
     @cached_property
     def mirrored(self) -> Complex:
@@ -245,7 +245,7 @@ class Nodes:
         rows[values, n + self.point] += np.where(self.imag, 0.5j, 0.5)
         rows[1:, 0] -= 0.5 * ~self.imag[1:]
         rows[1:, n] -= 0.5 * ~self.imag[1:]
-        return np.asarray(self.functionals @ rows)
+        return np.asarray(self.interpolation_rows @ rows)
 
     def unchanged(self) -> Nodes:
         """Return the nodes one site further, where that site enters no field."""
@@ -287,7 +287,7 @@ def nested_nodes(table: FieldTable, tolerance: float, rate_tolerance: float) -> 
         if not table.spins[cut - 1]:
             nodes.append(nodes[-1].unchanged())
             continue
-        share = max(_LEAST_SHARE, table.share(cut))
+        share = max(_SMALLEST_SHARE, table.share(cut))
         nodes.append(
             _next_nodes(table, cut, nodes[-1], share * tolerance, share * rate_tolerance, rng)
         )
@@ -319,7 +319,7 @@ def rank_estimate(table: FieldTable, cut: int, tolerance: float, rate_tolerance:
     if not columns:
         return 1
     V = np.concatenate(columns, axis=1)
-    return 1 + len(skeleton(V - V[0], population)[1])
+    return 1 + len(interpolative_decomposition(V - V[0], population)[1])
 
 
 def _next_nodes(
@@ -327,17 +327,18 @@ def _next_nodes(
     rng: np.random.Generator,
 ) -> Nodes:  # fmt: skip
     step = table.weights[:, cut - 1]
-    ket = (old.ket[:, None] + TYPES[:, 0, None] * step).reshape(-1, len(step))  # (point, type)
-    bra = (old.bra[:, None] + TYPES[:, 1, None] * step).reshape(-1, len(step))
-    population = (old.population[:, None] & (TYPES[:, 0] == TYPES[:, 1])).ravel()
+    # (point, type)
+    ket = (old.ket[:, None] + KET_BRA_TYPES[:, 0, None] * step).reshape(-1, len(step))
+    bra = (old.bra[:, None] + KET_BRA_TYPES[:, 1, None] * step).reshape(-1, len(step))
+    population = (old.population[:, None] & (KET_BRA_TYPES[:, 0] == KET_BRA_TYPES[:, 1])).ravel()
     columns = list(table.columns(cut, ket, bra, population, tolerance, rate_tolerance, rng))
     n = len(ket)
     if columns:
         V = np.concatenate(columns, axis=1)
-        chosen, functionals, weights, error = skeleton(V - V[0], population)
+        chosen, rows, weights, error = interpolative_decomposition(V - V[0], population)
     else:
         none = np.zeros((n, 0), complex)
-        chosen, functionals, weights, error = np.zeros(0, np.intp), np.zeros((0, 0)), none, 0.0
+        chosen, rows, weights, error = np.zeros(0, np.intp), np.zeros((0, 0)), none, 0.0
     index, imag = np.append(0, chosen % n), np.append(False, chosen >= n)
     axes = np.array([axis[cut - 1] for axis in table.axes])
     extreme = 4 * old.watched + np.where(np.concatenate([axes, -axes]) > 0, 0, 1)
@@ -350,7 +351,7 @@ def _next_nodes(
     )
     return Nodes(
         ket[points], bra[points], population[points], point, imag,
-        sl.block_diag(np.ones((1, 1)), functionals), old.apply(by_type), error, watched,
+        sl.block_diag(np.ones((1, 1)), rows), old.apply(by_type), error, watched,
     )  # fmt: skip
 
 
@@ -365,18 +366,18 @@ def _columns(
     rng: np.random.Generator,
 ) -> Iterator[Complex]:
     """Yield all functions of the left configuration, each divided by its accepted error."""
-    seen = set()
+    known = set()
     for amplitudes, rows, others in _readers(table, cut):
         if not table.weights[list(rows), :cut].any():
-            continue  # the left does not enter: constants need no node
+            continue  # the left side does not enter: constants need no node
         x, i, j = other_side(table.weights[np.ix_(rows, others)], rng, table.grid)
         A = [_amplitude(rate, ket[:, rows], x) for _, rate in amplitudes]
         B = [_amplitude(rate, bra[:, rows], x) for _, rate in amplitudes]
         tables = np.round(np.concatenate(A + B), 12)
         tables = tables[:, np.argsort(tables[0])] if len(A) == 1 else tables
-        if (key := tables.tobytes()) in seen:  # Γ₋(h) = Γ₊(-h): nothing new
+        if (key := tables.tobytes()) in known:  # Γ₋(h) = Γ₊(-h): nothing new
             continue
-        seen.add(key)
+        known.add(key)
         for p in range(len(A)):
             for q in range(p, len(A)):
                 loss_ket, loss_bra = A[p].conj() * A[q], (B[p].conj() * B[q]).conj()

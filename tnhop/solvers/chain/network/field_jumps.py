@@ -1,4 +1,4 @@
-"""The part of an MPO that field jumps make, and its errors on test configurations."""
+"""Field jumps as a part of an MPO, and its errors on probe configurations."""
 
 from __future__ import annotations
 
@@ -9,15 +9,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tnhop.physics.operators import SPIN_OPERATORS, LocalBasis, spin_basis
-from tnhop.solvers.chain.network.field_interpolation import TYPES, FieldTable, Nodes, nested_nodes
+from tnhop.solvers.chain.network.field_interpolation import (
+    KET_BRA_TYPES,
+    FieldTable,
+    Nodes,
+    nested_nodes,
+)
 from tnhop.support.arrays import Complex, Real
 
 _SAFETY = 0.45  # first guess of the tolerance of one cut of a short chain
-_SHORT, _GROWTH = 40, 0.5  # errors of many cuts add up: from so many sites on, with this power
+_SHORT, _GROWTH = 40, 0.5  # beyond 40 sites errors of the cuts add up: tolerance ∝ n_sites**-0.5
 _ATTEMPTS = 8
-_FAR = 4.0  # more than the sum over the cuts explains
-_FINEST = 40  # fields to be compared at
-_RANDOM_TESTS = 48
+_FAR = 4.0  # excess of the error that the sum over the cuts cannot explain: refine the grid
+_FINEST = 40  # largest number of fields of the grid
+_RANDOM_PROBES = 48
 _ROUNDING = 1e-13
 _COHERENT = 0.4  # weight of coherences in the typical error, see studies/validation/calibration
 
@@ -31,7 +36,7 @@ class FieldChain:
     table : FieldTable
         The jumps.
     left, right : list of Nodes
-        By cut 0 ... n_sites: the sites before it, and those behind it.
+        By cut 0 ... n_sites: the sites before it, and those after it.
     max_error, typical_error, rate_error, smallest_rate : float
         As in `LindbladMPO`.
     """
@@ -48,12 +53,12 @@ class FieldChain:
         """Yield weights between left and right nodes, and the superoperators that they multiply."""
         if n in self.table.sites:
             left, right = self.left[n], self.right[n + 1]
-            fields = _Sums(left, right)
+            fields = _PairFields(left, right)
             for f, S, _ in self.table.functions(n, fields.ket, fields.bra):
                 yield left.mirrored @ f @ right.mirrored.T, S
 
 
-class _Sums:
+class _PairFields:
     """Fields of all pairs of a left and a right node, mirror images included."""
 
     def __init__(self, left: Nodes, right: Nodes) -> None:
@@ -73,27 +78,27 @@ class _Sums:
 def field_chain(
     table: FieldTable, tolerance: float, rate_tolerance: float, safety: float = _SAFETY
 ) -> FieldChain:
-    """Interpolate field jumps so that all test configurations meet the tolerances.
+    """Interpolate field jumps so that all probe configurations meet the tolerances.
 
     The tolerance of one cut is lowered until the errors measured on whole configurations are small
-    enough, because several cuts add up. Errors far above it arise between the fields of the other
-    side at which the pivots compare: then these are made denser.
+    enough, because several cuts add up. Errors far above it arise between the grid points of the
+    fields of the other side: then the grid is refined.
     """
-    tests = test_configurations(table)
+    probes = probe_configurations(table)
     safety *= min(1.0, (_SHORT / table.weights.shape[1]) ** _GROWTH)
-    asked, asked_rate = safety * tolerance, safety * rate_tolerance
+    cut_tolerance, cut_rate_tolerance = safety * tolerance, safety * rate_tolerance
     mirror = table.mirror()
     best, lowest = None, np.inf
     for _ in range(_ATTEMPTS):
-        left = nested_nodes(table, asked, asked_rate)
+        left = nested_nodes(table, cut_tolerance, cut_rate_tolerance)
         if mirror is None:
-            right = nested_nodes(table.reversed(), asked, asked_rate)[::-1]
+            right = nested_nodes(table.reversed(), cut_tolerance, cut_rate_tolerance)[::-1]
         else:
             right = [
                 replace(nodes, ket=nodes.ket[:, mirror], bra=nodes.bra[:, mirror])
                 for nodes in reversed(left)
             ]
-        chain = _measured(table, left, right, tests)
+        chain = _with_errors(table, left, right, probes)
         excess = chain.max_error / tolerance
         excess_rate = chain.rate_error / rate_tolerance
         if chain.smallest_rate < -_ROUNDING:
@@ -106,14 +111,14 @@ def field_chain(
         if score > _FAR and table.grid < _FINEST:
             table = table.finer()
             continue
-        asked *= min(1.0, 0.8 / excess)
-        asked_rate *= min(1.0, 0.8 / excess_rate)
+        cut_tolerance *= min(1.0, 0.8 / excess)
+        cut_rate_tolerance *= min(1.0, 0.8 / excess_rate)
     assert best is not None
     return best
 
 
-def test_configurations(table: FieldTable) -> NDArray[np.intp]:
-    """Return configurations of ket and bra as local types, shape (n_tests, n_sites).
+def probe_configurations(table: FieldTable) -> NDArray[np.intp]:
+    """Return configurations of ket and bra as local types, shape (n_probes, n_sites).
 
     Aligned with the extreme fields, their cats and domain walls, and random ones around them.
     """
@@ -123,9 +128,9 @@ def test_configurations(table: FieldTable) -> NDArray[np.intp]:
     half = np.where(np.arange(n_sites) < n_sites // 2, 1, -1)
     aligned = np.concatenate([axes, -axes, axes * half, -axes * half])
     noise = np.where(
-        rng.random((_RANDOM_TESTS, n_sites)) < np.linspace(0, 0.5, _RANDOM_TESTS)[:, None], -1, 1
+        rng.random((_RANDOM_PROBES, n_sites)) < np.linspace(0, 0.5, _RANDOM_PROBES)[:, None], -1, 1
     )
-    kets = np.concatenate([aligned, axes[rng.integers(0, len(axes), _RANDOM_TESTS)] * noise])
+    kets = np.concatenate([aligned, axes[rng.integers(0, len(axes), _RANDOM_PROBES)] * noise])
     few = np.where(rng.random(kets.shape) < 2 / n_sites, -1, 1)
     pairs = [
         (kets, kets),
@@ -135,44 +140,44 @@ def test_configurations(table: FieldTable) -> NDArray[np.intp]:
     ]
     ket, bra = (np.concatenate([pair[k] for pair in pairs]) for k in (0, 1))
     kind = np.zeros((3, 3), dtype=np.intp)
-    kind[TYPES[:, 0], TYPES[:, 1]] = np.arange(4)  # -1 counts from the end
+    kind[KET_BRA_TYPES[:, 0], KET_BRA_TYPES[:, 1]] = np.arange(4)  # -1 counts from the end
     return np.asarray(kind[ket, bra])
 
 
-def _measured(
-    table: FieldTable, left: list[Nodes], right: list[Nodes], tests: NDArray[np.intp]
+def _with_errors(
+    table: FieldTable, left: list[Nodes], right: list[Nodes], probes: NDArray[np.intp]
 ) -> FieldChain:
-    n_sites = tests.shape[1]
-    one = np.ones((len(tests), 1), dtype=complex)
-    behind = [one]
+    n_sites = probes.shape[1]
+    one = np.ones((len(probes), 1), dtype=complex)
+    right_weights = [one]
     for n in reversed(range(1, n_sites)):
-        behind.append(right[n].weights(behind[-1], tests[:, n]))
-    ket = TYPES[tests][:, :, 0] @ table.weights.T
-    bra = TYPES[tests][:, :, 1] @ table.weights.T
-    population = (TYPES[tests][:, :, 0] == TYPES[tests][:, :, 1]).all(axis=1)
+        right_weights.append(right[n].weights(right_weights[-1], probes[:, n]))
+    ket = KET_BRA_TYPES[probes][:, :, 0] @ table.weights.T
+    bra = KET_BRA_TYPES[probes][:, :, 1] @ table.weights.T
+    population = (KET_BRA_TYPES[probes][:, :, 0] == KET_BRA_TYPES[probes][:, :, 1]).all(axis=1)
     chain = FieldChain(table, left, right, 0.0, 0.0, 0.0, np.inf)
     largest, relative, smallest = 0.0, 0.0, np.inf
     squares = list[tuple[float, float]]()  # of populations, of all
     before = one
     for n in range(n_sites):
         if n:
-            before = left[n].weights(before, tests[:, n - 1])
-        after = behind[n_sites - 1 - n]
+            before = left[n].weights(before, probes[:, n - 1])
+        after = right_weights[n_sites - 1 - n]
         if n not in table.sites:
             continue
         exact = table.functions(n, lambda row: ket[:, row], lambda row: bra[:, row])
         for (weights, _), (f, _, is_rate) in zip(chain.local(n), exact, strict=True):
-            found = np.einsum("kn,nm,km->k", before, weights, after, optimize=True)
-            largest = max(largest, float(np.abs(found - f).max()))
-            square = np.abs(found - f) ** 2
+            values = np.einsum("kn,nm,km->k", before, weights, after, optimize=True)
+            largest = max(largest, float(np.abs(values - f).max()))
+            square = np.abs(values - f) ** 2
             squares.append((float(np.mean(square[population])), float(np.mean(square))))
             if is_rate:
-                rate, true = found[population].real, f[population].real
+                rate, true = values[population].real, f[population].real
                 smallest = min(smallest, float(rate.min()))
                 some = true > 1e-14
                 relative = max(relative, float(np.abs(rate[some] / true[some] - 1).max(initial=0)))
-    own, every = np.sqrt(np.mean(squares, axis=0))
-    typical = float(max(own, _COHERENT * every))
+    of_populations, of_all = np.sqrt(np.mean(squares, axis=0))
+    typical = float(max(of_populations, _COHERENT * of_all))
     return FieldChain(table, left, right, largest, typical, relative, smallest)
 
 

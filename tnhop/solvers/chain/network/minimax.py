@@ -1,4 +1,4 @@
-"""Few functionals that give all rows of a matrix, nearly best in the maximum norm."""
+"""Interpolative decompositions of matrices, nearly best in the maximum norm."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from numpy.typing import NDArray
 
 from tnhop.support.arrays import Complex, Real
 
-_PIVOT_ACCURACY = 0.3  # of the error accepted; the rest is left to the singular vectors
+_PIVOT_ACCURACY = 0.3  # share of the accepted error; the singular vectors may use the rest
 _LAWSON = 8  # reweightings towards the smallest maximal error
 _TINY = 1e-14
 
 
-def skeleton(
+def interpolative_decomposition(
     V: Complex, population: NDArray[np.bool_]
 ) -> tuple[NDArray[np.intp], Real, Complex, float]:
-    """Find few functionals of the rows of [Re V; Im V] that give all rows, to accuracy 1.
+    """Give all rows of [Re V; Im V] by combinations of few of them, to accuracy 1.
 
     Populations are interpolated from populations alone, so that they close among themselves and the
     trace is exact.
@@ -27,55 +27,59 @@ def skeleton(
     -------
     chosen : ndarray, shape (n_values,)
         Rows that are evaluated.
-    functionals : ndarray, shape (n_functionals, n_values)
-        What is made of them.
-    weights : ndarray, shape (n, n_functionals)
-        How all rows follow.
+    interpolation_rows : ndarray, shape (n_combinations, n_values)
+        Combinations of them that are kept.
+    weights : ndarray, shape (n, n_combinations)
+        Weights of these combinations in all rows.
     error : float
         Largest error, 1 or less.
+
+    References
+    ----------
+    H. Cheng, Z. Gimbutas, P. G. Martinsson and V. Rokhlin, SIAM J. Sci. Comput. 26, 1389 (2005):
+    decompositions of this kind in the spectral norm.
     """
     n = len(V)
     coherent = np.flatnonzero(~population)
     real, imag = V.real.any(axis=0), V.imag.any(axis=0)
     if not (real & imag).any():  # real amplitudes: functions even and odd in (ket, bra) separate
-        halves = [
-            _reduced(np.ascontiguousarray(V.real[:, real]), [np.flatnonzero(population), coherent]),
-            _reduced(np.ascontiguousarray(V.imag[:, imag]), [coherent]),
-        ]
+        even, odd = (np.ascontiguousarray(x) for x in (V.real[:, real], V.imag[:, imag]))
+        groups = [np.flatnonzero(population), coherent]
+        halves = [_two_stage(even, groups), _two_stage(odd, groups[1:])]
         chosen = np.concatenate([halves[0][0], n + halves[1][0]])
-        functionals = sl.block_diag(halves[0][1], halves[1][1])
+        interpolation_rows = sl.block_diag(halves[0][1], halves[1][1])
         weights = np.concatenate([halves[0][2], 1j * halves[1][2]], axis=1)
-        return chosen, functionals, weights, max(halves[0][3], halves[1][3])
+        return chosen, interpolation_rows, weights, max(halves[0][3], halves[1][3])
     rows = [np.flatnonzero(population), np.concatenate([coherent, n + coherent])]
-    chosen, functionals, both, error = _reduced(np.concatenate([V.real, V.imag]), rows)
-    return chosen, functionals, both[:n] + 1j * both[n:], error
+    chosen, interpolation_rows, both, error = _two_stage(np.concatenate([V.real, V.imag]), rows)
+    return chosen, interpolation_rows, both[:n] + 1j * both[n:], error
 
 
-def _reduced(
-    M: Real, stages: Sequence[NDArray[np.intp]]
+def _two_stage(
+    M: Real, groups: Sequence[NDArray[np.intp]]
 ) -> tuple[NDArray[np.intp], Real, Real, float]:
-    """Reduce the rows of M, stage by stage: pivots first, of which fewer combinations are kept."""
+    """Decompose the rows of M group by group: pivots first, then fewer combinations of them."""
     small = M  # the same rows in fewer, orthogonal columns
     if M.shape[1] > 1.5 * M.shape[0]:
         small = np.ascontiguousarray(np.asarray(np.linalg.qr(M.T, mode="r")).T)
-    weights, functionals = np.zeros((len(M), 0)), np.zeros((0, 0))
+    weights, interpolation_rows = np.zeros((len(M), 0)), np.zeros((0, 0))
     chosen, error = np.zeros(0, np.intp), 0.0
-    for rows in stages:
+    for rows in groups:
         if not len(rows) or not M.shape[1]:
             continue
         both = np.concatenate([chosen, _pivots(M, small, rows, chosen)])
-        H = np.pad(functionals, ((0, 0), (0, len(both) - len(chosen))))
+        H = np.pad(interpolation_rows, ((0, 0), (0, len(both) - len(chosen))))
         Y = _regression(small[rows], H @ small[both])
         T = _interpolation(small, rows, both) - Y @ H
-        W, G, error_here = _minimax(M[rows] - Y @ (H @ M[both]), T, M[both])
-        functionals = np.concatenate([H, G @ T])
+        W, G, error_here = _minimax_factors(M[rows] - Y @ (H @ M[both]), T, M[both])
+        interpolation_rows = np.concatenate([H, G @ T])
         weights = np.pad(weights, ((0, 0), (0, len(G))))
         weights[rows] = np.concatenate([Y, W], axis=1)
         chosen, error = both, max(error, error_here)
-    return chosen, functionals, weights, error
+    return chosen, interpolation_rows, weights, error
 
 
-def _minimax(M: Real, T: Real, N: Real) -> tuple[Real, Real, float]:
+def _minimax_factors(M: Real, T: Real, N: Real) -> tuple[Real, Real, float]:
     """Return W, G with M ≈ W G T N to accuracy 1 and few columns of W, where M = T N nearly.
 
     The dominant singular vectors would be best in the mean square; weights on rows and columns,
@@ -83,13 +87,13 @@ def _minimax(M: Real, T: Real, N: Real) -> tuple[Real, Real, float]:
     """
     row, column = np.ones(len(M)), np.ones(M.shape[1])
 
-    def projected() -> tuple[Real, Real, Real]:
+    def project() -> tuple[Real, Real, Real]:
         R = np.asarray(np.linalg.qr((N * column).T, mode="r"))
         U = _left_vectors((row[:, None] * T) @ R.T)
         G = U.T * row
         return U / row[:, None], G, (G @ T) @ N
 
-    W, G, P = projected()
+    W, G, P = project()
     low, rank = 0, W.shape[1]
     while low < rank:
         middle = (low + rank) // 2
@@ -101,7 +105,7 @@ def _minimax(M: Real, T: Real, N: Real) -> tuple[Real, Real, float]:
         row *= np.maximum(R.max(axis=1) / R.max(), 1e-3) ** 0.4
         column *= np.maximum(R.max(axis=0) / R.max(), 1e-3) ** 0.4
         row, column = np.maximum(row / row.max(), 0.05), np.maximum(column / column.max(), 0.05)
-        W, G, P = projected()
+        W, G, P = project()
         while rank > 1 and np.abs(M - W[:, : rank - 1] @ P[: rank - 1]).max() <= 1:
             rank -= 1
             best = W[:, :rank], G[:rank]

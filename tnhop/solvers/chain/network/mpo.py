@@ -1,12 +1,11 @@
 """Lindbladians as matrix-product operators in a real Hermitian basis.
 
-Two parts share the bonds: terms and ordinary jumps with their exact bond (`_strings`), and
-field jumps, whose functions of the fields are interpolated (`_skeleton`).
+Two parts share the bonds: terms and ordinary jumps with their exact bond (`term_strings`), and
+field jumps, whose functions of the fields are interpolated (`field_interpolation`).
 """
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -14,7 +13,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
 from tnhop.physics.model import Model
 from tnhop.physics.operators import LocalBasis
@@ -30,15 +28,15 @@ from tnhop.solvers.chain.network.term_strings import (
 )
 from tnhop.support.arrays import Real
 from tnhop.support.checks import fail, integer, real, wrong_type
-from tnhop.support.errors import TruncationWarning
+from tnhop.support.errors import warn
+from tnhop.support.threads import one_thread
 
 __all__ = ["LindbladMPO", "lindblad_mpo", "predicted_bond"]
 
 
-_CUTS = 2.5  # about how often the error of one cut the errors of whole configurations are
+_CUTS = 2.5  # error of whole configurations in units of the error of one cut, about
 
 # decompositions of matrices of some hundred rows: more threads only wait for each other
-_one_thread = threadpool_limits.wrap(limits=1, user_api="blas")
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +53,7 @@ class LindbladMPO:
     order : ndarray, shape (n_sites,)
         Site of the Model at every position.
     max_error : float
-        Largest error of a rate (a product of two amplitudes) found on test configurations.
+        Largest error of a rate (a product of two amplitudes) found on probe configurations.
     typical_error : float
         Root mean square of those errors without coherences.
     rate_error : float
@@ -88,7 +86,7 @@ class LindbladMPO:
         return sum(np.count_nonzero(W) for W in self.cores) / sum(W.size for W in self.cores)
 
     def trace_defect(self) -> float:
-        """Return the norm of ⟨⟨1|L relative to the mean row of L: how badly it keeps the trace.
+        """Return the norm of ⟨⟨1|L relative to the mean row of L: how much of the trace is lost.
 
         In the norm of the coordinates; zero up to rounding by construction.
         """
@@ -127,7 +125,7 @@ def _chain_norm(tensors: Sequence[Real]) -> float:
     return float(np.linalg.norm(R))
 
 
-@_one_thread
+@one_thread
 def lindblad_mpo(
     model: Model,
     *,
@@ -197,25 +195,23 @@ def lindblad_mpo(
         _refuse_large(_largest_bond(chain_of_terms, table, tolerance, rate_tolerance), max_bond)
     if table is None:
         plain = zip(chain_of_terms, families, kinds, strict=True)
-        return LindbladMPO(_ended([_factor(*site) for site in plain]), bases, order)
+        return LindbladMPO(_with_open_ends([_site_core(*site) for site in plain]), bases, order)
     chain = field_chain(table, tolerance, rate_tolerance)
     missed = chain.max_error > tolerance or chain.rate_error > rate_tolerance
     if missed or chain.smallest_rate < -1e-13:
-        warnings.warn(
+        warn(
             f"The generator errs by {chain.max_error:.1e} (`tolerance` = {tolerance:g}), its"
             f" population rates by {chain.rate_error:.1e} (`rate_tolerance` = {rate_tolerance:g})"
             f" of their value; the smallest is {chain.smallest_rate:.1e}."
-            " Use smaller tolerances, or larger ones if this is enough.",
-            TruncationWarning,
-            stacklevel=2,
+            " Use smaller tolerances, or larger ones if this is enough."
         )
     sites = zip(chain_of_terms, families, kinds, field_cores(chain, bases), strict=True)
-    factors = _ended([_joined(weights, *rest) for weights, *rest in sites])
+    factors = _with_open_ends([_combined_core(weights, *site) for weights, *site in sites])
     errors = chain.max_error, chain.typical_error, chain.rate_error, chain.smallest_rate
     return LindbladMPO(factors, bases, order, *errors)
 
 
-@_one_thread
+@one_thread
 def predicted_bond(
     model: Model,
     *,
@@ -224,7 +220,7 @@ def predicted_bond(
     rate_tolerance: float = 1e-3,
     enough: int | None = None,
 ) -> int:
-    """Return about the largest bond that `lindblad_mpo` will need, without building it.
+    """Estimate the largest bond that `lindblad_mpo` will need, without building it.
 
     Parameters
     ----------
@@ -233,8 +229,7 @@ def predicted_bond(
     ordering, tolerance, rate_tolerance
         As in `lindblad_mpo`.
     enough : int, optional
-        Bond beyond which nobody wants to know: what is then returned may be too small, but is
-        larger than this.
+        The estimate stops once it exceeds this bond: a larger result is only a lower bound.
     """
     if not isinstance(model, Model):
         raise wrong_type("model", "be a Model", model)
@@ -262,31 +257,31 @@ def _largest_bond(
     largest = max(bonds, default=1)
     if table is None or not bonds:
         return largest
-    n_sites, asked = len(terms), (tolerance / _CUTS, rate_tolerance / _CUTS)
+    n_sites, tolerances = len(terms), (tolerance / _CUTS, rate_tolerance / _CUTS)
     cuts = [min(max(1, k * n_sites // 8), n_sites - 1) for k in (4, 3, 5, 2, 6)]
-    back = table.reversed()
+    mirrored = table.reversed()
     for cut in dict.fromkeys(cuts):
-        found = bonds[cut - 1] - 2 + rank_estimate(table, cut, *asked)
-        if enough is None or found <= enough:
-            found += rank_estimate(back, n_sites - cut, *asked)
-        largest = max(largest, found)
+        bond = bonds[cut - 1] - 2 + rank_estimate(table, cut, *tolerances)
+        if enough is None or bond <= enough:
+            bond += rank_estimate(mirrored, n_sites - cut, *tolerances)
+        largest = max(largest, bond)
         if enough is not None and largest > enough:
             break
     return largest
 
 
-def _refuse_large(bond: int, most: int) -> None:
-    if bond > most:
+def _refuse_large(bond: int, max_bond: int) -> None:
+    if bond > max_bond:
         raise fail(
             "max_bond",
             "allow for the generator of the model",
-            f"it is {most} while about {bond} are needed",
+            f"it is {max_bond} while about {bond} are needed",
             "Raise `tolerance` or the temperature, or use fewer patterns;"
             " `Exact` and `Symmetric` do not need an MPO.",
         )
 
 
-def _factor(weights: Real, family: LocalFamily, kind: str) -> Real | ModeCore:
+def _site_core(weights: Real, family: LocalFamily, kind: str) -> Real | ModeCore:
     """Return the core of weights (n_left, n_matrices, n_right), a sparse one for modes."""
     if kind == "mode":
         return ModeCore(weights, tuple(family.matrices))
@@ -294,16 +289,16 @@ def _factor(weights: Real, family: LocalFamily, kind: str) -> Real | ModeCore:
     return np.einsum("lkr,kab->labr", weights, matrices)
 
 
-def _joined(
+def _combined_core(
     weights: Real, family: LocalFamily, kind: str, fields: tuple[Real, Real, Real]
 ) -> Real | ModeCore:
-    """Put terms and field jumps of a site into one core.
+    """Combine terms and field jumps of a site into one core.
 
     The states of a cut are: left nodes (the first is "before"), middles of terms, right nodes (the
     first is "after").
     """
     forward, flips, backward = fields
-    terms, left, right = _factor(weights, family, kind), len(forward), forward.shape[3]
+    terms, left, right = _site_core(weights, family, kind), len(forward), forward.shape[3]
     if isinstance(terms, ModeCore):  # of the superoperators, number 0 is the identity
         middle, identity = weights[:, :, None], np.eye(len(family.matrices))[0, :, None]
     else:
@@ -323,7 +318,7 @@ def _joined(
     return ModeCore(core[:, :, 0], terms.matrices) if isinstance(terms, ModeCore) else core
 
 
-def _ended(cores: Sequence[Real | ModeCore]) -> tuple[Real | ModeCore, ...]:
-    """Start the chain "before" everything and end it "after"."""
+def _with_open_ends(cores: Sequence[Real | ModeCore]) -> tuple[Real | ModeCore, ...]:
+    """Let the chain begin in state "before" and end in state "after"."""
     *others, last = cores[0][:1], *cores[1:]
-    return (*others, last[..., -1:])  # behind the last site there is nothing but these two
+    return (*others, last[..., -1:])  # beyond the last site there are only these two

@@ -18,23 +18,30 @@ from numpy.typing import NDArray
 
 from tnhop.physics.model import Model
 from tnhop.physics.operators import SPIN_OPERATORS, LocalBasis, mode_basis
+from tnhop.physics.state_arguments import (
+    check_cut,
+    check_pairs,
+    check_sites,
+    check_switch,
+    with_checked_arguments,
+)
 from tnhop.physics.state_functionals import ModeFunctionals, StateFunctionals
 from tnhop.physics.states import ProductState, check_dims, coherent_ket
 from tnhop.physics.terms import Operator
 from tnhop.solvers.chain.network.contractions import (
-    characteristic,
+    characteristic_function,
     check_chain,
     checked_weight,
-    compiled,
-    contracted,
+    contract_site,
     coordinates_of,
+    dual_vector,
+    evaluation_plan,
     from_quimb,
-    functional,
     geometry,
     local_bases,
     matrix_of,
-    open_coordinates,
     pair_plan,
+    reduced_coordinates,
     schmidt,
     split_vector,
     squared_norm,
@@ -168,16 +175,11 @@ class MPSState(StateFunctionals, ModeFunctionals):
         return cls(tuple(chain), np.asarray(order), np.asarray(dims), n_spins, epsilon)
 
     def misfit(self, model: Model) -> str | None:
-        """Return what keeps the state from being one of the model, or None."""
-        dims, (_, n_modes) = tuple(self.dims.tolist()), self.size()
-        if self.size() != (model.n_spins, model.n_modes):
-            return (
-                f"it has {self.n_spins} spins and {n_modes} modes"
-                f" while the model has {model.n_spins} spins and {model.n_modes} modes"
-            )
-        if dims != tuple(model.dims):
-            return f"its sites have dimensions {dims} while those of the model have {model.dims}"
-        return None
+        """Return why the state does not fit the model, as half a sentence, or None."""
+        dims = tuple(self.dims.tolist())
+        if (counts := super().misfit(model)) or dims == tuple(model.dims):
+            return counts
+        return f"its sites have dimensions {dims} while those of the model have {model.dims}"
 
     @cached_property
     def bases(self) -> list[LocalBasis]:
@@ -193,10 +195,10 @@ class MPSState(StateFunctionals, ModeFunctionals):
     def _traced(self) -> list[Real]:
         """Tensors with the trace functional on their coordinate, legs vL vR."""
         pairs = zip(self.tensors, self.bases, strict=True)
-        return [contracted(tensor, basis.trace) for tensor, basis in pairs]
+        return [contract_site(tensor, basis.trace) for tensor, basis in pairs]
 
     @cached_property
-    def _left(self) -> list[Real]:
+    def _left_envs(self) -> list[Real]:
         """Left environments of the trace: entry n covers the positions below n."""
         left = [np.ones(1)]
         for matrix in self._traced:
@@ -204,7 +206,7 @@ class MPSState(StateFunctionals, ModeFunctionals):
         return left
 
     @cached_property
-    def _right(self) -> list[Real]:
+    def _right_envs(self) -> list[Real]:
         """Right environments of the trace: entry n covers the positions from n on."""
         right = [np.ones(1)]
         for matrix in reversed(self._traced):
@@ -213,7 +215,7 @@ class MPSState(StateFunctionals, ModeFunctionals):
 
     def trace(self) -> Real:
         """Return tr ρ."""
-        return np.asarray(self._right[0][0])
+        return np.asarray(self._right_envs[0][0])
 
     def expect(self, operators: Sequence[Operator]) -> Complex:
         """Return the expectation values tr(Oρ), shape (n_operators,).
@@ -229,13 +231,15 @@ class MPSState(StateFunctionals, ModeFunctionals):
         the arrangement is built once for every list of operators.
         """
         chain = tuple(self.order.tolist()), tuple(self.dims.tolist())
-        plan, weights = compiled(tuple(operators), *chain, self.n_spins)
-        values = sweep(plan, self.tensors, self._traced, self._right, self.bases)
+        plan, weights = evaluation_plan(tuple(operators), *chain, self.n_spins)
+        values = sweep(plan, self.tensors, self._traced, self._right_envs, self.bases)
         return np.asarray(weights @ values, dtype=complex)
 
     def _local_vector(self, position: int) -> Real:
         """Coordinates of the reduced state at one position, shape (dim**2,)."""
-        return open_coordinates([position], self.tensors, self._traced, self._left, self._right)
+        return reduced_coordinates(
+            [position], self.tensors, self._traced, self._left_envs, self._right_envs
+        )
 
     @cached_property
     def _positions(self) -> list[int]:
@@ -244,8 +248,8 @@ class MPSState(StateFunctionals, ModeFunctionals):
 
     def bloch(self) -> Real:
         """Return the one-site expectation values (σˣ, σʸ, σᶻ), shape (n_spins, 3)."""
-        found = [self._local_vector(n)[[2, 3, 1]] for n in self._positions[: self.n_spins]]
-        return np.array(found).reshape(-1, 3) / self.epsilon
+        vectors = [self._local_vector(n)[[2, 3, 1]] for n in self._positions[: self.n_spins]]
+        return np.array(vectors).reshape(-1, 3) / self.epsilon
 
     def mode_state(self, mode: int) -> Complex:
         """Return the density matrix of a mode in the Fock basis, shape (fock_dim, fock_dim)."""
@@ -253,6 +257,7 @@ class MPSState(StateFunctionals, ModeFunctionals):
         n = self._positions[self.n_spins + mode]
         return np.asarray(np.tensordot(self._local_vector(n), self.bases[n].matrices, 1))
 
+    @with_checked_arguments(pairs=check_pairs)
     def pair_states(self, pairs: Sequence[tuple[int, int]]) -> Complex:
         """Return the reduced states of pairs of spins, shape (n_pairs, 4, 4).
 
@@ -262,7 +267,7 @@ class MPSState(StateFunctionals, ModeFunctionals):
             Two different spins each, the first most significant.
         """
         plan = pair_plan(tuple(pairs), tuple(self.order.tolist()))
-        two = sweep(plan, self.tensors, self._traced, self._right, self.bases)
+        two = sweep(plan, self.tensors, self._traced, self._right_envs, self.bases)
         bloch, index = self.bloch(), np.array(pairs, dtype=np.intp).reshape(-1, 2)
         c = np.empty((len(index), 4, 4))
         c[:, 0, 0], c[:, 1:, 1:] = self.trace(), two.reshape(-1, 3, 3)
@@ -279,14 +284,14 @@ class MPSState(StateFunctionals, ModeFunctionals):
         else the neighbours on the chain and one far partner of every spin. A witness: the full ρ
         may have lower eigenvalues.
         """
-        found = [
+        smallest = [
             np.linalg.eigvalsh(np.tensordot(self._local_vector(n), basis.matrices, 1))[0]
             for n, basis in enumerate(self.bases)
         ]
         pairs = witness_pairs([int(site) for site in self.order if site < self.n_spins])
         if pairs:
-            found.append(np.linalg.eigvalsh(self.pair_states(pairs)).min())
-        return float(min(found))
+            smallest.append(np.linalg.eigvalsh(self.pair_states(pairs)).min())
+        return float(min(smallest))
 
     def reduced_state(self, sites: Sequence[int]) -> Complex:
         """Return the density matrix of some sites, shape (dim, dim), the first most significant.
@@ -306,7 +311,9 @@ class MPSState(StateFunctionals, ModeFunctionals):
             raise fail("sites", spec, f"{n} sites have {total}")
         at = sorted(self._positions[site] for site in sites)
         chain = [int(self.order[k]) for k in at]
-        vector = open_coordinates(at, self.tensors, self._traced, self._left, self._right)
+        vector = reduced_coordinates(
+            at, self.tensors, self._traced, self._left_envs, self._right_envs
+        )
         return matrix_of(vector, [self.bases[k] for k in at], [chain.index(s) for s in sites])
 
     def to_dense(self) -> Complex:
@@ -328,6 +335,7 @@ class MPSState(StateFunctionals, ModeFunctionals):
         """
         return np.asarray(squared_norm(self._flat_tensors()))
 
+    @with_checked_arguments(cut=check_cut, weighted=check_switch)
     def schmidt_values(self, cut: int, weighted: bool = False) -> Real:
         """Return the operator-Schmidt values of ρ at one cut, falling, shape (rank,).
 
@@ -351,6 +359,7 @@ class MPSState(StateFunctionals, ModeFunctionals):
         squares = [s**2 / np.sum(s**2) for s in schmidt(self._flat_tensors())]
         return np.array([-np.sum(p[p > 0] * np.log(p[p > 0])) for p in squares])
 
+    @with_checked_arguments(first=check_sites, second=check_sites)
     def negativity(self, first: Sequence[int], second: Sequence[int]) -> Real:
         """Return the negativity between two groups of sites, all others traced out.
 
@@ -372,22 +381,13 @@ class MPSState(StateFunctionals, ModeFunctionals):
         weights = np.linalg.eigvalsh(moved.reshape(total, total))
         return np.asarray((np.abs(weights).sum() - weights.sum()) / 2)
 
-    def overlap_distribution(self, xi: NDArray[np.int8]) -> Real:
-        """Return P(m) of σᶻ measurements for every pattern, shape (n_patterns, n_spins + 1).
-
-        Notes
-        -----
-        From the Fourier transform over the number of agreeing spins, exact up to rounding (1e-16
-        absolute). *Cost.* n_patterns · n_spins² · bond².
-        """
-        return np.stack([self.joint_overlap_distribution(pattern[None]) for pattern in xi])
-
     def joint_overlap_distribution(self, xi: NDArray[np.int8]) -> Real:
         """Return P(m₁, m₂, ...) of all patterns at once, shape (n_spins + 1,) * n_patterns.
 
         Notes
         -----
-        *Cost.* n_spins · (n_spins + 1)**n_patterns · bond² / 2.
+        From the Fourier transform over the numbers of agreeing spins, exact up to rounding (1e-16
+        absolute). *Cost.* n_spins · (n_spins + 1)**n_patterns · bond² / 2.
         """
         shape = (self.n_spins + 1,) * len(xi)
         half = (*shape[:-1], shape[-1] // 2 + 1)  # P is real: the other phases are conjugates
@@ -397,7 +397,7 @@ class MPSState(StateFunctionals, ModeFunctionals):
             raise fail("xi", f"need at most {_MAX_PHASES:.0e} phases times bond", found,
                        "Use `overlap_distribution`.")  # fmt: skip
         counted: list[tuple[Real, Real | None, Any]] = [
-            (T, contracted(A, functional(("z", 0), basis)), xi[:, site] > 0)
+            (T, contract_site(A, dual_vector(("z", 0), basis)), xi[:, site] > 0)
             if site < self.n_spins
             else (T, None, None)
             for site, T, A, basis in zip(self.order.tolist(), self._traced, self.tensors,
@@ -406,7 +406,9 @@ class MPSState(StateFunctionals, ModeFunctionals):
         step, parts = max(1, _CHUNK // bond), []
         for start in range(0, n_phases, step):
             index = np.unravel_index(np.arange(start, min(start + step, n_phases)), half)
-            parts.append(characteristic(2 * np.pi / shape[0] * np.stack(index, 1), counted))
+            parts.append(
+                characteristic_function(2 * np.pi / shape[0] * np.stack(index, 1), counted)
+            )
         phi, axes = np.concatenate(parts).reshape(half), tuple(range(len(xi)))
         return np.asarray(np.fft.irfftn(phi, shape, axes))
 

@@ -1,4 +1,4 @@
-"""In which order the sites stand on a chain: strongly coupled and interchangeable ones together.
+"""Order of the sites on a chain: strongly coupled and interchangeable ones together.
 
 Only the symbolic terms are read. Spins with the same strengths to all others stay together, since
 one partial sum of σᶻ serves them all; the groups follow the Fiedler vector of their strengths.
@@ -22,11 +22,11 @@ from tnhop.support.checks import fail, one_of, real_array
 _EQUAL = 1e-9  # relative to the largest strengths of the sites in question
 _DEGENERATE = 1e-6  # relative distance of eigenvalues that count as one
 _RANK = 1e-6  # smallest singular value that counts, relative to the norm of all couplings
-_MAX_GROUPS = 64  # more of them are too dear, and too generic, for ranks
+_MAX_GROUPS = 64  # beyond these ranks are too expensive, and generic
 
 
 def coupling_strengths(model: Model) -> Real:
-    r"""Return how strongly the generator couples every two sites.
+    r"""Return the strength of the coupling of every two sites in the generator.
 
     .. math::
         S_{ij} = \sum_{t \ni i,j} |c_t| + \sum_L \sum_{a \cup b \ni i,j} |c_a c_b|
@@ -87,7 +87,7 @@ def _add_jump(S: Real, L: Operator) -> None:
 
 
 def site_order(model: Model, ordering: Any = "auto") -> Places:
-    """Return which site stands at which position of the chain.
+    """Return the site at every position of the chain.
 
     Parameters
     ----------
@@ -135,17 +135,17 @@ def site_order(model: Model, ordering: Any = "auto") -> Places:
 
 def _check_permutation(value: Any, name: str, n_sites: int) -> Places:
     array = real_array(value, name, (n_sites,), "Give the site at every position.")
-    wanted = "be a permutation of the sites"
+    spec = "be a permutation of the sites"
     wrong = array[(array != np.round(array)) | (array < 0) | (array >= n_sites)]
     if wrong.size:
         found = f"it contains {wrong[0]:g} and there are {n_sites} sites"
-        raise fail(name, wanted, found, "Sites are counted from 0.")
+        raise fail(name, spec, found, "Sites are counted from 0.")
     order = array.astype(np.intp)
     counts = np.bincount(order, minlength=n_sites)
     if counts.max() > 1:
         twice, missing = int(np.argmax(counts > 1)), int(np.argmax(counts == 0))
         found = f"it contains {twice} {counts[twice]} times and {missing} not at all"
-        raise fail(name, wanted, found)
+        raise fail(name, spec, found)
     return order
 
 
@@ -168,7 +168,7 @@ def _auto_order(model: Model) -> Places:
 
 
 def _without_noise(S: Real) -> Real:
-    """Remove what is left of cancelled couplings: tiny beside other strengths of both sites."""
+    """Remove the rounding of cancelled couplings: tiny beside other strengths of both sites."""
     scale = S.max(axis=1, initial=0.0)
     noise = _EQUAL * np.minimum.outer(scale, scale)
     return np.where(noise < S, S, 0.0)
@@ -210,7 +210,7 @@ def _between_spins(S: Real, n: int) -> Real:
 
 
 def _order_of_groups(W: Real, sizes: NDArray[np.intp]) -> Places:
-    """Places groups, numbered by smallest site, part after connected part."""
+    """Return the order of groups, numbered by smallest site, part after connected part."""
     if not len(W):
         return np.zeros(0, dtype=np.intp)
     parts = connected_components(W > 0, directed=False)[1]

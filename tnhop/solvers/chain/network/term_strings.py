@@ -94,17 +94,17 @@ def real_strings(
     """
     families = [LocalFamily(basis.size) for basis in bases]
     place = np.argsort(order)
-    known: dict[Any, tuple[dict[int, float], dict[int, float]]] = {}
+    cache: dict[Any, tuple[dict[int, float], dict[int, float]]] = {}
     total: dict[String, float] = {}
 
     def parts(site: int, left: str, right: str) -> tuple[dict[int, float], dict[int, float]]:
-        """Components of the real and the imaginary part of ρ -> left ρ right."""
+        """Return the components of the real and the imaginary part of ρ -> left ρ right."""
         key = site, left, right
-        if key not in known:
+        if key not in cache:
             n = int(place[site])
             real, imaginary = _superoperator(bases[n], left, right)
-            known[key] = families[n].components(real), families[n].components(imaginary)
-        return known[key]
+            cache[key] = families[n].components(real), families[n].components(imaginary)
+        return cache[key]
 
     for coefficient, left, right in _products(model):
         sites = sorted({*left, *right})
@@ -152,6 +152,10 @@ def minimal_chain(strings: dict[String, float], families: Sequence[LocalFamily])
     list of ndarray, shape (n_left, n_matrices, n_right)
         By position: weights of the local superoperators between the states of the two cuts; state 0
         is "before", the last one "after".
+
+    References
+    ----------
+    C. Hubig, I. P. McCulloch and U. Schollwöck, Phys. Rev. B 95, 035129 (2017).
     """
     starts: list[list[tuple[String, float]]] = [[] for _ in families]
     for string, c in strings.items():
@@ -164,21 +168,21 @@ def minimal_chain(strings: dict[String, float], families: Sequence[LocalFamily])
             entries.append(((0, string[0][1]), string[1:], c))
         for column, suffix in enumerate(suffixes):
             here = suffix[0][0] == n
-            number, rest = (suffix[0][1], suffix[1:]) if here else (0, suffix)
+            number, tail = (suffix[0][1], suffix[1:]) if here else (0, suffix)
             entries += [
-                ((1 + j, number), rest, float(rows[j, column]))
+                ((1 + j, number), tail, float(rows[j, column]))
                 for j in map(int, np.flatnonzero(rows[:, column]))
             ]
         if n == 0:  # a multiple of the identity can stand on any site
             entries.append(((0, 0), (), strings.get((), 0.0)))
-        done = [(key, c) for key, rest, c in entries if not rest]
+        done = [(key, c) for key, tail, c in entries if not tail]
         entries = [entry for entry in entries if entry[1]]
         keys = {key: k for k, key in enumerate(sorted({key for key, _, _ in entries}))}
-        suffixes = sorted({rest for _, rest, _ in entries})
-        place = {rest: k for k, rest in enumerate(suffixes)}
+        suffixes = sorted({tail for _, tail, _ in entries})
+        place = {tail: k for k, tail in enumerate(suffixes)}
         M = np.zeros((len(keys), len(suffixes)))
-        for key, rest, c in entries:
-            M[keys[key], place[rest]] += c
+        for key, tail, c in entries:
+            M[keys[key], place[tail]] += c
         n_left = 2 + len(rows)
         U, S, V = np.linalg.svd(M, full_matrices=False)
         rank = int(np.sum(_RANK * S.max(initial=0.0) < S))

@@ -3,7 +3,7 @@
     strings of one and two sites ─▶ pairs         gates of two sites
     field jumps of one spin ──────▶ channel       a chain, diagonal in all other spins
 
-A pair or a channel takes along what acts on its sites alone. Eqs. (63)-(65) of docs/physics.md.
+A pair or a channel takes along the terms of its single sites. Eqs. (63)-(65) of docs/physics.md.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
 from tnhop.physics.model import Model
 from tnhop.physics.operators import LocalBasis, spin_basis
@@ -29,8 +28,6 @@ __all__ = ["Channel", "Pieces", "beyond_pairs", "lindblad_pieces"]
 
 
 _SAFETY = 0.3  # another attempt costs more than a few nodes
-
-_one_thread = threadpool_limits.wrap(limits=1, user_api="blas")
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,9 +70,9 @@ class Pieces:
     order : ndarray, shape (n_sites,)
         Site of the Model at every position.
     singles : dict of int to ndarray, shape (n, n)
-        What acts on one position alone, where no pair and no channel takes it along.
+        Generators of single positions that no pair and no channel takes along.
     pairs : dict of (int, int) to ndarray, shape (n_i n_j, n_i n_j)
-        What acts on two positions i < j.
+        Generators of pairs of positions i < j.
     """
 
     bases: tuple[LocalBasis, ...]
@@ -90,7 +87,6 @@ class Pieces:
         """Positions of spins with field jumps."""
         return sorted(self._table.sites) if self._table else []
 
-    @_one_thread
     def channel(
         self, position: int, t: float, tolerance: float = 3e-3, rate_tolerance: float = 0.1
     ) -> Channel:
@@ -139,8 +135,8 @@ def lindblad_pieces(model: Model, *, epsilon: float = 1.0, ordering: object = "a
     ValueError
         If terms act on more than two sites.
     """
-    if found := beyond_pairs(model):
-        raise fail("model", "be a sum of pairs and field jumps", found, "Use an MPO.")
+    if reason := beyond_pairs(model):
+        raise fail("model", "be a sum of pairs and field jumps", reason, "Use an MPO.")
     order = site_order(model, ordering)
     bases = site_bases(model, order, epsilon)
     plain = site_bases(model, order, 1.0)
@@ -159,12 +155,12 @@ def lindblad_pieces(model: Model, *, epsilon: float = 1.0, ordering: object = "a
             singles[n] += c * families[n].matrices[a].toarray()
     within = {n: singles.pop(n) for n in (table.sites if table else ())}
     for n in list(singles):
-        own = [key for key in pairs if n in key]
-        for i, j in own:  # an even share for every pair
+        own_pairs = [key for key in pairs if n in key]
+        for i, j in own_pairs:  # an even share for every pair
             one_i, one_j = np.eye(bases[i].size), np.eye(bases[j].size)
-            share = singles[n] / len(own)
+            share = singles[n] / len(own_pairs)
             pairs[i, j] += np.kron(share, one_j) if n == i else np.kron(one_i, share)
-        if own or not singles[n].any():
+        if own_pairs or not singles[n].any():
             del singles[n]
     weights = [_weights(basis) for basis in bases]
     singles = {n: _weighted(G, weights[n]) for n, G in singles.items()}
@@ -187,12 +183,12 @@ def _weighted(G: Real, weights: Real) -> Real:
 
 
 def beyond_pairs(model: Model) -> str | None:
-    """Return what is wrong if a string of the Lindbladian acts on more than two sites."""
-    most = max((len(term.sites) for term in model.hamiltonian), default=0)
+    """Return a reason if a string of the Lindbladian acts on more than two sites, or None."""
+    largest = max((len(term.sites) for term in model.hamiltonian), default=0)
     for jump in model.jumps:
         if isinstance(jump, Jump):
             kinds = {term.sites for term in jump.operator}
-            most = max(most, *(len({*a, *b}) for a in kinds for b in kinds))
-    if most <= 2:
+            largest = max(largest, *(len({*a, *b}) for a in kinds for b in kinds))
+    if largest <= 2:
         return None
-    return f"terms of the model act on {most} sites at once, but gates on at most 2"
+    return f"terms of the model act on {largest} sites at once, but gates on at most 2"

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from tnhop.support.arrays import Array
 
-_ROWS = 8  # room that is made at once
+_ROWS = 8  # rows that are added at once
 
 
 def placed(x: NDArray[Any], like: Array) -> Array:
@@ -44,16 +44,16 @@ def contiguous(x: Array) -> Array:
 
 
 def with_row(rows: Array, n: int, new: Array) -> Array:
-    """Return an array with row n set, n = 0, 1, ... in turn; it has room for more rows.
+    """Return an array with row n set, n = 0, 1, ... in turn; it may have more rows.
 
-    What was there is written over if the library can.
+    Row n is overwritten in place if the library can.
     """
     if not isinstance(rows, np.ndarray) and infer_backend(rows) != "torch":
         return do("concatenate", (rows[:n], new[None]), axis=0)
     if n == len(rows):
-        room = do("empty", (n + _ROWS, rows.shape[1]), like=rows, dtype=rows.dtype)
-        room[:n] = rows
-        rows = room
+        larger = do("empty", (n + _ROWS, rows.shape[1]), like=rows, dtype=rows.dtype)
+        larger[:n] = rows
+        rows = larger
     rows[n] = new
     return rows
 

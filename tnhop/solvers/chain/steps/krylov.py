@@ -12,9 +12,9 @@ from tnhop.solvers.chain.steps.backend import placed, with_row
 from tnhop.support.arrays import Array
 from tnhop.support.errors import ConvergenceError
 
-_MOST_VECTORS = 48
+_MAX_VECTORS = 48
 _CANCELLED = 0.5**0.5
-_DEEPEST = 12  # halvings of the step before giving up
+_MAX_HALVINGS = 12  # halvings of the step before giving up
 
 
 def exponential(
@@ -37,42 +37,50 @@ def exponential(
     ------
     ConvergenceError
         If the step must be halved too often.
+
+    References
+    ----------
+    Y. Saad, SIAM J. Numer. Anal. 29, 209 (1992).
     """
     size = float(do("linalg.norm", v.reshape(-1)))
     if size == 0.0 or t == 0.0:
         return v, 0, 0.0
     rows = v.reshape(1, -1) / size
     n = rows.shape[1]
-    H = np.zeros((_MOST_VECTORS + 1, _MOST_VECTORS))
-    most = min(_MOST_VECTORS, n)
-    rough = 1.0  # |t|ᵐ Π h / m!, the error for a small norm; below it for a large one
-    for m in range(1, most + 1):
+    H = np.zeros((_MAX_VECTORS + 1, _MAX_VECTORS))
+    max_vectors = min(_MAX_VECTORS, n)
+    rough_error = 1.0  # |t|ᵐ Π h / m!, the error for a small norm; below it for a large one
+    for m in range(1, max_vectors + 1):
         V = rows[:m]
         w = apply(V[-1].reshape(v.shape)).reshape(-1)
-        rest = float(do("linalg.norm", w))
+        residual = float(do("linalg.norm", w))
         for _ in range(2):  # once more where much has cancelled and orthogonality is lost
-            whole, along = rest, V @ w
+            before, along = residual, V @ w
             w = w - along @ V
             H[:m, m - 1] += to_numpy(along)
-            rest = float(do("linalg.norm", w))
-            if rest > _CANCELLED * whole:
+            residual = float(do("linalg.norm", w))
+            if residual > _CANCELLED * before:
                 break
-        H[m, m - 1] = rest
-        rough *= abs(t) * rest / m
+        H[m, m - 1] = residual
+        rough_error *= abs(t) * residual / m
         # the error estimate costs a small exponential: look at it when it may be small enough
-        if rough < 100 * tolerance or m == most or rest < 1e-13 * np.abs(H[:m, m - 1]).max():
+        if (
+            rough_error < 100 * tolerance
+            or m == max_vectors
+            or residual < 1e-13 * np.abs(H[:m, m - 1]).max()
+        ):
             small = sl.expm(t * H[:m, :m])[:, 0]
-            error = abs(t) * rest * abs(small[-1])
+            error = abs(t) * residual * abs(small[-1])
             if error <= tolerance or m == n:
                 y = placed(small, V)
                 return (size * (y @ V)).reshape(v.shape), m, error * size
-        if m < most:
-            rows = with_row(rows, m, w / rest)
-    if depth == _DEEPEST:
+        if m < max_vectors:
+            rows = with_row(rows, m, w / residual)
+    if depth == _MAX_HALVINGS:
         raise ConvergenceError(
-            f"A Krylov space of {most} vectors does not reach {tolerance:g} after {depth} halvings"
-            " of the step. Use a smaller `dt`."
+            f"A Krylov space of {max_vectors} vectors does not reach {tolerance:g} after {depth}"
+            " halvings of the step. Use a smaller `dt`."
         )
     half, n1, e1 = exponential(apply, v, t / 2, tolerance / 2, depth + 1)
     full, n2, e2 = exponential(apply, half, t / 2, tolerance / 2, depth + 1)
-    return full, most + n1 + n2, e1 + e2
+    return full, max_vectors + n1 + n2, e1 + e2

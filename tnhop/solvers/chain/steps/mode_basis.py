@@ -1,9 +1,9 @@
 """Modes inside a chain in few operators: the optimal local basis, evolved as a leaf of a tree.
 
 The tensor of such a site is a core (left, k, right) times k orthonormal vectors among its many
-coordinates, the leaf. Both are evolved in turn, and the bond between them back in time, as TDVP
-does on any tree. The core is smaller by n/k, and the generator between the leaf's vectors has the
-form of that of a site with k coordinates.
+coordinates, the optimal local basis (Guo, Weichselbaum and Vojta 2012). Both are evolved in turn,
+and the bond between them back in time, as TDVP does on any tree. The core is smaller by
+n/k, and the generator between these vectors has the form of that of a site with k coordinates.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _RANK = 1e-13  # singular values below this part of the largest are rounding
 
 
 @dataclass(frozen=True, eq=False)
-class Blocks:
+class BlockMatrix:
     """A matrix of n_rows × n_columns blocks, few of which are not zero.
 
     Attributes
@@ -51,22 +51,26 @@ class Blocks:
 
 
 @dataclass(frozen=True, eq=False)
-class Leaf:
-    """The vectors that a mode needs, the trace functional first.
+class OptimalModeBasis:
+    """Optimal local basis of a mode: the vectors that its tensor needs, the trace functional first.
 
     Attributes
     ----------
-    basis : ndarray, shape (k, n)
+    vectors : ndarray, shape (k, n)
         The vectors, orthonormal.
     mode : ModeCore
         Generator of the site.
+
+    References
+    ----------
+    C. Guo, A. Weichselbaum and M. Vojta, Phys. Rev. Lett. 108, 160401 (2012).
     """
 
-    basis: Real
+    vectors: Real
     mode: ModeCore
 
     @classmethod
-    def of(cls, tensor: Real, mode: ModeCore, trace: Real) -> tuple[Leaf, Real] | None:
+    def of(cls, tensor: Real, mode: ModeCore, trace: Real) -> tuple[OptimalModeBasis, Real] | None:
         """Factorise a tensor (left, n, right) without loss; None if that would not be worth it."""
         left, n, right = tensor.shape
         M = np.ascontiguousarray(tensor.transpose(1, 0, 2)).reshape(n, left * right)
@@ -80,48 +84,51 @@ class Leaf:
             U, S, V = np.linalg.svd(K[1:], full_matrices=False)
             rank = int(np.count_nonzero(_RANK * S[0] < S))
             if rank < width - 1:
-                basis = np.vstack([trace, (Q[:, 1:] @ U[:, :rank]).T])
+                vectors = np.vstack([trace, (Q[:, 1:] @ U[:, :rank]).T])
                 core = np.vstack([K[:1], S[:rank, None] * V[:rank]])
                 shaped = core.reshape(-1, left, right).transpose(1, 0, 2)
-                return cls(basis, mode), np.ascontiguousarray(shaped)
+                return cls(vectors, mode), np.ascontiguousarray(shaped)
             width *= 2
         return None
 
     @property
     def trace(self) -> Real:
         """Trace functional of the site, on the vectors."""
-        return np.eye(1, len(self.basis), dtype=self.basis.dtype)[0]
+        return np.eye(1, len(self.vectors), dtype=self.vectors.dtype)[0]
 
     @cached_property
     def matrices(self) -> list[Real | None]:
         """Terms of the generator between the vectors; None is the identity."""
-        return [None if _is_identity(M) else self.basis @ (M @ self.basis.T)
+        return [None if _is_identity(M) else self.vectors @ (M @ self.vectors.T)
                 for M in self.mode.matrices]  # fmt: skip
 
     @cached_property
     def core(self) -> SparseCore:
         """Generator of the site between the vectors."""
-        weights, k = self.mode.weights, len(self.basis)
-        onto: list[tuple[int, int, Real | None]] = []
+        weights, k = self.mode.weights, len(self.vectors)
+        blocks: list[tuple[int, int, Real | None]] = []
         for row, column in np.argwhere(weights.any(axis=1)):
             terms = [(w, F) for w, F in zip(weights[row, :, column], self.matrices, strict=True)
                      if w]  # fmt: skip
             (weight, F), *others = terms
             if weight == 1.0 and F is None and not others:
-                onto.append((row, column, None))
+                blocks.append((row, column, None))
             else:
                 block = sum(w * (np.eye(k) if F is None else F) for w, F in terms)
-                onto.append((row, column, np.ascontiguousarray(block)))
-        back = [(c, r, None if B is None else np.ascontiguousarray(B.T)) for r, c, B in onto]
+                blocks.append((row, column, np.ascontiguousarray(block)))
+        transposed = [
+            (c, r, None if B is None else np.ascontiguousarray(B.T)) for r, c, B in blocks
+        ]
         n_left, _, n_right = weights.shape
-        return SparseCore(
-            Blocks(onto, n_left, n_right), Blocks(back, n_right, n_left), n_left, k, n_right,
-            self.mode,
-        )  # fmt: skip
+        matrix = BlockMatrix(blocks, n_left, n_right)
+        transpose = BlockMatrix(transposed, n_right, n_left)
+        return SparseCore(matrix, transpose, n_left, k, n_right, self.mode)
 
-    def whole(self, core: Real) -> Real:
+    def expand(self, core: Real) -> Real:
         """Return the tensor (left, n, right) of a core (left, k, right)."""
-        return np.ascontiguousarray(np.tensordot(core, self.basis, ((1,), (0,))).transpose(0, 2, 1))
+        return np.ascontiguousarray(
+            np.tensordot(core, self.vectors, ((1,), (0,))).transpose(0, 2, 1)
+        )
 
 
 def _is_identity(M: Any) -> bool:
@@ -129,82 +136,84 @@ def _is_identity(M: Any) -> bool:
 
 
 @dataclass(frozen=True, eq=False)
-class Twig:
-    """What a leaf sees: the rest of the state as orthonormal vectors, and the generator there.
+class ModeBasisEnvironment:
+    """Environment of an optimal basis: the other sites in orthonormal vectors, the generator there.
 
     Attributes
     ----------
-    rest : ndarray, shape (left right, k)
+    vectors : ndarray, shape (left right, k)
         The vectors.
-    along : list of ndarray, shape (left right, k)
+    images : list of ndarray, shape (left right, k)
         Terms of the generator applied to them.
     shape : (int, int)
         left, right.
     """
 
-    rest: Real
-    along: list[Real]
+    vectors: Real
+    images: list[Real]
     shape: tuple[int, int]
 
     @classmethod
-    def of(cls, core: Real, mode: ModeCore, env: Real, ahead: Real) -> tuple[Twig, Real]:
-        """Split a core (left, k, right) into these vectors and the bond with the leaf."""
+    def of(
+        cls, core: Real, mode: ModeCore, left_env: Real, right_env: Real
+    ) -> tuple[ModeBasisEnvironment, Real]:
+        """Split a core (left, k, right) into these vectors and the bond with the mode basis."""
         left, k, right = core.shape
         Q, R = np.linalg.qr(core.transpose(0, 2, 1).reshape(left * right, k))
         vectors = np.ascontiguousarray(Q.T).reshape(-1, left, right)
-        beyond = [vectors @ ahead[:, d] for d in range(ahead.shape[1])]
-        behind = [np.ascontiguousarray(env[:, :, d]) for d in range(env.shape[2])]
-        along = []
+        from_right = [vectors @ right_env[:, d] for d in range(right_env.shape[1])]
+        left_matrices = [np.ascontiguousarray(left_env[:, :, d]) for d in range(left_env.shape[2])]
+        images = []
         for weights in mode.weights.transpose(1, 0, 2):
             total = np.zeros_like(vectors)
             for d in np.flatnonzero(weights.any(axis=1)):
-                mixed = sum(weights[d, e] * beyond[e] for e in np.flatnonzero(weights[d]))
-                total += behind[d] @ mixed
-            along.append(np.ascontiguousarray(total.reshape(len(vectors), -1).T))
-        return cls(Q, along, (left, right)), R
+                mixed = sum(weights[d, e] * from_right[e] for e in np.flatnonzero(weights[d]))
+                total += left_matrices[d] @ mixed
+            images.append(np.ascontiguousarray(total.reshape(len(vectors), -1).T))
+        return cls(Q, images, (left, right)), R
 
     @cached_property
     def environment(self) -> list[Real]:
         """Terms of the generator between the vectors."""
-        return [self.rest.T @ part for part in self.along]
+        return [self.vectors.T @ part for part in self.images]
 
     @property
     def trace(self) -> Real:
         """Trace functional of all other sites: the first state of both bonds."""
-        return self.rest[0]
+        return self.vectors[0]
 
-    def leaf_generator(self, mode: ModeCore) -> Apply:
-        """Return the effective generator of a leaf (k, n) with its weight."""
+    def basis_generator(self, mode: ModeCore) -> Apply:
+        """Return the effective generator of a mode basis (k, n) with its weight."""
         pairs = list(zip(self.environment, mode.matrices, strict=True))
         return lambda X: sum(E @ _applied(M, X) for E, M in pairs)  # type: ignore[return-value]
 
-    def bond_generator(self, leaf: Leaf) -> Apply:
+    def bond_generator(self, basis: OptimalModeBasis) -> Apply:
         """Return the effective generator of the bond (k, k) between them."""
-        pairs = list(zip(self.environment, leaf.matrices, strict=True))
+        pairs = list(zip(self.environment, basis.matrices, strict=True))
         return lambda S: sum(  # type: ignore[return-value]
             E @ (S if F is None else S @ F.T) for E, F in pairs
         )
 
-    def outside(self, signs: Real, weighted: Real, mode: ModeCore) -> Real:
-        """Return Lρ on the leaf for random vectors less their part in the rest, shape (n, m)."""
-        away = signs - self.rest @ (self.rest.T @ signs)
+    def missing_directions(self, signs: Real, weighted: Real, mode: ModeCore) -> Real:
+        """Return Lρ on the mode for random vectors outside the environment, shape (n, m)."""
+        outside = signs - self.vectors @ (self.vectors.T @ signs)
         return sum(  # type: ignore[return-value]
-            _applied(M, (away.T @ part) @ weighted).T
-            for part, M in zip(self.along, mode.matrices, strict=True)
+            _applied(M, (outside.T @ part) @ weighted).T
+            for part, M in zip(self.images, mode.matrices, strict=True)
         )
 
     @staticmethod
     def directions(signs: Real, weighted: Real, mode: ModeCore) -> Real:
-        """Return random mixtures of what all terms make of a leaf, shape (n, m).
+        """Return random mixtures of all terms of the generator times the mode basis, shape (n, m).
 
-        Not those of Lρ alone: directions of which bonds have to grow, too, are not in it yet.
+        Lρ alone would lack the directions for which the bonds, too, have yet to grow.
         """
         terms = [_applied(M, weighted) for M in mode.matrices if not _is_identity(M)]
         return (signs[:, : len(terms) * len(weighted)] @ np.vstack(terms)).T
 
-    def joined(self, bond: Real) -> Real:
+    def merge(self, bond: Real) -> Real:
         """Return the core (left, k, right) of a bond matrix."""
-        core = (self.rest @ bond).reshape(*self.shape, -1)
+        core = (self.vectors @ bond).reshape(*self.shape, -1)
         return np.ascontiguousarray(core.transpose(0, 2, 1))
 
 

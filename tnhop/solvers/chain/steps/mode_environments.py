@@ -1,6 +1,6 @@
 """Cores of modes in sweeps: large and sparse, so that they are never merged with an environment.
 
-The same operations as in `_effective`, in the order environment ahead, core, environment behind.
+The same operations as in `environments`, in the order right environment, core, left environment.
 """
 
 from __future__ import annotations
@@ -17,31 +17,35 @@ from tnhop.solvers.chain.network.mode_core import ModeCore
 from tnhop.solvers.chain.steps.backend import contiguous, placed_sparse
 from tnhop.support.arrays import Array
 
-Onward = Callable[[Array], Array]
+Product = Callable[[Array], Array]
 
 _FEW = 8  # columns too few for a sparse product of their own
 
 
-def forward(ahead: Any) -> Onward:
-    """Return the product of arrays (ket, n, right) with what is ahead: (ket, D, n, out)."""
-    if isinstance(ahead, SparseAhead):
-        beyond, D = ahead.onward(), ahead.shape[1]
+def tensor_times_right_env(right_env: Any) -> Product:
+    """Return the product of arrays (ket, n, right) with the right environment: (ket, D, n, out)."""
+    if isinstance(right_env, SparsePairEnvironment):
+        product, D = right_env.matrix_times_right_env(), right_env.shape[1]
 
         def apply(v: Array) -> Array:
-            X = beyond(v.reshape(-1, v.shape[2])).reshape(*v.shape[:2], D, -1)
+            X = product(v.reshape(-1, v.shape[2])).reshape(*v.shape[:2], D, -1)
             return do("transpose", X, (0, 2, 1, 3))
 
         return apply
-    matrices = contiguous(do("transpose", ahead, (1, 0, 2)))
+    matrices = contiguous(do("transpose", right_env, (1, 0, 2)))
     return lambda v: v[:, None] @ matrices
 
 
-def onward(ahead: Any, columns: NDArray[np.intp] | None = None) -> Onward:
-    """Return the product of matrices (rows, right) with what is ahead, some of its bond states."""
-    if isinstance(ahead, SparseAhead):
-        return ahead.onward(columns)
-    chosen = ahead if columns is None or len(columns) == ahead.shape[1] else ahead[:, columns]
-    matrix = chosen.reshape(ahead.shape[0], -1)
+def matrix_times_right_env(right_env: Any, columns: NDArray[np.intp] | None = None) -> Product:
+    """Return the product of matrices (rows, right) with the right environment or some columns."""
+    if isinstance(right_env, SparsePairEnvironment):
+        return right_env.matrix_times_right_env(columns)
+    chosen = (
+        right_env
+        if columns is None or len(columns) == right_env.shape[1]
+        else right_env[:, columns]
+    )
+    matrix = chosen.reshape(right_env.shape[0], -1)
     return lambda Y: Y @ matrix
 
 
@@ -51,9 +55,9 @@ class SparseCore:
 
     Attributes
     ----------
-    onto : sparse matrix, shape (n_left n', n_right n)
+    matrix : sparse matrix, shape (n_left n', n_right n)
         From (right, incoming) to (left, outgoing).
-    back : sparse matrix, shape (n_right n, n_left n')
+    transposed : sparse matrix, shape (n_right n, n_left n')
         Its transpose.
     n_left, size, n_right : int
         Bond dimensions and number of local coordinates.
@@ -61,8 +65,8 @@ class SparseCore:
         The core as a sum of few terms, in all coordinates.
     """
 
-    onto: Array
-    back: Array
+    matrix: Array
+    transposed: Array
     n_left: int
     size: int
     n_right: int
@@ -71,43 +75,43 @@ class SparseCore:
     @classmethod
     def of(cls, core: ModeCore, like: Array) -> SparseCore:
         """Return the core in the library of an array."""
-        matrix = core.to_matrix()
-        onto, back = placed_sparse(matrix, like), placed_sparse(matrix.T.tocsr(), like)
-        return cls(onto, back, core.shape[0], core.shape[1], core.shape[3], core)
+        W = core.to_matrix()
+        matrix, transposed = placed_sparse(W, like), placed_sparse(W.T.tocsr(), like)
+        return cls(matrix, transposed, core.shape[0], core.shape[1], core.shape[3], core)
 
-    def absorbed(self, env: Array) -> SparseAbsorbed:
-        """Keep an environment (bra, ket, D) with the core behind it."""
-        return SparseAbsorbed(env, self)
+    def absorb_into(self, env: Array) -> SparseSiteEnvironment:
+        """Pair an environment (bra, ket, D) with the core of the next site."""
+        return SparseSiteEnvironment(env, self)
 
-    def pair_ahead(self, ahead: Array) -> SparseAhead:
-        """Return what is ahead with the site before it."""
-        return SparseAhead(self, forward(ahead), ahead.shape)
+    def pair_right_env(self, right_env: Array) -> SparsePairEnvironment:
+        """Return what is right_env with the site contract_right_env it."""
+        return SparsePairEnvironment(self, tensor_times_right_env(right_env), right_env.shape)
 
-    def before(self, v: Array, ahead: Onward) -> Array:
-        """Contract v (ket, n, right) with what is ahead and the core: (ket, n_left, n', out)."""
-        X = ahead(v)
+    def contract_right_env(self, v: Array, right_product: Product) -> Array:
+        """Contract v (ket, n, right) with right environment and core: (ket, n_left, n', out)."""
+        X = right_product(v)
         ket, D, n, out = X.shape
         if ket > 1 and out < _FEW:
             columns = do("transpose", X, (1, 2, 0, 3)).reshape(D * n, ket * out)
-            Y = (self.onto @ columns).reshape(self.n_left, n, ket, out)
+            Y = (self.matrix @ columns).reshape(self.n_left, n, ket, out)
             return do("transpose", Y, (2, 0, 1, 3))
-        # what belongs to one state of the bond stays in the cache
-        Ys = [self.onto @ x for x in X.reshape(ket, D * n, out)]
+        # the entries of one state of the bond fit into the cache
+        Ys = [self.matrix @ x for x in X.reshape(ket, D * n, out)]
         return do("stack", Ys).reshape(ket, self.n_left, n, out)
 
-    def sketched(self, sketch: Array, G: Array, A: Array) -> Array:
-        """Advance a random sketch, see `_effective.sketched`."""
+    def advance_sketch(self, sketch: Array, G: Array, A: Array) -> Array:
+        """Advance a random sketch, see `environments.advance_sketch`."""
         m, ket, D = sketch.shape
         n, right = A.shape[1:]
         mixed = do("transpose", sketch, (2, 0, 1))[:, None] * G.T[None, :, :, None]
-        Y = (self.back @ mixed.reshape(D * n, m * ket)).reshape(self.n_right, n, m, ket)
+        Y = (self.transposed @ mixed.reshape(D * n, m * ket)).reshape(self.n_right, n, m, ket)
         Y = do("transpose", Y, (2, 0, 3, 1)).reshape(m * self.n_right, ket * n)
         Z = (Y @ A.reshape(ket * n, right)).reshape(m, self.n_right, right)
         return do("transpose", Z, (0, 2, 1))
 
 
 @dataclass(frozen=True, eq=False)
-class SparseAbsorbed:
+class SparseSiteEnvironment:
     """An environment and the core of the next site.
 
     Attributes
@@ -121,46 +125,49 @@ class SparseAbsorbed:
     env: Array
     core: SparseCore
 
-    def effective(self, ahead: Any) -> Callable[[Array], Array]:
+    def effective_generator(self, right_env: Any) -> Callable[[Array], Array]:
         """Return the effective generator of the site."""
         bra, ket, D = self.env.shape
-        behind, beyond = self.env.reshape(bra, ket * D), forward(ahead)
+        left_matrix, right_product = (
+            self.env.reshape(bra, ket * D),
+            tensor_times_right_env(right_env),
+        )
 
         def apply(v: Array) -> Array:
-            Y = self.core.before(v, beyond)
+            Y = self.core.contract_right_env(v, right_product)
             n, out = Y.shape[2:]
-            return (behind @ Y.reshape(ket * D, n * out)).reshape(bra, n, out)
+            return (left_matrix @ Y.reshape(ket * D, n * out)).reshape(bra, n, out)
 
         return apply
 
-    def advanced(self, bra: Array, ket: Array) -> Array:
+    def advance(self, bra: Array, ket: Array) -> Array:
         """Return the environment (bra, ket, D) one site further."""
         core, (above, below, D), n = self.core, self.env.shape, bra.shape[1]
-        behind = self.env.reshape(above, below * D).T
-        Y = (behind @ bra.reshape(above, -1)).reshape(below, D * n, -1)
+        left_matrix = self.env.reshape(above, below * D).T
+        Y = (left_matrix @ bra.reshape(above, -1)).reshape(below, D * n, -1)
         Y = do("transpose", Y, (1, 0, 2)).reshape(D * n, -1)
-        Z = (core.back @ Y).reshape(core.n_right, n, below, -1)
+        Z = (core.transposed @ Y).reshape(core.n_right, n, below, -1)
         Z = do("transpose", Z, (0, 3, 2, 1)).reshape(-1, below * n)
         E = (Z @ ket.reshape(below * n, -1)).reshape(core.n_right, -1, ket.shape[2])
         return do("transpose", E, (1, 2, 0))
 
 
 @dataclass(frozen=True, eq=False)
-class SparseAhead:
-    """What is ahead of a pair of sites with the second one, as legs (n ket, D, n bra).
+class SparsePairEnvironment:
+    """The right environment of a pair's first site: the second site and the one beyond, unmerged.
 
     Attributes
     ----------
     core : SparseCore
         The second site.
-    beyond : callable
-        Product with what is ahead of it.
+    right_product : callable
+        Product with the right environment of the second site.
     legs : tuple of int
-        (ket, D, bra) of what is ahead of it.
+        (ket, D, bra) of that environment.
     """
 
     core: SparseCore
-    beyond: Onward
+    right_product: Product
     legs: tuple[int, int, int]
 
     @property
@@ -169,11 +176,13 @@ class SparseAhead:
         n = self.core.size
         return n * self.legs[0], self.core.n_left, n * self.legs[2]
 
-    def onward(self, columns: NDArray[np.intp] | None = None) -> Onward:
+    def matrix_times_right_env(self, columns: NDArray[np.intp] | None = None) -> Product:
         """Return the product of matrices with it, some of its bond states."""
 
         def apply(Y: Array) -> Array:
-            both = self.core.before(Y.reshape(len(Y), self.core.size, -1), self.beyond)
+            both = self.core.contract_right_env(
+                Y.reshape(len(Y), self.core.size, -1), self.right_product
+            )
             chosen = both if columns is None else both[:, columns]
             return chosen.reshape(len(Y), -1)
 

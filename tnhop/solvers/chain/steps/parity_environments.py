@@ -2,8 +2,8 @@
 
 Open Hopfield networks conserve the parity of the number of factors σˣ, for instance. Every state of
 a bond, of the chain or of the generator, then carries a parity of its own, and a tensor is non-zero
-only where the parities of its legs add up to an even number. The same operations as in
-`_effective`, block by block; chains remain whole arrays, with zeros between their blocks.
+only where the parities of its bond_dims add up to an even number. The same operations as in
+`environments`, block by block; chains remain whole arrays, with zeros between their blocks.
 
 Arrays are written in place here, unlike elsewhere.
 """
@@ -21,15 +21,15 @@ from autoray import do, get_lib_fn, infer_backend
 from numpy.typing import NDArray
 
 from tnhop.solvers.chain.steps.backend import contiguous, placed
-from tnhop.solvers.chain.steps.environments import Part, split_core
+from tnhop.solvers.chain.steps.environments import CoreBlock, split_core
 from tnhop.solvers.chain.steps.parity_sectors import (
-    Frame,
     Index,
-    Leg,
+    ParityDims,
+    ParityLayout,
     Sectors,
-    cut,
-    of_bond,
-    with_site,
+    bond_sectors,
+    bond_site_sectors,
+    split_packed,
     zeros,
 )
 from tnhop.support.arrays import Array
@@ -40,58 +40,60 @@ BOTH = (0, 1)
 
 
 @dataclass(frozen=True, eq=False)
-class GradedEnv:
+class ParityEnvironment:
     """An environment: blocks[b][k] of shape (bra, ket, D) for parities b of bra and k of ket.
 
     Or a sketch of one, with random vectors instead of bra: outgoing strings of either parity.
     """
 
     blocks: Blocks
-    bra: Leg
-    leg: Leg
+    bra: ParityDims
+    ket: ParityDims
 
     @classmethod
-    def edge(cls, like: Array, bra: Leg = (1, 0)) -> GradedEnv:
-        """Return what is before the first site."""
+    def edge(cls, like: Array, bra: ParityDims = (1, 0)) -> ParityEnvironment:
+        """Return the environment before the first site."""
         one = do("ones", (max(bra), 1, 1), like=like, dtype=like.dtype)
         odd = one[: bra[1]]
         return cls(((one, one[:, :0, :0]), (odd[:, :, :0], odd[:, :0])), bra, (1, 0))
 
-    def as_ahead(self) -> GradedAhead:
+    def as_right_env(self) -> ParityRightEnvironment:
         """Return it as (ket, D, bra)."""
-        blocks = _by_pairs(lambda r, o: do("transpose", self.blocks[o][r], (1, 2, 0)))
-        return GradedAhead(blocks, of_bond(self.leg), self.bra)
+        blocks = _parity_pairs(lambda r, o: do("transpose", self.blocks[o][r], (1, 2, 0)))
+        return ParityRightEnvironment(blocks, bond_sectors(self.ket), self.bra)
 
 
 @dataclass(frozen=True, eq=False)
-class GradedAhead:
-    """What is ahead: blocks[r][o] of shape (ket, D, out) for parities r of ket and o of out."""
+class ParityRightEnvironment:
+    """Right environment: blocks[r][o] of shape (ket, D, out) for parities r of ket, o of out."""
 
     blocks: Blocks
     right: Sectors
-    out: Leg
+    out: ParityDims
 
     @property
-    def bond(self) -> Leg:
+    def bond(self) -> ParityDims:
         """States of the generator's bond."""
         return self.blocks[0][0].shape[1], self.blocks[0][1].shape[1]
 
-    def less(self, ahead: GradedAhead, inside: Array) -> GradedAhead:
-        """Return it, a sketch, less its part in the basis: `ahead` and that of the vectors."""
-        kets = ahead.right.indices
-        blocks = _by_pairs(
-            lambda r, o: self.blocks[r][o] - ahead.blocks[r][o] @ inside[:, kets[o]].T
+    def minus_basis_part(
+        self, right_env: ParityRightEnvironment, inside: Array
+    ) -> ParityRightEnvironment:
+        """Return a sketch minus its part in the basis of the right environment."""
+        kets = right_env.right.indices
+        blocks = _parity_pairs(
+            lambda r, o: self.blocks[r][o] - right_env.blocks[r][o] @ inside[:, kets[o]].T
         )
-        return GradedAhead(blocks, self.right, self.out)
+        return ParityRightEnvironment(blocks, self.right, self.out)
 
 
-def _by_pairs(block: Callable[[int, int], Array]) -> Blocks:
+def _parity_pairs(block: Callable[[int, int], Array]) -> Blocks:
     return (block(0, 0), block(0, 1)), (block(1, 0), block(1, 1))
 
 
 @dataclass(frozen=True, eq=False)
-class GradedPart:
-    """A block of a core, see `environments.Part`, by the parity d of its rows.
+class ParityCoreBlock:
+    """A block of a core, see `environments.CoreBlock`, by the parity d of its rows.
 
     Attributes
     ----------
@@ -100,110 +102,116 @@ class GradedPart:
     rows, columns : pair of slice or ndarray of int
         States of the two bonds that take part, counted within their parity.
     sizes : pair of int
-        How many columns of either parity.
+        Number of columns of either parity.
     matrices : pair of array, shape (n_rows, entries)
         By the parity of the rows.
     places : pair of list of (n', n, slice)
-        Columns of the matrix that belong to n' and n; what is missing is zero.
+        Columns of the matrix that belong to n' and n; pairs that are missing are zero.
     """
 
     group: slice
     rows: tuple[Index, Index]
     columns: tuple[Index, Index]
-    sizes: Leg
+    sizes: ParityDims
     matrices: tuple[Array, Array]
     places: tuple[list[tuple[int, int, slice]], list[tuple[int, int, slice]]]
 
     @classmethod
     def of(
-        cls, part: Part, charges: tuple[int, ...], legs: tuple[Leg, Leg], like: Array
-    ) -> GradedPart:
+        cls,
+        part: CoreBlock,
+        charges: tuple[int, ...],
+        bond_dims: tuple[ParityDims, ParityDims],
+        like: Array,
+    ) -> ParityCoreBlock:
         """Cut a part of a core, whose bonds are sorted, into blocks."""
         group = range(part.group.start, part.group.stop)
         W = part.matrix.reshape(len(part.rows), len(group), len(group), len(part.columns))
         rows, columns = (
             (states[states < even], states[states >= even] - even)
-            for states, (even, _) in zip((part.rows, part.columns), legs, strict=True)
+            for states, (even, _) in zip((part.rows, part.columns), bond_dims, strict=True)
         )
         cuts = slice(0, len(rows[0])), slice(len(rows[0]), None)
         ends = slice(0, len(columns[0])), slice(len(columns[0]), None)
         matrices, places = [], []
         for d in BOTH:
-            pieces, found = [np.zeros((len(rows[d]), 0))], list[tuple[int, int, slice]]()
+            pieces, filled = [np.zeros((len(rows[d]), 0))], list[tuple[int, int, slice]]()
             start = 0
             for (a, i), (b, j) in product(enumerate(group), repeat=2):
                 piece = W[cuts[d], a, b, ends[d ^ charges[i] ^ charges[j]]]
                 if piece.any():
                     pieces.append(piece)
-                    found.append((i, j, slice(start, start := start + piece.shape[1])))
+                    filled.append((i, j, slice(start, start := start + piece.shape[1])))
             matrices.append(placed(np.concatenate(pieces, 1), like))
-            places.append(found)
+            places.append(filled)
         return cls(
-            part.group, _chosen(rows, legs[0]), _chosen(columns, legs[1]),
+            part.group, _as_slices(rows, bond_dims[0]), _as_slices(columns, bond_dims[1]),
             (len(columns[0]), len(columns[1])), (matrices[0], matrices[1]), (places[0], places[1]),
         )  # fmt: skip
 
-    def sections(self, leg: Leg, charges: tuple[int, ...]) -> tuple[slice, slice]:
+    def sections(self, dims: ParityDims, charges: tuple[int, ...]) -> tuple[slice, slice]:
         """Return the even and the odd (bond, n) that belong to the group."""
-        (even, odd), a, z = _starts(leg, charges), self.group.start, self.group.stop
+        (even, odd), a, z = _first_rows(dims, charges), self.group.start, self.group.stop
         return slice(even[a], even[z]), slice(odd[a], odd[z])
 
 
-def _chosen(states: tuple[Any, Any], leg: Leg) -> tuple[Index, Index]:
-    """Return slices where all states take part."""
-    even, odd = (slice(None) if len(s) == n else s for s, n in zip(states, leg, strict=True))
+def _as_slices(states: tuple[Any, Any], dims: ParityDims) -> tuple[Index, Index]:
+    """Return a slice in place of the states where all of them take part."""
+    even, odd = (slice(None) if len(s) == n else s for s, n in zip(states, dims, strict=True))
     return even, odd
 
 
 @lru_cache(maxsize=4096)
-def _starts(leg: Leg, charges: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Return where every n begins among the even and among the odd (bond, n)."""
-    even, odd = (np.cumsum([0, *(leg[o ^ q] for q in charges)]).tolist() for o in BOTH)
+def _first_rows(
+    dims: ParityDims, charges: tuple[int, ...]
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Return the first row of every n among the even and among the odd (bond, n)."""
+    even, odd = (np.cumsum([0, *(dims[o ^ q] for q in charges)]).tolist() for o in BOTH)
     return tuple(even), tuple(odd)
 
 
 @dataclass(frozen=True, eq=False)
-class GradedCore:
+class ParityCore:
     """A core with sorted bonds, seen from the left.
 
     Attributes
     ----------
-    parts : tuple of GradedPart
-        Blocks on the diagonal, group by group, then what is off it.
+    parts : tuple of ParityCoreBlock
+        Diagonal blocks, group by group, then the part off the diagonal.
     n_groups : int
-        How many are on the diagonal.
+        Number of diagonal blocks.
     charges : tuple of int
         Parities of the coordinates.
-    right : Leg
+    right : ParityDims
         States of the right bond.
     """
 
-    parts: tuple[GradedPart, ...]
+    parts: tuple[ParityCoreBlock, ...]
     n_groups: int
     charges: tuple[int, ...]
-    right: Leg
+    right: ParityDims
 
     @classmethod
     def of(
-        cls, W: NDArray[np.float64], charges: tuple[int, ...], legs: tuple[Leg, Leg], like: Array,
-        grouped: bool = True,
-    ) -> GradedCore:  # fmt: skip
+        cls, W: NDArray[np.float64], charges: tuple[int, ...],
+        bond_dims: tuple[ParityDims, ParityDims], like: Array, grouped: bool = True,
+    ) -> ParityCore:  # fmt: skip
         """Cut a core of shape (n_left, n, n, n_right), whose bonds are sorted, into blocks."""
         core = split_core(W, np.zeros(1), grouped)
-        parts = tuple(GradedPart.of(part, charges, legs, like) for part in core.parts)
-        return cls(parts, core.n_groups, charges, legs[1])
+        parts = tuple(ParityCoreBlock.of(part, charges, bond_dims, like) for part in core.parts)
+        return cls(parts, core.n_groups, charges, bond_dims[1])
 
-    def absorbed(self, env: GradedEnv) -> GradedAbsorbed:
-        """Contract an environment with the core behind it."""
-        return GradedAbsorbed(
-            [self._merged(env, part) for part in self.parts], self, env.bra, env.leg
+    def absorb_into(self, env: ParityEnvironment) -> ParitySiteEnvironment:
+        """Contract an environment with the core of the next site."""
+        return ParitySiteEnvironment(
+            [self._absorbed_block(env, part) for part in self.parts], self, env.bra, env.ket
         )
 
-    def _merged(self, env: GradedEnv, part: GradedPart) -> tuple[Array, Array]:
+    def _absorbed_block(self, env: ParityEnvironment, part: ParityCoreBlock) -> tuple[Array, Array]:
         """Return the blocks (n' bra, n ket D) of a part by the parity of the rows."""
-        q, bra, leg, D = self.charges, env.bra, env.leg, part.sizes
-        below, above = part.sections(bra, q), part.sections(leg, q)
-        lines, starts = _starts(bra, q), _starts(leg, q)
+        q, bra, ket, D = self.charges, env.bra, env.ket, part.sizes
+        below, above = part.sections(bra, q), part.sections(ket, q)
+        lines, starts = _first_rows(bra, q), _first_rows(ket, q)
         kets = [above[r].stop - above[r].start for r in BOTH]
         like, results = env.blocks[0][0], []
         for o in BOTH:
@@ -211,33 +219,33 @@ class GradedCore:
             results.append(zeros(shape, like))
         for b, k in product(BOTH, BOTH):
             d, E = b ^ k, env.blocks[b][k]
-            if not part.places[d] or not bra[b] * leg[k]:
+            if not part.places[d] or not bra[b] * ket[k]:
                 continue
-            flat = E.reshape(bra[b] * leg[k], E.shape[2])[:, part.rows[d]] @ part.matrices[d]
-            flat = flat.reshape(bra[b], leg[k], flat.shape[1])
+            flat = E.reshape(bra[b] * ket[k], E.shape[2])[:, part.rows[d]] @ part.matrices[d]
+            flat = flat.reshape(bra[b], ket[k], flat.shape[1])
             for i, j, place in part.places[d]:
                 o, r = b ^ q[i], k ^ q[j]
                 first, n = lines[o][i] - below[o].start, D[o ^ r]
                 begin = r * kets[0] * D[o] + (starts[r][j] - above[r].start) * n
-                target = results[o][first : first + bra[b], begin : begin + leg[k] * n]
-                target.reshape(bra[b], leg[k], n)[:] = flat[:, :, place]
+                target = results[o][first : first + bra[b], begin : begin + ket[k] * n]
+                target.reshape(bra[b], ket[k], n)[:] = flat[:, :, place]
         return results[0], results[1]
 
 
 @dataclass(frozen=True, eq=False)
-class Term:
-    """A block and what is ahead of it: adds block @ (v_r @ other_r, one below the other) to rows.
+class BlockProduct:
+    """A block times products with the right environment: adds block @ (v_r @ right_r, stacked).
 
     Attributes
     ----------
     rows : slice
-        Rows of the result.
+        Rows of the result to which it is added.
     adds : bool
-        Whether there is something already.
+        Whether these rows hold a sum already.
     block : array
-        What is behind.
+        Environment and core on the left.
     sources : list of (int, slice, array)
-        Parity r of the block of v, its rows, and what is ahead.
+        Parity r of the block of v, its rows, and the right environment.
     """
 
     rows: slice
@@ -246,30 +254,34 @@ class Term:
     sources: list[tuple[int, slice, Array]]
 
 
-def _application(
-    halves: tuple[list[Term], list[Term]], rows: Leg, columns: Leg, out: Leg, like: Array
+def _sum_of_products(
+    halves: tuple[list[BlockProduct], list[BlockProduct]],
+    rows: ParityDims,
+    columns: ParityDims,
+    out: ParityDims,
+    like: Array,
 ) -> Callable[[Array], Array]:
-    """Return the function of packed vectors that sums the terms of the even and odd rows.
+    """Return the function of packed vectors that sums the products of the even and odd rows.
 
-    Everything gets its place beforehand: where bonds are small, slices cost as much as products.
+    Buffers and slices are prepared beforehand: at small bonds a slice costs as much as a product.
     """
     backend = infer_backend(like)
     matmul = np.dot if backend == "numpy" else get_lib_fn(backend, "matmul")
     source, result = (zeros((rows[0] * n[0] + rows[1] * n[1],), like) for n in (columns, out))
-    v, targets = cut(source, rows, columns), cut(result, rows, out)
+    v, targets = split_packed(source, rows, columns), split_packed(result, rows, out)
     products, sums = list[tuple[Array, Array, Array]](), list[tuple[Array, Array, Array]]()
-    for terms, target, n in zip(halves, targets, out, strict=True):
-        for term in terms if n else ():
-            buffer, start = zeros((term.block.shape[1], n), like), 0
-            for r, mine, other in term.sources:
-                height, width = mine.stop - mine.start, other.shape[1]
+    for block_products, target, n in zip(halves, targets, out, strict=True):
+        for added in block_products if n else ():
+            buffer, start = zeros((added.block.shape[1], n), like), 0
+            for r, v_rows, right in added.sources:
+                height, width = v_rows.stop - v_rows.start, right.shape[1]
                 place = buffer[start : (start := start + height * width // n)]
                 if height * width:
-                    products.append((v[r][mine], other, place.reshape(height, width)))
-            if start and term.adds:
-                sums.append((target[term.rows], term.block, buffer))
+                    products.append((v[r][v_rows], right, place.reshape(height, width)))
+            if start and added.adds:
+                sums.append((target[added.rows], added.block, buffer))
             elif start:
-                products.append((term.block, buffer, target[term.rows]))
+                products.append((added.block, buffer, target[added.rows]))
 
     def apply(w: Array) -> Array:
         source[:], result[:] = w, 0.0
@@ -283,128 +295,134 @@ def _application(
 
 
 @dataclass(frozen=True, eq=False)
-class GradedAbsorbed:
+class ParitySiteEnvironment:
     """An environment with the core of the next site: blocks (n' bra, n ket D) of every part.
 
     Attributes
     ----------
     blocks : list of pair of array
         By part of the core and parity of (n' bra).
-    core : GradedCore
+    core : ParityCore
         The core.
-    bra, leg : Leg
-        States of the bond.
+    bra, ket : ParityDims
+        States of the bond, in bra and ket.
     """
 
     blocks: list[tuple[Array, Array]]
-    core: GradedCore
-    bra: Leg
-    leg: Leg
+    core: ParityCore
+    bra: ParityDims
+    ket: ParityDims
 
-    def frame(self, ahead: GradedAhead) -> Frame:
-        """Return how arrays that the effective generator acts on fall into blocks."""
-        shape = sum(self.leg), len(self.core.charges), ahead.right.total
-        return Frame(with_site(self.leg, self.core.charges), ahead.right, shape)
+    def layout(self, right_env: ParityRightEnvironment) -> ParityLayout:
+        """Return the block layout of the arrays on which the effective generator acts."""
+        shape = sum(self.ket), len(self.core.charges), right_env.right.total
+        return ParityLayout(bond_site_sectors(self.ket, self.core.charges), right_env.right, shape)
 
     def blocks_of(self, A: Array) -> list[Array]:
         """Return the blocks of a tensor that is zero between them, but in no column."""
-        rows = with_site(self.leg, self.core.charges)
+        rows = bond_site_sectors(self.ket, self.core.charges)
         M = A.reshape(rows.total, A.shape[2])
         even, odd = (M[index] for index in rows.indices)
         n = int((do("to_numpy", even) != 0.0).any(axis=0).sum())
         return [contiguous(even[:, :n]), contiguous(odd[:, n:])]
 
-    def effective(self, ahead: GradedAhead) -> Callable[[Array], Array]:
+    def effective_generator(self, right_env: ParityRightEnvironment) -> Callable[[Array], Array]:
         """Return the effective generator of the site, for packed vectors."""
-        rows, like = with_site(self.bra, self.core.charges).sizes, ahead.blocks[0][0]
-        halves = self.terms(ahead, 0), self.terms(ahead, 1)
-        return _application(halves, rows, ahead.right.sizes, ahead.out, like)
+        rows, like = bond_site_sectors(self.bra, self.core.charges).sizes, right_env.blocks[0][0]
+        halves = self.block_products(right_env, 0), self.block_products(right_env, 1)
+        return _sum_of_products(halves, rows, right_env.right.sizes, right_env.out, like)
 
-    def terms(self, ahead: GradedAhead, o: int) -> list[Term]:
-        """Return what gives the rows of one parity."""
-        ins, out, terms = ahead.right.sizes, ahead.out[o], []
-        full = [ahead.blocks[r][o].reshape(ins[r], ahead.bond[r ^ o] * out) for r in BOTH]
+    def block_products(self, right_env: ParityRightEnvironment, o: int) -> list[BlockProduct]:
+        """Return the products that add up to the rows of one parity."""
+        ins, out, products = right_env.right.sizes, right_env.out[o], []
+        whole = [right_env.blocks[r][o].reshape(ins[r], right_env.bond[r ^ o] * out) for r in BOTH]
         for n, (part, pair) in enumerate(zip(self.core.parts, self.blocks, strict=True)):
-            sections, sources = part.sections(self.leg, self.core.charges), []
+            sections, sources = part.sections(self.ket, self.core.charges), []
             for r in BOTH:
                 D, columns = part.sizes[r ^ o], part.columns[r ^ o]
                 if D:
-                    chosen = ahead.blocks[r][o][:, columns] if ahead.bond[r ^ o] > D else None
-                    other = full[r] if chosen is None else chosen.reshape(ins[r], D * out)
-                    sources.append((r, sections[r], other))
+                    chosen = (
+                        right_env.blocks[r][o][:, columns] if right_env.bond[r ^ o] > D else None
+                    )
+                    right = whole[r] if chosen is None else chosen.reshape(ins[r], D * out)
+                    sources.append((r, sections[r], right))
             lines, adds = part.sections(self.bra, self.core.charges), n >= self.core.n_groups
             if sources or not adds:
-                terms.append(Term(lines[o], adds, pair[o], sources))
-        return terms
+                products.append(BlockProduct(lines[o], adds, pair[o], sources))
+        return products
 
-    def advanced(self, blocks: Sequence[Array]) -> GradedEnv:
+    def advance(self, blocks: Sequence[Array]) -> ParityEnvironment:
         """Return the environment one site further, from the blocks of the tensor of that site."""
 
-        def contracted(part: GradedPart, o: int, block: Array) -> Array:
+        def contracted(part: ParityCoreBlock, o: int, block: Array) -> Array:
             return blocks[o][part.sections(self.bra, self.core.charges)[o]].T @ block
 
-        return self._further(contracted, (blocks[0].shape[1], blocks[1].shape[1]), blocks)
+        return self._advance(contracted, (blocks[0].shape[1], blocks[1].shape[1]), blocks)
 
-    def sketched(self, G: Array, blocks: Sequence[Array]) -> GradedEnv:
-        """Return a sketch one site further; G of shape (m, n) as in `environments.sketched`."""
+    def advance_sketch(self, G: Array, blocks: Sequence[Array]) -> ParityEnvironment:
+        """Return a sketch one site further; G (m, n) as in `environments.advance_sketch`."""
 
-        def contracted(part: GradedPart, o: int, block: Array) -> Array:  # noqa: ARG001
+        def contracted(part: ParityCoreBlock, o: int, block: Array) -> Array:  # noqa: ARG001
             signs = G.T[part.group]
             lines = block.reshape(*signs.shape, block.shape[1])
             return (signs[:, :, None] * lines).sum(axis=0)
 
-        return self._further(contracted, self.bra, blocks)
+        return self._advance(contracted, self.bra, blocks)
 
-    def _further(
-        self, contracted: Callable[[GradedPart, int, Array], Array], bra: Leg,
+    def _advance(
+        self, contracted: Callable[[ParityCoreBlock, int, Array], Array], bra: ParityDims,
         blocks: Sequence[Array],
-    ) -> GradedEnv:  # fmt: skip
-        leg, right, like = (blocks[0].shape[1], blocks[1].shape[1]), self.core.right, blocks[0]
-        found = _by_pairs(lambda o, r: zeros((bra[o], leg[r], right[o ^ r]), like))
+    ) -> ParityEnvironment:  # fmt: skip
+        ket, right, like = (blocks[0].shape[1], blocks[1].shape[1]), self.core.right, blocks[0]
+        env = _parity_pairs(lambda o, r: zeros((bra[o], ket[r], right[o ^ r]), like))
         for part, pair in zip(self.core.parts, self.blocks, strict=True):
-            sections = part.sections(self.leg, self.core.charges)
-            mine = [U[rows] for U, rows in zip(blocks, sections, strict=True)]
+            sections = part.sections(self.ket, self.core.charges)
+            ket_blocks = [U[rows] for U, rows in zip(blocks, sections, strict=True)]
             for o in BOTH:
                 half, start = contracted(part, o, pair[o]), 0
                 for r in BOTH:
-                    D, kets = part.sizes[o ^ r], mine[r].shape[0]
+                    D, kets = part.sizes[o ^ r], ket_blocks[r].shape[0]
                     if not D:
                         continue
                     piece = half[:, start : (start := start + kets * D)].reshape(bra[o], kets, D)
-                    found[o][r][:, :, part.columns[o ^ r]] += mine[r].T @ piece
-        return GradedEnv(found, bra, leg)
+                    env[o][r][:, :, part.columns[o ^ r]] += ket_blocks[r].T @ piece
+        return ParityEnvironment(env, bra, ket)
 
-    def pair_ahead(self) -> GradedAhead:
-        """Return an environment of the mirrored chain with the site before it, as ahead.
+    def pair_right_env(self) -> ParityRightEnvironment:
+        """Return the right environment of a pair's first site, from that of the mirrored chain.
 
         The core must be ungrouped.
         """
         (part,), (pair,), right = self.core.parts, self.blocks, self.core.right
-        sectors = with_site(self.leg, self.core.charges, behind=True)
+        sectors = bond_site_sectors(self.ket, self.core.charges, site_first=True)
         sizes, D, like = sectors.sizes, part.sizes, pair[0]
 
         def block(r: int, o: int) -> Array:
             start, n = r * sizes[0] * D[o], D[o ^ r]
-            mine = pair[o][:, start : start + sizes[r] * n].reshape(sizes[o], sizes[r], n)
+            rows_of_r = pair[o][:, start : start + sizes[r] * n].reshape(sizes[o], sizes[r], n)
             shape = sizes[r], right[o ^ r], sizes[o]
             result = zeros(shape, like)
-            result[:, part.columns[o ^ r]] = do("transpose", mine, (1, 2, 0))
+            result[:, part.columns[o ^ r]] = do("transpose", rows_of_r, (1, 2, 0))
             return result
 
-        return GradedAhead(_by_pairs(block), sectors, sizes)
+        return ParityRightEnvironment(_parity_pairs(block), sectors, sizes)
 
 
-def bond_effective(env: GradedEnv, ahead: GradedAhead) -> Callable[[Array], Array]:
+def bond_generator(
+    env: ParityEnvironment, right_env: ParityRightEnvironment
+) -> Callable[[Array], Array]:
     """Return the effective generator of a bond, for packed matrices."""
-    leg, ins, out, bond = env.leg, ahead.right.sizes, ahead.out, ahead.bond
+    ket, ins, out, bond = env.ket, right_env.right.sizes, right_env.out, right_env.bond
 
-    def terms(o: int) -> list[Term]:
-        pieces = [env.blocks[o][k].reshape(leg[o], leg[k] * bond[o ^ k]) for k in BOTH]
+    def block_products(o: int) -> list[BlockProduct]:
+        pieces = [env.blocks[o][k].reshape(ket[o], ket[k] * bond[o ^ k]) for k in BOTH]
         sources = [
-            (k, slice(0, leg[k]), ahead.blocks[k][o].reshape(ins[k], bond[k ^ o] * out[o]))
+            (k, slice(0, ket[k]), right_env.blocks[k][o].reshape(ins[k], bond[k ^ o] * out[o]))
             for k in BOTH
         ]
         block = do("concatenate", pieces, axis=1)
-        return [Term(slice(0, leg[o]), False, block, sources)]
+        return [BlockProduct(slice(0, ket[o]), False, block, sources)]
 
-    return _application((terms(0), terms(1)), leg, ins, out, ahead.blocks[0][0])
+    return _sum_of_products(
+        (block_products(0), block_products(1)), ket, ins, out, right_env.blocks[0][0]
+    )

@@ -1,6 +1,6 @@
-"""Matrices that fall into an even and an odd block, as vectors, as blocks and whole.
+"""Layouts of matrices with an even and an odd block: as vectors, as blocks, as whole arrays.
 
-A leg is a pair of numbers, of even and of odd states; those of a bond are sorted, even ones first.
+The dimensions of a bond are two numbers, of even and of odd states; the even ones come first.
 """
 
 from __future__ import annotations
@@ -15,63 +15,63 @@ from autoray import do
 
 from tnhop.support.arrays import Array
 
-Leg = tuple[int, int]  # even and odd states
+ParityDims = tuple[int, int]  # even and odd states
 Index = Any  # slice or ndarray of int
 
 
 @dataclass(frozen=True, eq=False)
-class Whole:
-    """An array (left, n, right) as one matrix: no parity is known. The same face as `Frame`."""
+class DenseLayout:
+    """An array (left, n, right) as one matrix, for chains without a parity; as `ParityLayout`."""
 
     shape: tuple[int, ...]
 
-    def packed(self, v: Array) -> Array:
+    def pack(self, v: Array) -> Array:
         """Return the array."""
         return v
 
-    def matrices(self, v: Array, columns: Leg | None = None) -> list[Array]:  # noqa: ARG002
+    def matrices(self, v: Array, columns: ParityDims | None = None) -> list[Array]:  # noqa: ARG002
         """Return the matrix (left n, right)."""
         return [v.reshape(self.shape[0] * self.shape[1], -1)]
 
-    def unpacked(self, v: Array) -> Array:
+    def unpack(self, v: Array) -> Array:
         """Return the array."""
         return v
 
-    def joined(self, blocks: Sequence[Array]) -> Array:
+    def merge_left(self, blocks: Sequence[Array]) -> Array:
         """Return the array (left, n, new bond) of one matrix."""
         return blocks[0].reshape(*self.shape[:2], -1)
 
-    def together(self, blocks: Sequence[Array]) -> Array:
+    def pack_right(self, blocks: Sequence[Array]) -> Array:
         """Return the matrix (new bond, right), as one array."""
         return blocks[0]
 
-    def matrix(self, S: Array, leg: Sequence[int]) -> Array:  # noqa: ARG002
+    def unpack_right(self, S: Array, dims: Sequence[int]) -> Array:  # noqa: ARG002
         """Return it as a matrix."""
         return S
 
-    def first(self, string: Array) -> Array:
+    def restrict_rows(self, string: Array) -> Array:
         """Return a vector of the rows."""
         return string
 
-    def last(self, string: Array) -> Array:
+    def restrict_columns(self, string: Array) -> Array:
         """Return a vector of the columns."""
         return string
 
 
 @dataclass(frozen=True, eq=False)
 class Sectors:
-    """Even and odd indices of a leg or of several, in the order of the blocks.
+    """Even and odd indices of an index or of several, in the order of the blocks.
 
     Attributes
     ----------
     indices : pair of slice or ndarray of int
         The even and the odd ones.
     sizes : pair of int
-        How many.
+        Their numbers.
     """
 
     indices: tuple[Index, Index]
-    sizes: Leg
+    sizes: ParityDims
 
     @property
     def total(self) -> int:
@@ -80,47 +80,49 @@ class Sectors:
 
 
 @lru_cache(maxsize=4096)
-def of_bond(leg: Leg) -> Sectors:
+def bond_sectors(dims: ParityDims) -> Sectors:
     """Return the sectors of a sorted bond."""
-    return Sectors((slice(0, leg[0]), slice(leg[0], sum(leg))), leg)
+    return Sectors((slice(0, dims[0]), slice(dims[0], sum(dims))), dims)
 
 
 @lru_cache(maxsize=4096)
-def with_site(leg: Leg, charges: tuple[int, ...], behind: bool = False) -> Sectors:
+def bond_site_sectors(
+    dims: ParityDims, charges: tuple[int, ...], site_first: bool = False
+) -> Sectors:
     """Return the sectors of (bond, n), or of (n, bond) if the site comes first.
 
     Their order is that of n and then of the bond, so that a few n are a slice.
     """
-    n, bond = np.arange(len(charges))[:, None], np.arange(sum(leg))
-    parity = (np.array(charges)[:, None] + (bond >= leg[0])) % 2
-    place = n * sum(leg) + bond if behind else bond * len(charges) + n
+    n, bond = np.arange(len(charges))[:, None], np.arange(sum(dims))
+    parity = (np.array(charges)[:, None] + (bond >= dims[0])) % 2
+    place = n * sum(dims) + bond if site_first else bond * len(charges) + n
     even, odd = place[parity == 0], place[parity == 1]
     return Sectors((even, odd), (len(even), len(odd)))
 
 
 @dataclass(frozen=True, eq=False)
-class Frame:
-    """How an array (left, n, right) of even parity falls into two matrices, even and odd."""
+class ParityLayout:
+    """An array (left, n, right) of even parity as two matrices, one even and one odd."""
 
     rows: Sectors
     columns: Sectors
     shape: tuple[int, ...]
 
-    def packed(self, v: Array) -> Array:
+    def pack(self, v: Array) -> Array:
         """Return the entries of both blocks as a vector."""
         M = v.reshape(self.rows.total, self.columns.total)
         pairs = zip(self.rows.indices, self.columns.indices, strict=True)
-        return packed([M[:, columns][rows] for rows, columns in pairs])
+        return pack_blocks([M[:, columns][rows] for rows, columns in pairs])
 
-    def matrices(self, w: Array, columns: Leg | None = None) -> list[Array]:
+    def matrices(self, w: Array, columns: ParityDims | None = None) -> list[Array]:
         """Return the blocks of a packed vector, or of one with other columns."""
-        return cut(w, self.rows.sizes, columns or self.columns.sizes)
+        return split_packed(w, self.rows.sizes, columns or self.columns.sizes)
 
-    def unpacked(self, w: Array) -> Array:
+    def unpack(self, w: Array) -> Array:
         """Return the whole array of a packed vector; columns must be those of a bond."""
-        return self.joined(self.matrices(w))
+        return self.merge_left(self.matrices(w))
 
-    def joined(self, blocks: Sequence[Array]) -> Array:
+    def merge_left(self, blocks: Sequence[Array]) -> Array:
         """Return the array (left, n, new bond) of two blocks."""
         even, odd = blocks
         n, new = even.shape[1], even.shape[1] + odd.shape[1]
@@ -128,32 +130,32 @@ class Frame:
         M[self.rows.indices[0], :n], M[self.rows.indices[1], n:] = even, odd
         return M.reshape(*self.shape[:-1], new)
 
-    def together(self, blocks: Sequence[Array]) -> Array:
+    def pack_right(self, blocks: Sequence[Array]) -> Array:
         """Return the blocks of a matrix (new bond, right) as one array."""
-        return packed(blocks)
+        return pack_blocks(blocks)
 
-    def matrix(self, S: Array, leg: Sequence[int]) -> Array:
+    def unpack_right(self, S: Array, dims: Sequence[int]) -> Array:
         """Return it as a matrix, from the states of the new bond."""
-        even, odd = cut(S, leg, self.columns.sizes)
-        M = zeros((sum(leg), self.columns.total), S)
-        M[: leg[0], self.columns.indices[0]], M[leg[0] :, self.columns.indices[1]] = even, odd
+        even, odd = split_packed(S, dims, self.columns.sizes)
+        M = zeros((sum(dims), self.columns.total), S)
+        M[: dims[0], self.columns.indices[0]], M[dims[0] :, self.columns.indices[1]] = even, odd
         return M
 
-    def first(self, string: Array) -> Array:
+    def restrict_rows(self, string: Array) -> Array:
         """Return the even entries of a vector of the rows that has no others."""
         return string[self.rows.indices[0]]
 
-    def last(self, string: Array) -> Array:
+    def restrict_columns(self, string: Array) -> Array:
         """Return the even entries of a vector of the columns that has no others."""
         return string[self.columns.indices[0]]
 
 
-def packed(blocks: Sequence[Array]) -> Array:
+def pack_blocks(blocks: Sequence[Array]) -> Array:
     """Return the entries of matrices as one vector."""
     return do("concatenate", [M.reshape(-1) for M in blocks])
 
 
-def cut(w: Array, rows: Sequence[int], columns: Sequence[int]) -> list[Array]:
+def split_packed(w: Array, rows: Sequence[int], columns: Sequence[int]) -> list[Array]:
     """Return two matrices from their entries."""
     first = rows[0] * columns[0]
     return [w[:first].reshape(rows[0], columns[0]), w[first:].reshape(rows[1], columns[1])]

@@ -1,4 +1,4 @@
-"""A generator as sweeps in both directions want it, whole and in blocks of a parity."""
+"""A generator as sweeps in both directions want it, ungrouped_cores and in blocks of a parity."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 
 from tnhop.solvers.chain.network.mode_core import ModeCore
 from tnhop.solvers.chain.steps.backend import placed
-from tnhop.solvers.chain.steps.environments import Core, split_core
+from tnhop.solvers.chain.steps.environments import DenseCore, split_core
 from tnhop.solvers.chain.steps.mode_environments import SparseCore
-from tnhop.solvers.chain.steps.parity import Grading, gradings, sorted_core
-from tnhop.solvers.chain.steps.parity_environments import GradedCore
+from tnhop.solvers.chain.steps.parity import ConservedParity, conserved_parities, sorted_core
+from tnhop.solvers.chain.steps.parity_environments import ParityCore
 from tnhop.support.arrays import Array
 
 
-class Generator:
+class SweepGenerator:
     """Cores of a generator and trace functionals of the sites, for sweeps in both directions.
 
     Parameters
@@ -40,57 +40,59 @@ class Generator:
     ) -> None:
         units = [placed(t / np.linalg.norm(t), like) for t in traces]
         self.traces = units, units[::-1]
-        self._given, self._like = (cores, traces), like
-        self._graded = dict[tuple[int, ...], Generator]()
-        self._sides = self._both([(W, None) for W in cores])
+        self._as_given, self._like = (cores, traces), like
+        self._by_charges = dict[tuple[int, ...], SweepGenerator]()
+        self._sides = self._both_sides([(W, None) for W in cores])
         self._charges: tuple[int, ...] = ()
 
     @staticmethod
-    def _both(cores: list[tuple[Any, Any]]) -> tuple[list[Any], list[Any]]:
-        """Return cores with the legs of their bonds, and both from the other end."""
-        return cores, [(turned_core(W), legs and legs[::-1]) for W, legs in reversed(cores)]
+    def _both_sides(cores: list[tuple[Any, Any]]) -> tuple[list[Any], list[Any]]:
+        """Return cores with the parities of their bonds, and both from the other end."""
+        return cores, [
+            (mirrored_core(W), bond_dims and bond_dims[::-1]) for W, bond_dims in reversed(cores)
+        ]
 
     @cached_property
     def cores(self) -> list[list[Any]]:
         """Cores of the sweeps to the right and to the left."""
-        return self._seen(True)
+        return self._prepared(True)
 
     @cached_property
-    def whole(self) -> list[list[Any]]:
+    def ungrouped_cores(self) -> list[list[Any]]:
         """The same, ungrouped."""
-        return self._seen(False)
+        return self._prepared(False)
 
-    def _seen(self, grouped: bool) -> list[list[Any]]:
-        def seen(W: Any, legs: Any) -> Any:
-            if legs is None:
-                return seen_core(W, self._like, grouped)
-            return GradedCore.of(W, self._charges, legs, self._like, grouped)
+    def _prepared(self, grouped: bool) -> list[list[Any]]:
+        def prepare(W: Any, bond_dims: Any) -> Any:
+            if bond_dims is None:
+                return sweep_core(W, self._like, grouped)
+            return ParityCore.of(W, self._charges, bond_dims, self._like, grouped)
 
-        return [[seen(*core) for core in side] for side in self._sides]
+        return [[prepare(*core) for core in side] for side in self._sides]
 
     @cached_property
-    def gradings(self) -> list[Grading]:
+    def parities(self) -> list[ConservedParity]:
         """Parities that it conserves, where arrays can be written."""
-        return [] if infer_backend(self._like) == "jax" else gradings(*self._given)
+        return [] if infer_backend(self._like) == "jax" else conserved_parities(*self._as_given)
 
-    def graded(self, grading: Grading) -> Generator:
+    def in_blocks(self, parity: ConservedParity) -> SweepGenerator:
         """Return the same generator in blocks."""
-        if grading.charges not in self._graded:
-            other = object.__new__(Generator)
-            other.traces, other._like, other._charges = self.traces, self._like, grading.charges
-            bonds: Any = zip(self._given[0], grading.bonds, grading.bonds[1:], strict=False)
-            other._sides = self._both([sorted_core(*bond) for bond in bonds])
-            self._graded[grading.charges] = other
-        return self._graded[grading.charges]
+        if parity.charges not in self._by_charges:
+            other = object.__new__(SweepGenerator)
+            other.traces, other._like, other._charges = self.traces, self._like, parity.charges
+            bonds: Any = zip(self._as_given[0], parity.bonds, parity.bonds[1:], strict=False)
+            other._sides = self._both_sides([sorted_core(*bond) for bond in bonds])
+            self._by_charges[parity.charges] = other
+        return self._by_charges[parity.charges]
 
 
-def seen_core(
+def sweep_core(
     W: NDArray[np.float64] | ModeCore, like: Array, grouped: bool = True
-) -> Core | SparseCore:
+) -> DenseCore | SparseCore:
     """Return a core for sweeps: dense blocks for spins, a sparse matrix for modes."""
     return SparseCore.of(W, like) if isinstance(W, ModeCore) else split_core(W, like, grouped)
 
 
-def turned_core(W: NDArray[np.float64] | ModeCore) -> NDArray[np.float64] | ModeCore:
-    """Return a core as seen from the other end of the chain."""
+def mirrored_core(W: NDArray[np.float64] | ModeCore) -> NDArray[np.float64] | ModeCore:
+    """Return a core as prepare from the other end of the chain."""
     return W.mirrored() if isinstance(W, ModeCore) else np.transpose(W, (3, 1, 2, 0))

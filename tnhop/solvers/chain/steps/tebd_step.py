@@ -1,7 +1,7 @@
 """One step of TEBD on a chain: gates of two sites along a swap network, and channels.
 
 The state is kept as between the steps of TDVP: tensor 0 carries it, all others are isometries, and
-the first vector of every bond is the trace functional of the sites behind it.
+the first vector of every bond is the trace functional of the sites to its right.
 """
 
 from __future__ import annotations
@@ -18,29 +18,29 @@ from autoray import do
 from tnhop.solvers.chain.network.trotter import Pieces
 from tnhop.solvers.chain.steps.backend import placed
 from tnhop.solvers.chain.steps.environments import (
-    Core,
-    absorbed,
-    advanced,
-    as_ahead,
-    effective,
+    DenseCore,
+    absorb_core,
+    advance,
+    advance_sketch,
+    as_right_env,
+    effective_generator,
     mirrored,
-    sketched,
     split_core,
 )
 from tnhop.solvers.chain.steps.swap_network import Pair, swap_network
 from tnhop.solvers.chain.steps.truncation import (
-    Tally,
-    kept_split,
+    TruncationStats,
     one,
     right_canonical,
     trace_string,
+    truncated_split,
 )
 from tnhop.support.arrays import Array
 
 
 @dataclass(frozen=True, eq=False)
 class Gate:
-    """What happens at positions n and n + 1.
+    """A gate on the sites at positions n and n + 1.
 
     Attributes
     ----------
@@ -77,7 +77,7 @@ class Gates:
 
     Attributes
     ----------
-    channels : list of (list of Core, list of Core)
+    channels : list of (list of DenseCore, list of DenseCore)
         Cores of each from the left and from the right.
     singles : dict of int to array, shape (n', n)
         Gates of single positions.
@@ -89,7 +89,7 @@ class Gates:
         Of the channels.
     """
 
-    channels: list[tuple[list[Core], list[Core]]]
+    channels: list[tuple[list[DenseCore], list[DenseCore]]]
     singles: dict[int, Array]
     forth: list[Gate]
     back: list[Gate]
@@ -124,18 +124,18 @@ def half_step(
         return known[key]
 
     forth, back = list[Gate](), list[Gate]()
-    for meeting in swap_network(pieces.pairs, len(pieces.bases)):
-        matrix = None if meeting.pair is None else exponential(meeting.pair, meeting.turned)
-        forth.append(Gate(meeting.n, matrix, meeting.swap, False))
-        back.append(Gate(meeting.n, matrix, meeting.swap, True))
+    for step in swap_network(pieces.pairs, len(pieces.bases)):
+        matrix = None if step.pair is None else exponential(step.pair, step.turned)
+        forth.append(Gate(step.n, matrix, step.swap, False))
+        back.append(Gate(step.n, matrix, step.swap, True))
     typical = max((channel.typical_error for channel in channels), default=0.0)
     largest = max((channel.max_error for channel in channels), default=0.0)
     bond = max((d for channel in channels for d in channel.bond_dims), default=1)
     return Gates(both, singles, forth, back[::-1], typical, largest, bond)
 
 
-class Circuit:
-    """Steps of TEBD, second order: half a step, and half a step in the opposite order.
+class TEBDEngine:
+    """Steps of time-evolving block decimation: half a step, then half a step in opposite order.
 
     Parameters
     ----------
@@ -147,6 +147,10 @@ class Circuit:
         State between steps.
     max_bond, growth : int
         Largest bond; by how much a channel may enlarge a bond.
+
+    References
+    ----------
+    M. Zwolak and G. Vidal, Phys. Rev. Lett. 93, 207205 (2004).
     """
 
     def __init__(
@@ -160,44 +164,38 @@ class Circuit:
         self._gates, self._traces, self.chain = gates, traces, chain
         self._max_bond, self._growth = max_bond, growth
 
-    def open(self) -> None:
+    def expand_initial_bonds(self) -> None:
         """Gates need no preparation."""
 
-    def copy(self) -> Circuit:
-        """Return a circuit that can go its own way; arrays are shared, none is ever changed."""
+    def copy(self) -> TEBDEngine:
+        """Return an independent engine; arrays are shared, none is ever changed."""
         other = copy.copy(self)
         other.chain = list(self.chain)
         return other
 
-    def step(self, dt: float, cutoff: float, seed: tuple[int, int]) -> Tally:
+    def step(self, dt: float, cutoff: float, seed: tuple[int, int]) -> TruncationStats:
         """Advance by dt."""
         # rounded: steps that differ by rounding alone share their gates
         gates = self._gates(float(f"{dt / 2:.12g}"))
-        rng, tally = np.random.default_rng(seed), Tally()
+        rng, tally = np.random.default_rng(seed), TruncationStats()
         truncations = 2 * (len(gates.channels) + bool(gates.forth))
         cutoff = cutoff / max(truncations, 1) ** 0.5
-        run = _Run(self.chain, self._traces, cutoff, self._max_bond, self._growth, tally, rng)
+        step = TrotterStep(
+            self.chain, self._traces, cutoff, self._max_bond, self._growth, tally, rng
+        )
         for cores in gates.channels:
-            run.channel(*cores)
-        run.singles(gates.singles)
-        run.gates([*gates.forth, *gates.back])
-        run.singles(gates.singles)
+            step.channel(*cores)
+        step.singles(gates.singles)
+        step.gates([*gates.forth, *gates.back])
+        step.singles(gates.singles)
         for cores in reversed(gates.channels):
-            run.channel(*cores)
-        self.chain = run.chain
-        return tally
-
-    def apply_channel(self, cores: tuple[list[Core], list[Core]], cutoff: float) -> Tally:
-        """Apply one channel, given from the left and from the right."""
-        tally, rng = Tally(), np.random.default_rng(0)
-        run = _Run(self.chain, self._traces, cutoff, self._max_bond, self._growth, tally, rng)
-        run.channel(*cores)
-        self.chain = run.chain
+            step.channel(*cores)
+        self.chain = step.chain
         return tally
 
 
-class _Run:
-    """A chain under gates and channels."""
+class TrotterStep:
+    """One step in the making: the chain, its centre, and the losses so far."""
 
     def __init__(
         self,
@@ -206,7 +204,7 @@ class _Run:
         cutoff: float,
         max_bond: int,
         growth: int,
-        tally: Tally,
+        tally: TruncationStats,
         rng: np.random.Generator,
     ) -> None:
         self.chain, self.traces = list(chain), list(traces)
@@ -224,7 +222,7 @@ class _Run:
 
     def gates(self, gates: Sequence[Gate]) -> None:
         """Apply gates of neighbours; the centre ends where it began, on tensor 0."""
-        for gate, then in zip(gates, [*(g.n for g in gates[1:]), -1], strict=False):
+        for gate, next_n in zip(gates, [*(g.n for g in gates[1:]), -1], strict=False):
             n = gate.n
             self._move(n if self._center < n else min(self._center, n + 1))
             (l, a), (b, r) = self.chain[n].shape[:2], self.chain[n + 1].shape[1:]
@@ -233,7 +231,7 @@ class _Run:
             if gate.swap:
                 self.traces[n : n + 2] = self.traces[n : n + 2][::-1]
                 a, b = b, a
-            if then > n:
+            if next_n > n:
                 M = do("transpose", theta, (2, 0, 1, 3)).reshape(l * a, b * r)
                 U, C = self._split(M, self.traces[n], l, self._tally)
                 pair = U.reshape(l, a, -1), C.reshape(-1, b, r)
@@ -245,11 +243,13 @@ class _Run:
                     do("transpose", U.reshape(r, b, -1), (2, 1, 0)),
                 )
             self.chain[n], self.chain[n + 1] = pair
-            self._center = n + (then > n)
+            self._center = n + (next_n > n)
         self._move(0)
 
-    def _split(self, M: Array, trace: Array, left: int, tally: Tally) -> tuple[Array, Array]:
-        return kept_split(M, trace_string(trace, left), self._cutoff, self._max_bond, tally)
+    def _split(
+        self, M: Array, trace: Array, left: int, tally: TruncationStats
+    ) -> tuple[Array, Array]:
+        return truncated_split(M, trace_string(trace, left), self._cutoff, self._max_bond, tally)
 
     def _move(self, n: int) -> None:
         """Move the centre; nothing is truncated."""
@@ -258,7 +258,7 @@ class _Run:
             A = self.chain[here] if step > 0 else mirrored([self.chain[here]])[0]
             M = A.reshape(-1, A.shape[2])
             string = trace_string(self.traces[here], A.shape[0])
-            U, C = kept_split(M, string, 0.0, len(M), Tally())
+            U, C = truncated_split(M, string, 0.0, len(M), TruncationStats())
             isometry = U.reshape(*A.shape[:2], -1)
             B = self.chain[here + step] if step > 0 else mirrored([self.chain[here + step]])[0]
             B = do("tensordot", C, B, ((1,), (0,)))
@@ -266,27 +266,28 @@ class _Run:
             self.chain[here], self.chain[here + step] = pair
             self._center += step
 
-    def channel(self, cores: list[Core], back: list[Core]) -> None:
+    def channel(self, cores: list[DenseCore], back: list[DenseCore]) -> None:
         """Apply a channel and truncate; the centre is tensor 0 before and after.
 
-        Where the truncation keeps all that was offered, more is offered.
+        A bond that keeps all directions on offer is offered more.
         """
-        old, most = self.chain, _most_bonds(self.chain, self._max_bond)
+        old, largest = self.chain, _largest_bonds(self.chain, self._max_bond)
         while True:
             offered = [
-                min(A.shape[2] + self._growth, bond) for A, bond in zip(old[:-1], most, strict=True)
+                min(A.shape[2] + self._growth, bond)
+                for A, bond in zip(old[:-1], largest, strict=True)
             ]
-            tally = Tally()
+            tally = TruncationStats()
             self.chain = self._truncated(self._product(old, cores, back, offered), tally)
-            kept = [A.shape[2] for A in self.chain[:-1]]
-            limited = [k >= w < m for k, w, m in zip(kept, offered, most, strict=True)]
+            reached = [A.shape[2] for A in self.chain[:-1]]
+            limited = [k >= w < m for k, w, m in zip(reached, offered, largest, strict=True)]
             if not any(limited):
                 self._tally.add(tally)
                 return
             self._growth *= 2
 
     def _product(
-        self, old: list[Array], cores: list[Core], back: list[Core], offered: list[int]
+        self, old: list[Array], cores: list[DenseCore], back: list[DenseCore], offered: list[int]
     ) -> list[Array]:
         """Return channel times state with given bonds, the centre on the last tensor.
 
@@ -297,24 +298,26 @@ class _Run:
         sketches = [one(old[0], rows, 1, 1)]
         for core, A in zip(back[:-1], mirrored(old)[:-1], strict=True):
             G = placed(self._rng.normal(size=(rows, A.shape[1])) / A.shape[1] ** 0.5, A)
-            sketches.append(sketched(sketches[-1], G, core, A))
+            sketches.append(advance_sketch(sketches[-1], G, core, A))
         env, chain = one(old[0], 1, 1, 1), list(old)
         for n, core in enumerate(cores):
-            left = absorbed(env, core)
+            site_env = absorb_core(env, core)
             if n == last:
-                chain[n] = effective(left, one(old[0], 1, 1, 1))(old[n])
+                chain[n] = effective_generator(site_env, one(old[0], 1, 1, 1))(old[n])
                 break
             bra = env.shape[0]
-            Y = effective(left, as_ahead(sketches[last - n][: offered[n]]))(old[n])
+            Y = effective_generator(site_env, as_right_env(sketches[last - n][: offered[n]]))(
+                old[n]
+            )
             size = Y.shape[1]
             string = trace_string(self.traces[n], bra)
             Y = do("concatenate", (string[:, None], Y.reshape(bra * size, -1)), axis=1)
             Q, R = do("linalg.qr", Y)
             chain[n] = (Q * do("sign", R[0, 0])).reshape(bra, size, -1)
-            env = advanced(left, chain[n], old[n])
+            env = advance(site_env, chain[n], old[n])
         return chain
 
-    def _truncated(self, chain: list[Array], tally: Tally) -> list[Array]:
+    def _truncated(self, chain: list[Array], tally: TruncationStats) -> list[Array]:
         """Truncate from the right end, where the centre is, to the left one."""
         chain, traces = mirrored(chain), self.traces[::-1]
         for n in range(len(chain) - 1):
@@ -325,11 +328,11 @@ class _Run:
         return mirrored(chain)
 
 
-def _most_bonds(chain: list[Array], max_bond: int) -> list[int]:
-    """Bonds that no state of the sites exceeds, up to a limit."""
+def _largest_bonds(chain: list[Array], max_bond: int) -> list[int]:
+    """Return the bonds that no state of the sites exceeds, up to a limit."""
     sizes = [A.shape[1] for A in chain]
     left, right = [1], [1]
-    for ahead, behind in zip(sizes[:-1], sizes[:0:-1], strict=True):
-        left.append(min(left[-1] * ahead, max_bond))
-        right.append(min(right[-1] * behind, max_bond))
+    for first, last in zip(sizes[:-1], sizes[:0:-1], strict=True):
+        left.append(min(left[-1] * first, max_bond))
+        right.append(min(right[-1] * last, max_bond))
     return [min(a, b) for a, b in zip(left[1:], right[:0:-1], strict=True)]

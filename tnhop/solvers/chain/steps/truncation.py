@@ -17,8 +17,8 @@ from tnhop.support.arrays import Array
 
 
 @dataclass
-class Tally:
-    """What steps cost and lose.
+class TruncationStats:
+    """Effort and losses of steps.
 
     Attributes
     ----------
@@ -31,7 +31,7 @@ class Tally:
     saturated : float
         Largest singular value that `max_bond` cut away although `cutoff` would have kept it.
     projected : float
-        Sum of squares of dt times what Lρ has at a bond beyond the directions that were added.
+        Sum of squares of dt times the part of Lρ outside the expanded bonds.
     """
 
     discarded: float = 0.0
@@ -40,8 +40,8 @@ class Tally:
     saturated: float = 0.0
     projected: float = 0.0
 
-    def add(self, other: Tally) -> None:
-        """Add what another one has counted."""
+    def add(self, other: TruncationStats) -> None:
+        """Add the numbers of another one."""
         self.discarded += other.discarded
         self.krylov += other.krylov
         self.applications += other.applications
@@ -49,50 +49,56 @@ class Tally:
         self.projected += other.projected
 
 
-def kept_split(
-    M: Array, a: Array | None, cutoff: float, most: int, tally: Tally
+def truncated_split(
+    M: Array, kept_row: Array | None, cutoff: float, max_rank: int, tally: TruncationStats
 ) -> tuple[Array, Array]:
-    """Split M ≈ U C with isometric U, whose first column is the unit vector `a`, Eq. (61).
+    """Split M ≈ U C with isometric U, whose first column is the unit vector `kept_row`, Eq. (61).
 
-    The row a·M is kept as it is; of the rest, singular values up to `cutoff` are dropped. With `a`
-    the trace functional, traces and one-site expectation values of the other side do not change.
+    The row kept_row·M is kept as it is; of the remainder, singular values up to `cutoff` are
+    dropped. With the trace functional, traces and one-site expectation values of the other side do
+    not change.
     """
-    ((U, C),) = kept_splits([M], a, cutoff, most, tally)
+    ((U, C),) = truncated_splits([M], kept_row, cutoff, max_rank, tally)
     return U, C
 
 
-def kept_splits(
-    blocks: Sequence[Array], a: Array | None, cutoff: float, most: int, tally: Tally,
-    b: Array | None = None,
+def truncated_splits(
+    blocks: Sequence[Array], kept_row: Array | None, cutoff: float, max_rank: int,
+    tally: TruncationStats, kept_column: Array | None = None,
 ) -> list[tuple[Array, Array]]:  # fmt: skip
-    """Split the blocks of a block-diagonal matrix; cutoff and `most` are those of all together.
+    """Split the blocks of a block-diagonal matrix; cutoff and `max_rank` are those of all together.
 
-    The vectors `a` and `b` belong to the first block. With `b` the column M·b is kept, too: if it
-    is the trace functional of the sites to the right, those to the left stay in the same state.
+    `kept_row` and `kept_column` belong to the first block. With the latter the column M·kept_column
+    is kept, too: if it is the trace functional of the sites to the right, those to the left stay in
+    the same state.
     """
     M, *others = blocks
     scale = 8 * float(np.finfo(precision_of(M)).eps) * np.hypot.reduce([*map(norm, blocks)])
-    kept, rows, rest = [], [], M
-    if a is not None:
-        kept, rows = [a], [a @ M]
-        rest = M - a[:, None] * rows[0]
-    if b is not None and most > len(kept) and (size := norm(c := rest @ b)) > scale:
-        kept.append(c / size)
-        rows.append(kept[-1] @ rest)
-        rest = rest - kept[-1][:, None] * rows[-1]
-    parts = [svd(rest), *map(svd, others)]
+    kept, rows, remainder = [], [], M
+    if kept_row is not None:
+        kept, rows = [kept_row], [kept_row @ M]
+        remainder = M - kept_row[:, None] * rows[0]
+    if kept_column is not None and max_rank > len(kept):
+        column = remainder @ kept_column
+        if (size := norm(column)) > scale:
+            kept.append(column / size)
+            rows.append(kept[-1] @ remainder)
+            remainder = remainder - kept[-1][:, None] * rows[-1]
+    parts = [svd(remainder), *map(svd, others)]
     ranks = [len(block) for block in blocks]
     ranks[0] -= len(kept)
     values = [do("to_numpy", S)[:n] for (_, S, _), n in zip(parts, ranks, strict=True)]
     # vectors of values that are mere rounding are not orthogonal to those kept
-    room = min(most - len(kept), sum(ranks))
-    counts = shares(values, max(cutoff, scale), room)
+    free = min(max_rank - len(kept), sum(ranks))
+    counts = kept_ranks(values, max(cutoff, scale), free)
     dropped = np.sort(np.concatenate([v[n:] for v, n in zip(values, counts, strict=True)]))
     if len(dropped) and dropped[-1] > max(cutoff, scale):
         tally.saturated = max(tally.saturated, float(dropped[-1]))
     tally.discarded += float(np.sum(dropped[::-1] ** 2))
-    found = zip(parts, counts, strict=True)
-    result = [(contiguous(U[:, :n]), S[:n, None] * V[:n]) for (U, S, V), n in found]
+    result = [
+        (contiguous(U[:, :n]), S[:n, None] * V[:n])
+        for (U, S, V), n in zip(parts, counts, strict=True)
+    ]
     if kept:
         U, C = result[0]
         K = do("stack", kept, axis=1)
@@ -102,16 +108,16 @@ def kept_splits(
     return result
 
 
-def shares(values: Sequence[NDArray[Any]], threshold: float, room: int) -> list[int]:
-    """Return how many of the falling values of every block are among the `room` largest of all.
+def kept_ranks(values: Sequence[NDArray[Any]], threshold: float, max_rank: int) -> list[int]:
+    """Return how many of the falling values of every block are among the `max_rank` largest of all.
 
     Only those above the threshold count.
     """
     counts = [int(np.count_nonzero(v > threshold)) for v in values]
-    if sum(counts) <= room:
+    if sum(counts) <= max_rank:
         return counts
     owners = np.repeat(np.arange(len(values)), [len(v) for v in values])
-    largest = np.argsort(-np.concatenate(list(values)), kind="stable")[: max(0, room)]
+    largest = np.argsort(-np.concatenate(list(values)), kind="stable")[: max(0, max_rank)]
     return [int(n) for n in np.bincount(owners[largest], minlength=len(values))]
 
 
@@ -130,11 +136,11 @@ def svd(M: Array) -> tuple[Array, Array, Array]:
 def right_canonical(tensors: Sequence[Array], traces: Sequence[Array]) -> list[Array]:
     """Bring any chain into the form between steps; nothing is truncated."""
     chain, traces = mirrored(tensors), list(reversed(traces))
-    tally = Tally()
+    tally = TruncationStats()
     for n in range(len(chain) - 1):
         left, size, _ = chain[n].shape
         M = chain[n].reshape(left * size, -1)
-        U, C = kept_split(M, trace_string(traces[n], left), 0.0, M.shape[0], tally)
+        U, C = truncated_split(M, trace_string(traces[n], left), 0.0, M.shape[0], tally)
         chain[n] = U.reshape(left, size, -1)
         chain[n + 1] = do("tensordot", C, chain[n + 1], ((1,), (0,)))
     return mirrored(chain)

@@ -1,4 +1,4 @@
-"""Commands of `tnhop` that run many problems: sweeps of a config, and refinements of it."""
+"""`tnhop sweep`: a config at every point of a grid."""
 
 from __future__ import annotations
 
@@ -7,29 +7,22 @@ import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from cyclopts import Parameter
 
 from tnhop.answers.analysis import quenched_average
-from tnhop.cli.config import Plan, make_plan
-from tnhop.cli.job import change, check_writable, put, read_config
+from tnhop.cli.config import Plan
+from tnhop.cli.context import Changes, ConfigFile, Flag, Format, check_writable, put, say
 from tnhop.support.checks import fail, integer, one_of, real, wrong_type
-from tnhop.sweeps.convergence import converge as converge_problem
 from tnhop.sweeps.sweep import sweep as sweep_grid
 
 if TYPE_CHECKING:
     import xarray as xr
 
-Changes = Annotated[list[str] | None, Parameter(name="--set", negative="")]
-Flag = Annotated[bool, Parameter(negative="")]
-Format = Literal["png", "pdf", "svg"]
-
 _TAKEN = {"time", "site", "site_2", "pattern", "mode", "order", "method", "digest", "failure", "xi",
           "name", "type", "kind"}  # fmt: skip
 _MOST_ROWS = 40
-_ONE = "For instance with `--set methods=Exact`."
 
 
 def sweep(
@@ -71,10 +64,11 @@ def sweep(
     format
         Format of the figure.
     """
-    grid = _SweptConfig(config, overrides)
+    source = ConfigFile.read(config, overrides)
+    grid = _SweptConfig(source)
     if workers is not None and scheduler is not None:
         raise fail("--workers", "be left out with `--scheduler`", "both are there")
-    name = Path(output) if output else config.parent / (grid.plan.name or config.stem)
+    name = source.output_name(grid.plan, output)
     figure = Path(f"{name}.{format or grid.plan.format}")
     check_writable([figure], overwrite=True)
     folder = store or name.with_name(f"{name.name}.sweep")
@@ -92,7 +86,7 @@ def sweep(
     for axis in grid.averaged:
         data = quenched_average(data, axis)
     left = [axis for axis in grid.axes if axis not in grid.averaged]
-    print(_table(data, left))
+    say(_table(data, left))
     if unreached:
         print(f"No figure yet: {unreached} points were not reached.", file=sys.stderr)
     else:
@@ -103,18 +97,20 @@ def sweep(
 class _SweptConfig:
     """A config with a section [sweep], as functions of the point."""
 
-    def __init__(self, path: Path, overrides: Sequence[str] | None) -> None:
-        self._raw, _ = read_config(path)
-        for override in overrides or ():
-            change(self._raw, override)
-        self._folder = path.parent
-        self.plan = make_plan(self._raw, self._folder, supported=False)
+    def __init__(self, source: ConfigFile) -> None:
+        self._source = source
+        self.plan = source.plan(supported=False)
         if self.plan.sweep is None:
             remedy = 'Such as [sweep.grid] with "model.Omega" = [0.1, 0.2].'
             raise fail("sweep", "be given", "the section [sweep] is missing", remedy)
         if len(self.plan.methods) != 1:
             found = f"there are {len(self.plan.methods)}"
-            raise fail("methods", "name one method for a sweep", found, _ONE)
+            raise fail(
+                "methods",
+                "name one method for a sweep",
+                found,
+                "For instance with `--set methods=Exact`.",
+            )
         self._paths = _axis_names(list(self.plan.sweep.grid))
         self.axes = {
             axis: _axis_values(path, self.plan.sweep.grid[path])
@@ -127,19 +123,19 @@ class _SweptConfig:
             raise fail("sweep.average", "leave an axis", "it names them all")
 
     def _at(self, point: Mapping[str, Any]) -> Plan:
-        raw = copy.deepcopy(self._raw)
+        tables = copy.deepcopy(self._source.tables)
         for axis, value in point.items():
-            put(raw, self._paths[axis], value, "[sweep.grid]")
-        return make_plan(raw, self._folder, supported=False)  # that fails alone
+            put(tables, self._paths[axis], value, "[sweep.grid]")
+        return self._source.plan(tables, supported=False)  # that fails alone
 
     @property
     def problem(self) -> Callable[..., Any]:
-        """From the labels of a point to its Problem."""
+        """Function from the labels of a point to its Problem."""
         return lambda **point: self._at(point).problem
 
     @property
     def method(self) -> Callable[..., Any]:
-        """From the labels of a point to its method."""
+        """Function from the labels of a point to its method."""
 
         def config(**point: Any) -> Any:
             return self._at(point).methods[0]
@@ -220,87 +216,12 @@ def _draw(data: xr.Dataset, axes: Sequence[str], path: Path) -> None:
     if not numeric or data.attrs["missing"] == data.attrs["points"]:
         print("No figure: there is no axis of numbers.", file=sys.stderr)
         return
-    from tnhop.plots.style import new_figure, style
+    from tnhop.plots.style import new_figure, save_figure, style
     from tnhop.plots.sweep import draw_sweep
 
     shown = numeric[:2] if len(axes) == 2 and len(numeric) == 2 else numeric[:1]
     with style():
         figure = new_figure(None, 4.8)
         draw_sweep(data, shown, ax=figure.subplots())
-        figure.savefig(path, format=path.suffix[1:], dpi=150)
-    print(f"wrote {path}")
-
-
-def converge(
-    config: Path,
-    *,
-    tolerance: list[str],
-    overrides: Changes = None,
-    store: Path | None = None,
-    max_wall_time: float | None = None,
-    max_memory: float | None = None,
-    output: str | None = None,
-    overwrite: Flag = False,
-) -> int:
-    """Refine the numerics of a config until observables are known to a tolerance.
-
-    Writes NAME.h5, the best answer, and NAME-convergence.png. The status is 1 if the tolerance was
-    not reached. The same command goes on after a kill.
-
-    Parameters
-    ----------
-    config
-        A TOML file with one method, where the refinement starts, or "auto".
-    tolerance
-        OBSERVABLE=ERROR, such as m_z=1e-3; may be repeated.
-    overrides
-        KEY.PATH=VALUE; may be repeated.
-    store
-        Folder of the runs; by default NAME.runs.
-    max_wall_time
-        Seconds after which the best answer so far is taken.
-    max_memory
-        Bytes that no run may need.
-    output
-        Folder and name of the files to write, without ending.
-    overwrite
-        Replace existing files.
-    """
-    raw, text = read_config(config)
-    for override in overrides or ():
-        change(raw, override)
-    plan = make_plan(raw, config.parent)
-    if len(plan.methods) != 1:
-        raise fail("methods", "name one method", f"there are {len(plan.methods)}", _ONE)
-    name = Path(output) if output else config.parent / (plan.name or config.stem)
-    file, figure = Path(f"{name}.h5"), Path(f"{name}-convergence.png")
-    check_writable([file, figure], overwrite)
-    answer = converge_problem(
-        plan.problem, _tolerances(tolerance), method=plan.methods[0],
-        store=store or name.with_name(f"{name.name}.runs"), max_wall_time=max_wall_time,
-        max_memory=max_memory,
-    )  # fmt: skip
-    answer.result.stats.update(config=text, overrides=list(overrides or ()))
-    answer.result.save(file, overwrite=overwrite)
-    from tnhop.plots.style import new_figure
-
-    drawn = new_figure(None, 4.0)
-    answer.plot(drawn.subplots())
-    drawn.savefig(figure, dpi=150)
-    print(answer)
-    print(f"wrote {file}, {figure}")
-    return 0 if answer.converged else 1
-
-
-def _tolerances(texts: Sequence[str]) -> dict[str, float]:
-    found = {}
-    for text in texts:
-        name, equals, number = text.partition("=")
-        try:
-            found[name.strip()] = float(number)
-        except ValueError:
-            equals = ""
-        if not equals:
-            raise fail("--tolerance", "have the form OBSERVABLE=ERROR", f"it is '{text}'",
-                       "For instance `--tolerance m_z=1e-3`.")  # fmt: skip
-    return found
+        save_figure(figure, path)
+    say(f"wrote {path}")

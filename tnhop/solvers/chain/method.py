@@ -1,0 +1,115 @@
+"""TDVP and TEBD as methods: common parameters, and the loop over output times."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+from autoray import do
+
+from tnhop.physics.model import Model
+from tnhop.physics.problem import Problem, Snapshot, missing_functionals
+from tnhop.physics.states import ProductState
+from tnhop.solvers.chain.engine import EngineSetup
+from tnhop.solvers.chain.network.mps import MPSState
+from tnhop.solvers.chain.refinement import coarser_chain, finer_knobs, with_knobs
+from tnhop.solvers.chain.run import ChainRun
+from tnhop.solvers.chain.schedule import StepSchedule
+from tnhop.support.arrays import Array
+from tnhop.support.checks import fail, integer, one_of, real, wrong_type
+
+
+class ChainMethod:
+    """Base of `TDVP` and `TEBD`: evolution of a matrix-product density matrix by steps."""
+
+    max_bond: int
+    cutoff: float
+    dt: float
+    epsilon: float | None
+    mpo_tolerance: float
+    rate_tolerance: float
+    ordering: str | tuple[int, ...]
+    fock_tolerance: float = 0.0
+    backend: str
+    device: str | None
+    precision: str
+
+    def check_chain(self) -> None:
+        """Check the common parameters."""
+        integer(self.max_bond, "max_bond", minimum=2)
+        real(self.cutoff, "cutoff", minimum=0.0, maximum=0.1)
+        real(self.dt, "dt", above=0.0)
+        if self.epsilon is not None:
+            real(self.epsilon, "epsilon", above=0.0, maximum=1.0)
+        real(self.mpo_tolerance, "mpo_tolerance", above=0.0, maximum=0.1)
+        real(self.rate_tolerance, "rate_tolerance", above=0.0)
+        one_of(self.backend, "backend", ["numpy", "torch", "cupy", "jax"])
+        one_of(self.precision, "precision", ["float64", "float32"])
+        if self.device is not None and self.backend != "torch":
+            raise fail("device", "be None unless `backend` is 'torch'", f"it is '{self.device}'")
+        if not isinstance(self.ordering, str):
+            object.__setattr__(self, "ordering", _positions(self.ordering, "ordering"))
+        else:
+            one_of(self.ordering, "ordering", ["auto", "natural"])
+
+    def weight(self, model: Model) -> float:
+        """Return ε for a model; larger with modes, which feel many spins together."""
+        largest = 0.5 if model.n_modes else 0.3
+        return self.epsilon or min(largest, 2.5 / math.sqrt(max(model.n_spins, 1)))
+
+    def misfit(self, problem: Problem) -> str | None:
+        """Return why a chain cannot hold the state or the observables, or None."""
+        name = type(self).__name__
+        if not isinstance(problem.state, ProductState | MPSState):
+            return (
+                f"Method `{name}` cannot start from a {type(problem.state).__name__}."
+                " Use a product state or an MPSState."
+            )
+        return missing_functionals(problem.observables or (), MPSState)
+
+    def like(self) -> Array:
+        """Return an array of the library, precision and place to be used."""
+        like = do("asarray", np.zeros(1, dtype=self.precision), like=self.backend)
+        return like.to(self.device) if self.device else like
+
+    def coarser(self) -> ChainMethod:
+        """Return a cheaper method: longer steps and larger cutoffs."""
+        return coarser_chain(self)
+
+    def refined(self, excess: Mapping[str, float], stats: Mapping[str, Any]) -> ChainMethod:
+        """Return a method whose errors are smaller by these factors, by source."""
+        return with_knobs(self, finer_knobs(self, excess, stats))
+
+    def schedule(self) -> StepSchedule:
+        """Return the lengths of the steps."""
+        raise NotImplementedError
+
+    def setup(self, problem: Problem) -> EngineSetup:
+        """Return the engine of a run with its coordinates and tolerances."""
+        raise NotImplementedError
+
+    def run(self, problem: Problem, carry: Any = None) -> ChainRun:
+        """Return a run at its beginning, or where the restart data `carry` were taken."""
+        return ChainRun(self.setup(problem), problem, carry)
+
+    def evolve(self, problem: Problem, carry: Any = None) -> Iterator[Snapshot]:
+        """Yield a snapshot at every output time and a heartbeat after every step."""
+        run = self.run(problem, carry)
+        times = np.asarray(problem.times)
+        for k in range(run.progress.next_output, len(times)):
+            while run.progress.time < times[k]:
+                run.advance(float(times[k]))
+                if run.progress.time < times[k]:
+                    yield run.snapshot(None)
+            run.progress.next_output = k + 1
+            yield run.snapshot(float(times[k]))
+
+
+def _positions(value: Any, name: str) -> tuple[int, ...]:
+    """Accept integers; whether they are a permutation is checked with the model."""
+    array = np.asarray(value)
+    if array.ndim != 1 or array.dtype.kind not in "iu":
+        raise wrong_type(name, "be 'auto', 'natural' or a list of sites", value)
+    return tuple(int(k) for k in array)
