@@ -428,4 +428,4 @@ def bar_hidden(progress: bool | None) -> bool:
         # without a console there is no stream, and what stands for one may lack anything
         terminal = getattr(sys.stderr, "isatty", None)
         return not (terminal is not None and terminal()) and "ipykernel" not in sys.modules
-    return not progress
+    return not progress or sys.stderr is None

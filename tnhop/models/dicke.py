@@ -9,7 +9,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from tnhop.models.parts import (
+    MOST_SPINS,
     cites,
+    made_by,
     mode_couplings,
     mode_rates,
     patterns_of,
@@ -175,4 +177,4 @@ def dicke(
         couplings, omega=omega, Omega=Omega, loss=loss, gain=gain, fock_dim=fock_dim, decay=decay,
         pumping=pumping, dephasing=dephasing, patterns=np.ones((1, size)),
     )  # fmt: skip
-    return replace(model, recipe=recipe(dicke, locals(), n_spins=size))
+    return made_by(model, recipe(dicke, locals(), n_spins=size))

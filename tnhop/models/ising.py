@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 from numpy.typing import ArrayLike
 
-from tnhop.models.parts import cites, recipe, spin_fields, spin_jumps
+from tnhop.models.parts import cites, made_by, recipe, spin_fields, spin_jumps
 from tnhop.patterns.couplings import check_couplings, hebb
 from tnhop.patterns.ensembles import check_patterns
 from tnhop.physics.model import Model, spins
@@ -113,4 +111,4 @@ def hebbian_ising(
         hebb(patterns), Omega=Omega, longitudinal=longitudinal, decay=decay, pumping=pumping,
         dephasing=dephasing, patterns=patterns,
     )  # fmt: skip
-    return replace(model, recipe=recipe(hebbian_ising, locals(), xi=patterns))
+    return made_by(model, recipe(hebbian_ising, locals(), xi=patterns))

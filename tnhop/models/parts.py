@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Callable, Mapping
+from copy import copy
 from typing import Any, TypeVar
 
 import numpy as np
@@ -16,6 +17,7 @@ from tnhop.support.checks import broadcast, fail, integer, non_negative, real_ar
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
+MOST_SPINS = 20_000  # of a model that is given by numbers alone
 _LARGEST = 1e100  # of a rate or a frequency: products of three or four stay numbers
 
 

@@ -66,7 +66,7 @@ def independent_spins(
     >>> len(independent_spins(2, Omega=0.3, decay=0.5).jumps)
     2
     """
-    size = integer(n_spins, "n_spins", minimum=1)
+    size = integer(n_spins, "n_spins", minimum=1, maximum=MOST_SPINS)
     return Model(
         spins(size),
         spin_fields(size, Omega=("x", Omega), longitudinal=("z", longitudinal)),

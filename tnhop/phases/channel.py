@@ -12,7 +12,7 @@ from scipy.integrate import DOP853
 from scipy.optimize import brentq
 
 from tnhop.phases.flow import end_of_orbit
-from tnhop.support.checks import real
+from tnhop.support.checks import real, settle
 from tnhop.support.errors import ConvergenceError
 
 __all__ = ["ChannelCycle", "RetrievalChannel"]

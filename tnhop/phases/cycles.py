@@ -123,8 +123,9 @@ def limit_cycle(
     (5.82150538, True)
     """
     flow = PhaseFlow(model, closure)
-    integer(n_points, "n_points", minimum=2)
-    y = _orbit_after(flow, flow.pack(start, "start"), real(transient, "transient", minimum=0.0))
+    n_points = integer(n_points, "n_points", minimum=2, maximum=_MOST_POINTS)
+    transient = real(transient, "transient", minimum=0.0)
+    y = _orbit_after(flow, flow.pack(start, "start"), transient)
     y, period = _one_turn(flow, y, transient)
     for _ in range(12):
         end = _orbit_after(flow, y, period)

@@ -19,6 +19,7 @@ from tnhop.support.checks import fail, wrong_type
 from tnhop.support.errors import ConvergenceError
 
 _STEP = 1e-3  # of the differences of sixth order, in all variables
+_MOST_STEPS = 5000  # of one orbit, some seconds
 _AT_REST = 1e-10  # speed at which a point counts as fixed
 
 

@@ -94,7 +94,10 @@ def check_joint_patterns(state: Any, xi: Any) -> NDArray[np.int8]:
 
 def check_orders(_: Any, orders: Any) -> list[int]:
     """Check the orders of moments."""
-    return integers(orders, "orders", minimum=0, maximum=1000)
+    numbers = integers(orders, "orders", minimum=0, maximum=1000)
+    if not numbers:
+        raise fail("orders", "name at least one order", "it is empty")
+    return numbers
 
 
 def check_sites(state: Any, sites: Any) -> list[int]:
@@ -110,7 +113,7 @@ def check_spins(state: Any, spins: Any) -> list[int]:
     numbers = integers(spins, "spins", minimum=0, maximum=state.size()[0] - 1)
     if not numbers:
         raise fail("spins", "name at least one spin", "it is empty")
-    return numbers
+    return _different(numbers, "spins")
 
 
 def check_modes(state: Any, modes: Any) -> list[int]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, TypeVar
 
-from tnhop.support.checks import machine_memory, real
+from tnhop.support.checks import machine_memory, real, settle
 
 MethodT = TypeVar("MethodT", bound=Any)
 
@@ -33,9 +33,8 @@ class TaylorMethod:
     max_memory: float | None = None
 
     def __post_init__(self) -> None:
-        real(self.tolerance, "tolerance", minimum=_SMALLEST_TOLERANCE, maximum=1e-2)
-        if self.max_memory is not None:
-            real(self.max_memory, "max_memory", above=0.0)
+        settle(self, real, "tolerance", minimum=_SMALLEST_TOLERANCE, maximum=1e-2)
+        settle(self, real, "max_memory", above=0.0)
 
     @property
     def memory_limit(self) -> float:

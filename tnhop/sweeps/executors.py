@@ -11,7 +11,9 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from typing import Any
 
-from tnhop.support.checks import fail, integer, wrong_type
+import numpy as np
+
+from tnhop.support.checks import fail, integer, single, wrong_type
 from tnhop.support.errors import warn
 from tnhop.sweeps.task import INTERRUPTED, Outcome
 
@@ -137,7 +139,8 @@ def make_pool(executor: Any, n_tasks: int) -> Here | Local | Foreign:
     """Turn the argument `executor` into something that runs tasks."""
     if executor is None:
         executor = n_cores()
-    if isinstance(executor, int) and not isinstance(executor, bool):
+    executor = single(executor, "executor")
+    if isinstance(executor, int | np.integer) and not isinstance(executor, bool):
         wanted, most = integer(executor, "executor", minimum=1), max(n_cores(), _ALWAYS)
         n_workers = min(wanted, most, max(n_tasks, 1))
         if n_workers == most < wanted:

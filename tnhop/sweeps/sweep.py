@@ -19,7 +19,7 @@ from tnhop.answers.loading import load
 from tnhop.driver import bar_hidden, interrupts_ignored, sigterm_as_interrupt
 from tnhop.storage.store import Manifest, Point, Store, open_store, read_store
 from tnhop.support.atomic_files import write_whole
-from tnhop.support.checks import fail, integer, one_of, real, wrong_type
+from tnhop.support.checks import fail, flag, integer, one_of, real, wrong_type
 from tnhop.support.errors import warn
 from tnhop.sweeps.executors import Round, make_pool
 from tnhop.sweeps.grid import Grid

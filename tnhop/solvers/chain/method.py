@@ -18,7 +18,7 @@ from tnhop.solvers.chain.refinement import coarser_chain, finer_knobs, with_knob
 from tnhop.solvers.chain.run import ChainRun
 from tnhop.solvers.chain.schedule import StepSchedule
 from tnhop.support.arrays import Array
-from tnhop.support.checks import fail, integer, one_of, real, wrong_type
+from tnhop.support.checks import fail, integer, one_of, plain_array, real, settle, wrong_type
 
 
 class ChainMethod:
@@ -38,13 +38,12 @@ class ChainMethod:
 
     def check_chain(self) -> None:
         """Check the common parameters."""
-        integer(self.max_bond, "max_bond", minimum=2)
-        real(self.cutoff, "cutoff", minimum=0.0, maximum=0.1)
-        real(self.dt, "dt", above=0.0)
-        if self.epsilon is not None:
-            real(self.epsilon, "epsilon", above=0.0, maximum=1.0)
-        real(self.mpo_tolerance, "mpo_tolerance", above=0.0, maximum=0.1)
-        real(self.rate_tolerance, "rate_tolerance", above=0.0)
+        settle(self, integer, "max_bond", minimum=2)
+        settle(self, real, "cutoff", minimum=0.0, maximum=0.1)
+        settle(self, real, "dt", above=0.0)
+        settle(self, real, "epsilon", above=0.0, maximum=1.0)
+        settle(self, real, "mpo_tolerance", above=0.0, maximum=0.1)
+        settle(self, real, "rate_tolerance", above=0.0)
         one_of(self.backend, "backend", ["numpy", "torch", "cupy", "jax"])
         one_of(self.precision, "precision", ["float64", "float32"])
         if self.device is not None and self.backend != "torch":
@@ -109,7 +108,7 @@ class ChainMethod:
 
 def _positions(value: Any, name: str) -> tuple[int, ...]:
     """Accept integers; whether they are a permutation is checked with the model."""
-    array = np.asarray(value)
+    array = plain_array(value, name)
     if array.ndim != 1 or array.dtype.kind not in "iu":
         raise wrong_type(name, "be 'auto', 'natural' or a list of sites", value)
     return tuple(int(k) for k in array)

@@ -36,7 +36,7 @@ from tnhop.solvers.chain.steps.sweep_generator import SweepGenerator
 from tnhop.solvers.chain.steps.tdvp_step import TDVPEngine, TDVPOptions
 from tnhop.solvers.fitted import TDVP_COSTS
 from tnhop.solvers.refinement import knob_factor
-from tnhop.support.checks import integer, real, wrong_type
+from tnhop.support.checks import integer, real, settle, wrong_type
 from tnhop.support.codec import register
 
 __all__ = ["TDVP"]

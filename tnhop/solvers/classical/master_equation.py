@@ -180,9 +180,11 @@ class ClassicalMaster(TaylorMethod):
             sparse = len(classes.sizes) <= 2 or L.size <= 10_000
             eigensolver = "shift-invert" if sparse else "propagator"
         limit = stationary(L, np.ones(L.size), start, (), eigensolver)
-        state: Any = ConfigurationDistribution(limit.x)
-        if classes is not None:
-            state = PopulationState(limit.x, classes.labels, classes.signs)
+        state: Any = (
+            ConfigurationDistribution(limit.x)
+            if classes is None
+            else PopulationState(limit.x, classes.labels, classes.signs)
+        )
         stats = {"dimension": str(L.size), "undamped": limit.undamped}
         return steady_result(problem, self, state, limit, float(limit.x.min()), stats)
 

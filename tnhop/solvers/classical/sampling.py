@@ -185,7 +185,8 @@ class SampledEvolution:
         times = np.asarray(self.problem.times)
         if carry is None:
             rng = self.problem.rng
-            seed = int(np.random.SeedSequence().generate_state(1)[0]) if rng is None else rng
+            drawn = np.random.SeedSequence().generate_state(1) if rng is None else rng
+            seed = int(np.ravel(drawn)[0])
             walkers, first, part = self._start(seed), 0, 0
         else:
             seed, first, part = carry["seed"], carry["next"], carry["part"]

@@ -34,7 +34,7 @@ from tnhop.solvers.exact.block_lindbladian import (
     trace_rows,
     unpack,
 )
-from tnhop.solvers.symmetric.class_state import ClassState
+from tnhop.solvers.symmetric.class_state import ClassState, checked_labels
 from tnhop.solvers.symmetric.operators import IndependentPart, correlators
 from tnhop.solvers.symmetric.product_blocks import class_blocks, product_blocks
 from tnhop.solvers.symmetric.spin_classes import SpinClasses
@@ -178,7 +178,7 @@ class SymmetricState(ClassState, ModeFunctionals):
         """The independent parts."""
         n_classes, n_spins = len(self.classes.sizes), len(self.labels)
         parts = []
-        for label in range(int(self.joined.max()) + 1):
+        for label in range(int(self.joined.max(initial=-1)) + 1):
             inside = np.flatnonzero(self.joined == label)
             members = tuple(int(g) for g in inside if g < n_classes)
             modes = tuple(int(m) - n_classes for m in inside if m >= n_classes)
