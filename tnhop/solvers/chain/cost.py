@@ -153,10 +153,10 @@ def chain_memory(chi: Real, D: Real, sizes: Sequence[int]) -> float:
     krylov = 12.0 * size * left * right
     fitted, has_modes = TDVP_COSTS, bool(np.any(size != 4))
     running = fitted.cores * cores.sum() + fitted.environments * environments.sum()
-    running += absorbed.max() + 2 * krylov.max()
+    running = running + absorbed.max() + 2 * krylov.max()
     built = fitted.built_cores * cores.sum() + fitted.built * D.max() ** 2
-    loaded = CHAIN_RUNS.loaded + CHAIN_RUNS.loaded_for_modes * has_modes
-    return 8 * float(max(running, built)) + loaded
+    used = 8 * float(max(running, built))
+    return used + CHAIN_RUNS.loaded + CHAIN_RUNS.loaded_for_modes * has_modes
 
 
 def run_time(schedule: StepSchedule, times: Real, step_time: Callable[[Step, int], float]) -> float:
