@@ -7,7 +7,7 @@ import tnhop as th
 from tnhop.physics.problem import Problem
 from tnhop.solvers.chain.network.mps import MPSState
 from tnhop.solvers.chain.network.ordering import site_order
-from tnhop.solvers.chain.steps.parity import bond_parities
+from tnhop.solvers.chain.steps.parity import bond_parity_dims
 from zoo import PATTERNS, ZOO, gaussian_couplings, patterns, tilted
 
 FULL = {"max_bond": 600, "cutoff": 1e-12, "mpo_tolerance": 1e-9, "rate_tolerance": 1e-9,
@@ -91,14 +91,14 @@ def test_blocks_agree_with_symmetric_at_default_settings():
 def test_all_states_of_all_bonds_keep_a_parity(sites):
     """Exactly so: what does not belong to a block is zero, not small."""
     model = networks()["three patterns"]
-    stepper = engine(model, in_plane(model), sites=sites)
-    stepper.expand_initial_bonds()
+    tdvp = engine(model, in_plane(model), sites=sites)
+    tdvp.expand_initial_bonds()
     for k in range(4):
-        stepper.step(0.1, 1e-6, (k, 0))
-        legs = bond_parities(stepper.chain, FACTORS_X)
-        assert legs is not None
-        assert [sum(leg) for leg in legs[1:]] == [A.shape[2] for A in stepper.chain]
-    assert all(odd for _, odd in legs[2:-2])
+        tdvp.step(0.1, 1e-6, (k, 0))
+        dims = bond_parity_dims(tdvp.chain, FACTORS_X)
+        assert dims is not None
+        assert [sum(leg) for leg in dims[1:]] == [A.shape[2] for A in tdvp.chain]
+    assert all(odd for _, odd in dims[2:-2])
 
 
 def test_a_run_goes_on_in_blocks_from_any_even_state():
@@ -107,7 +107,7 @@ def test_a_run_goes_on_in_blocks_from_any_even_state():
     dense = th.evolve(model, in_plane(model), [0.3], method=th.Exact(1e-13)).final_state
     order = site_order(model, "auto")
     chain = MPSState.from_dense(dense.rho, model.dims, model.n_spins, order, 0.6)
-    assert bond_parities(chain.tensors, FACTORS_X) is None
+    assert bond_parity_dims(chain.tensors, FACTORS_X) is None
     assert engine(model, chain, epsilon=0.6).charges == FACTORS_X
     found = th.evolve(model, chain, [0.5], method=th.TDVP(epsilon=0.6, **FULL), **options)
     exact = th.evolve(model, dense, [0.5], method=th.Exact(1e-13), **options)

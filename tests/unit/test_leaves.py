@@ -41,7 +41,7 @@ def trace(rng):
 
 @pytest.fixture
 def factorised(rng, mode, trace):
-    """A tensor of low rank, its leaf and core."""
+    """A tensor of low rank, its mode basis and core."""
     A = np.einsum("kn,lkr->lnr", rng.normal(size=(RANK, N)), rng.normal(size=(LEFT, RANK, RIGHT)))
     return A, *OptimalModeBasis.of(A, mode, trace)
 
@@ -53,12 +53,12 @@ def around(rng):
 
 
 def test_a_tensor_is_factorised_without_loss(factorised, trace):
-    A, leaf, core = factorised
-    assert leaf.vectors.shape == (RANK + 1, N)
-    np.testing.assert_allclose(leaf.vectors @ leaf.vectors.T, np.eye(RANK + 1), atol=EXACT)
-    np.testing.assert_array_equal(leaf.vectors[0], trace)
-    np.testing.assert_allclose(leaf.expand(core), A, atol=1e-11)
-    np.testing.assert_allclose(leaf.vectors @ trace, leaf.trace, atol=EXACT)
+    A, basis, core = factorised
+    assert basis.vectors.shape == (RANK + 1, N)
+    np.testing.assert_allclose(basis.vectors @ basis.vectors.T, np.eye(RANK + 1), atol=EXACT)
+    np.testing.assert_array_equal(basis.vectors[0], trace)
+    np.testing.assert_allclose(basis.expand(core), A, atol=1e-11)
+    np.testing.assert_allclose(basis.vectors @ trace, basis.trace, atol=EXACT)
 
 
 def test_tensors_of_high_rank_are_left_alone(rng, mode, trace):
@@ -66,57 +66,59 @@ def test_tensors_of_high_rank_are_left_alone(rng, mode, trace):
 
 
 def test_core_between_the_vectors_is_the_projected_one(factorised, mode, around):
-    A, leaf, core = factorised
+    A, basis, core = factorised
     behind, ahead = around
     whole = effective_generator(absorb_core(behind, SparseCore.of(mode, A)), ahead)(A)
-    projected = np.einsum("kn,lnr->lkr", leaf.vectors, whole)
-    found = effective_generator(absorb_core(behind, leaf.core), ahead)(core)
+    projected = np.einsum("kn,lnr->lkr", basis.vectors, whole)
+    found = effective_generator(absorb_core(behind, basis.core), ahead)(core)
     np.testing.assert_allclose(found, projected, atol=1e-10)
 
 
 def test_environments_and_sketches_of_the_core_are_those_of_the_tensor(
     factorised, mode, around, rng
 ):
-    A, leaf, core = factorised
+    A, basis, core = factorised
     whole = absorb_core(around[0], SparseCore.of(mode, A)).advance(A, A)
     np.testing.assert_allclose(
-        absorb_core(around[0], leaf.core).advance(core, core), whole, atol=1e-9
+        absorb_core(around[0], basis.core).advance(core, core), whole, atol=1e-9
     )
     sketch, G = rng.normal(size=(2, LEFT, BONDS[0])), rng.normal(size=(2, N))
-    inside = G @ leaf.vectors.T @ leaf.vectors  # what the leaf can see of the random vectors
+    inside = G @ basis.vectors.T @ basis.vectors  # what the basis can see of the random vectors
     expected = SparseCore.of(mode, A).advance_sketch(sketch, inside, A)
-    found = leaf.core.advance_sketch(sketch, G @ leaf.vectors.T, core)
+    found = basis.core.advance_sketch(sketch, G @ basis.vectors.T, core)
     np.testing.assert_allclose(found, expected, atol=1e-9)
 
 
 def test_generators_of_leaf_and_bond_are_projected_ones(factorised, mode, around, rng):
-    A, leaf, core = factorised
-    twig, bond = ModeBasisEnvironment.of(core, mode, *around)
-    np.testing.assert_allclose(leaf.expand(twig.merge(bond)), A, atol=1e-11)
+    A, basis, core = factorised
+    basis_env, bond = ModeBasisEnvironment.of(core, mode, *around)
+    np.testing.assert_allclose(basis.expand(basis_env.merge(bond)), A, atol=1e-11)
 
     def whole(tensor):
         full = effective_generator(absorb_core(around[0], SparseCore.of(mode, A)), around[1])(
             tensor
         )
-        return np.einsum("qk,qn->kn", twig.vectors, full.transpose(0, 2, 1).reshape(-1, N))
+        return np.einsum("qk,qn->kn", basis_env.vectors, full.transpose(0, 2, 1).reshape(-1, N))
 
-    X = rng.normal(size=(twig.vectors.shape[1], N))
-    tensor = (twig.vectors @ X).reshape(LEFT, RIGHT, N).transpose(0, 2, 1)
-    np.testing.assert_allclose(twig.basis_generator(mode)(X), whole(tensor), atol=1e-9)
-    found = twig.bond_generator(leaf)(bond)
-    np.testing.assert_allclose(found, whole(A) @ leaf.vectors.T, atol=1e-9)
-    np.testing.assert_allclose(twig.trace, twig.vectors.reshape(LEFT, RIGHT, -1)[0, 0], atol=EXACT)
+    X = rng.normal(size=(basis_env.vectors.shape[1], N))
+    tensor = (basis_env.vectors @ X).reshape(LEFT, RIGHT, N).transpose(0, 2, 1)
+    np.testing.assert_allclose(basis_env.basis_generator(mode)(X), whole(tensor), atol=1e-9)
+    found = basis_env.bond_generator(basis)(bond)
+    np.testing.assert_allclose(found, whole(A) @ basis.vectors.T, atol=1e-9)
+    np.testing.assert_allclose(
+        basis_env.trace, basis_env.vectors.reshape(LEFT, RIGHT, -1)[0, 0], atol=EXACT
+    )
 
 
 def test_directions_outside_are_those_of_the_generator(factorised, mode, around, rng):
-    A, leaf, core = factorised
-    twig, bond = ModeBasisEnvironment.of(core, mode, *around)
+    A, basis, core = factorised
+    basis_env, bond = ModeBasisEnvironment.of(core, mode, *around)
     signs = rng.normal(size=(LEFT * RIGHT, 2))
     full = effective_generator(absorb_core(around[0], SparseCore.of(mode, A)), around[1])(A)
-    away = signs - twig.vectors @ twig.vectors.T @ signs
+    away = signs - basis_env.vectors @ basis_env.vectors.T @ signs
     expected = full.transpose(1, 0, 2).reshape(N, -1) @ away
     np.testing.assert_allclose(
-        twig.missing_directions(signs, bond @ leaf.vectors, mode), expected, atol=1e-9
+        basis_env.missing_directions(signs, bond @ basis.vectors, mode), expected, atol=1e-9
     )
 
 
@@ -131,7 +133,7 @@ def network():
 
 
 def counted(monkeypatch):
-    """Count the steps of leaves."""
+    """Count the steps of mode bases."""
     steps, moved = [], TDVPEngine._evolve_mode_basis
 
     def counting(self, *arguments):
@@ -142,7 +144,7 @@ def counted(monkeypatch):
     return steps
 
 
-def test_evolution_with_leaves_agrees_with_exact(network, monkeypatch):
+def test_evolution_with_mode_bases_agrees_with_exact(network, monkeypatch):
     model, start = network
     steps = counted(monkeypatch)
     names, times = ["sigma_x", "sigma_y", "sigma_z", "occupation", "alpha"], [0.5, 1.0]
@@ -156,7 +158,7 @@ def test_evolution_with_leaves_agrees_with_exact(network, monkeypatch):
     assert found.stats["trace_defect"] < 1e-9
 
 
-def test_leaves_lose_no_more_than_the_bonds(network, monkeypatch):
+def test_mode_bases_lose_no_more_than_the_bonds(network, monkeypatch):
     """At a short bond the answers with and without leaves differ less than both err."""
     model, start = network
     method = th.TDVP(dt=0.1, max_bond=10, epsilon=0.5, fock_tolerance=0.0, companion=False,

@@ -22,7 +22,7 @@ from tnhop.solvers.fitted import CHAIN_BONDS, CHAIN_RUNS, TDVP_COSTS
 from tnhop.solvers.machine_speed import speed
 from tnhop.support.arrays import Real
 
-_MOST_FOR_ORDER = 150  # sites beyond which no order is sought
+_MAX_ORDERED = 150  # sites beyond which no order is sought
 
 
 @lru_cache(maxsize=64)
@@ -52,7 +52,7 @@ class PredictedBonds:
 
     def __init__(self, model: Model, state: Any, epsilon: float, ordering: Any, end: float) -> None:
         self.model, n = model, model.n_sites
-        known = isinstance(state, ProductState) and n <= _MOST_FOR_ORDER and 0 < end < math.inf
+        known = isinstance(state, ProductState) and n <= _MAX_ORDERED and 0 < end < math.inf
         self._fluctuations = (
             _cached_fluctuations(model, state, epsilon, ordering, end) if known else None
         )
@@ -158,10 +158,10 @@ def chain_memory(chi: Real, D: Real, sizes: Sequence[int]) -> float:
     krylov = 12.0 * size * left * right
     fitted, has_modes = TDVP_COSTS, bool(np.any(size != 4))
     running = fitted.cores * cores.sum() + fitted.environments * environments.sum()
-    running += absorbed.max() + 2 * krylov.max()
+    running = running + absorbed.max() + 2 * krylov.max()
     built = fitted.built_cores * cores.sum() + fitted.built * D.max() ** 2
-    loaded = CHAIN_RUNS.loaded + CHAIN_RUNS.loaded_for_modes * has_modes
-    return 8 * float(max(running, built)) + loaded
+    used = 8 * float(max(running, built))
+    return used + CHAIN_RUNS.loaded + CHAIN_RUNS.loaded_for_modes * has_modes
 
 
 def run_time(schedule: StepSchedule, times: Real, step_time: Callable[[Step, int], float]) -> float:

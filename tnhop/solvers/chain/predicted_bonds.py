@@ -27,7 +27,7 @@ from tnhop.solvers.meanfield.flow import MeanFieldFlow
 from tnhop.support.arrays import Real
 
 _EVALUATIONS = 3000  # of the flow, in all
-_FEWEST, _MOST, _LONGEST = 4, 20, 0.6  # number of intervals, and their largest length
+_MIN_INTERVALS, _MAX_INTERVALS, _LONGEST = 4, 20, 0.6  # and their largest length
 _CUTS = 7
 _BINS = 120  # of the logarithms of Schmidt coefficients
 _VACUUM = 0.25  # variance of Re α and Im α
@@ -110,9 +110,9 @@ def follow_fluctuations(
     """Follow the fluctuations to the time `end`, or part of it; None for too many sites."""
     n = 3 * model.n_spins + 2 * model.n_modes
     intervals = int(_EVALUATIONS / n / (1 + (model.n_spins / 80) ** 2))
-    if intervals < _FEWEST or len(order) < 2:
+    if intervals < _MIN_INTERVALS or len(order) < 2:
         return None
-    intervals = min(intervals, _MOST, max(_FEWEST, math.ceil(end / 0.25)))
+    intervals = min(intervals, _MAX_INTERVALS, max(_MIN_INTERVALS, math.ceil(end / 0.25)))
     length = min(_LONGEST, end / intervals)
     cuts = sorted({round(x) for x in np.linspace(1, len(order) - 1, _CUTS)})
     dims = np.array([2 * math.log(model.dims[k]) for k in order])

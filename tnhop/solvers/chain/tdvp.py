@@ -243,7 +243,7 @@ class TDVP(ChainMethod):
         return Cost(memory, time, note)
 
     def _has_reference_chain(self, model: Model) -> bool:
-        """Return whether truncation errors may grow: beside modes, and where sites interact."""
+        """Return whether truncation errors may grow: with modes, and where sites interact."""
         if self.companion is not None:
             return self.companion
         several = [term.sites for term in model.hamiltonian]

@@ -36,7 +36,7 @@ def advance_environment(site_env: Any, A: Array, blocks: Sequence[Array]) -> Any
 
 
 def blocks_of(site_env: Any, A: Array) -> list[Array]:
-    """Return the blocks of a tensor (site_env, n, right) whose right states have a parity each."""
+    """Return the blocks of a tensor (left, n, right) whose right states have a parity each."""
     return site_env.blocks_of(A) if isinstance(site_env, ParitySiteEnvironment) else [A]
 
 

@@ -40,12 +40,9 @@ def matrix_times_right_env(right_env: Any, columns: NDArray[np.intp] | None = No
     """Return the product of matrices (rows, right) with the right environment or some columns."""
     if isinstance(right_env, SparsePairEnvironment):
         return right_env.matrix_times_right_env(columns)
-    chosen = (
-        right_env
-        if columns is None or len(columns) == right_env.shape[1]
-        else right_env[:, columns]
-    )
-    matrix = chosen.reshape(right_env.shape[0], -1)
+    if columns is not None and len(columns) < right_env.shape[1]:
+        right_env = right_env[:, columns]
+    matrix = right_env.reshape(right_env.shape[0], -1)
     return lambda Y: Y @ matrix
 
 
@@ -84,7 +81,7 @@ class SparseCore:
         return SparseSiteEnvironment(env, self)
 
     def pair_right_env(self, right_env: Array) -> SparsePairEnvironment:
-        """Return what is right_env with the site contract_right_env it."""
+        """Return the right environment of the site on the left, with this site."""
         return SparsePairEnvironment(self, tensor_times_right_env(right_env), right_env.shape)
 
     def contract_right_env(self, v: Array, right_product: Product) -> Array:

@@ -96,7 +96,7 @@ def sorted_core(
     return W[rows][..., columns], (bond_dims[0], bond_dims[1])
 
 
-def bond_parities(chain: Sequence[Array], charges: Charges) -> list[ParityDims] | None:
+def bond_parity_dims(chain: Sequence[Array], charges: Charges) -> list[ParityDims] | None:
     """Return the even and odd states of all bonds from left to right, the two ends included.
 
     None if a state of a bond has no parity, or if they are not sorted.
@@ -121,7 +121,7 @@ def parity_sorted_chain(
 
     Nothing but rounding is truncated. A chain that has this form already is returned as it is.
     """
-    if bond_parities(chain, charges):
+    if bond_parity_dims(chain, charges):
         return list(chain)
     right_swept = _sweep(chain, traces, charges)
     if right_swept is None:
@@ -145,9 +145,8 @@ def _sweep(chain: Sequence[Array], traces: Sequence[Array], charges: Charges) ->
             layout = ParityLayout(rows, bond_sectors((1, 0)), center.shape)
             result.append(layout.merge_left((blocks[0], blocks[1][:, :0])))
             break
-        layout = ParityLayout(
-            rows, Sectors((slice(None), slice(None)), (right, right)), center.shape
-        )
+        columns = Sectors((slice(None), slice(None)), (right, right))
+        layout = ParityLayout(rows, columns, center.shape)
         kept_row = layout.restrict_rows(trace_string(trace, left))
         parts = truncated_splits(blocks, kept_row, 0.0, left * size, TruncationStats())
         result.append(layout.merge_left([U for U, _ in parts]))

@@ -77,12 +77,12 @@ class ParityRightEnvironment:
         return self.blocks[0][0].shape[1], self.blocks[0][1].shape[1]
 
     def minus_basis_part(
-        self, right_env: ParityRightEnvironment, inside: Array
+        self, right_env: ParityRightEnvironment, overlap: Array
     ) -> ParityRightEnvironment:
         """Return a sketch minus its part in the basis of the right environment."""
         kets = right_env.right.indices
         blocks = _parity_pairs(
-            lambda r, o: self.blocks[r][o] - right_env.blocks[r][o] @ inside[:, kets[o]].T
+            lambda r, o: self.blocks[r][o] - right_env.blocks[r][o] @ overlap[:, kets[o]].T
         )
         return ParityRightEnvironment(blocks, self.right, self.out)
 
@@ -341,10 +341,9 @@ class ParitySiteEnvironment:
             for r in BOTH:
                 D, columns = part.sizes[r ^ o], part.columns[r ^ o]
                 if D:
-                    chosen = (
-                        right_env.blocks[r][o][:, columns] if right_env.bond[r ^ o] > D else None
-                    )
-                    right = whole[r] if chosen is None else chosen.reshape(ins[r], D * out)
+                    right = whole[r]
+                    if right_env.bond[r ^ o] > D:
+                        right = right_env.blocks[r][o][:, columns].reshape(ins[r], D * out)
                     sources.append((r, sections[r], right))
             lines, adds = part.sections(self.bra, self.core.charges), n >= self.core.n_groups
             if sources or not adds:
@@ -354,23 +353,23 @@ class ParitySiteEnvironment:
     def advance(self, blocks: Sequence[Array]) -> ParityEnvironment:
         """Return the environment one site further, from the blocks of the tensor of that site."""
 
-        def contracted(part: ParityCoreBlock, o: int, block: Array) -> Array:
+        def contract(part: ParityCoreBlock, o: int, block: Array) -> Array:
             return blocks[o][part.sections(self.bra, self.core.charges)[o]].T @ block
 
-        return self._advance(contracted, (blocks[0].shape[1], blocks[1].shape[1]), blocks)
+        return self._advance(contract, (blocks[0].shape[1], blocks[1].shape[1]), blocks)
 
     def advance_sketch(self, G: Array, blocks: Sequence[Array]) -> ParityEnvironment:
         """Return a sketch one site further; G (m, n) as in `environments.advance_sketch`."""
 
-        def contracted(part: ParityCoreBlock, o: int, block: Array) -> Array:  # noqa: ARG001
+        def contract(part: ParityCoreBlock, o: int, block: Array) -> Array:  # noqa: ARG001
             signs = G.T[part.group]
             lines = block.reshape(*signs.shape, block.shape[1])
             return (signs[:, :, None] * lines).sum(axis=0)
 
-        return self._advance(contracted, self.bra, blocks)
+        return self._advance(contract, self.bra, blocks)
 
     def _advance(
-        self, contracted: Callable[[ParityCoreBlock, int, Array], Array], bra: ParityDims,
+        self, contract: Callable[[ParityCoreBlock, int, Array], Array], bra: ParityDims,
         blocks: Sequence[Array],
     ) -> ParityEnvironment:  # fmt: skip
         ket, right, like = (blocks[0].shape[1], blocks[1].shape[1]), self.core.right, blocks[0]
@@ -379,7 +378,7 @@ class ParitySiteEnvironment:
             sections = part.sections(self.ket, self.core.charges)
             ket_blocks = [U[rows] for U, rows in zip(blocks, sections, strict=True)]
             for o in BOTH:
-                half, start = contracted(part, o, pair[o]), 0
+                half, start = contract(part, o, pair[o]), 0
                 for r in BOTH:
                     D, kets = part.sizes[o ^ r], ket_blocks[r].shape[0]
                     if not D:

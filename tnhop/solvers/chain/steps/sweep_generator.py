@@ -1,4 +1,4 @@
-"""A generator as sweeps in both directions want it, ungrouped_cores and in blocks of a parity."""
+"""Generators prepared for sweeps in both directions, in one block or in blocks of a parity."""
 
 from __future__ import annotations
 
@@ -48,9 +48,8 @@ class SweepGenerator:
     @staticmethod
     def _both_sides(cores: list[tuple[Any, Any]]) -> tuple[list[Any], list[Any]]:
         """Return cores with the parities of their bonds, and both from the other end."""
-        return cores, [
-            (mirrored_core(W), bond_dims and bond_dims[::-1]) for W, bond_dims in reversed(cores)
-        ]
+        mirrored = [(mirrored_core(W), dims and dims[::-1]) for W, dims in reversed(cores)]
+        return cores, mirrored
 
     @cached_property
     def cores(self) -> list[list[Any]]:
@@ -72,7 +71,7 @@ class SweepGenerator:
 
     @cached_property
     def parities(self) -> list[ConservedParity]:
-        """Parities that it conserves, where arrays can be written."""
+        """Parities that the generator conserves, if arrays can be written in place."""
         return [] if infer_backend(self._like) == "jax" else conserved_parities(*self._as_given)
 
     def in_blocks(self, parity: ConservedParity) -> SweepGenerator:
@@ -94,5 +93,5 @@ def sweep_core(
 
 
 def mirrored_core(W: NDArray[np.float64] | ModeCore) -> NDArray[np.float64] | ModeCore:
-    """Return a core as prepare from the other end of the chain."""
+    """Return a core as seen from the other end of the chain."""
     return W.mirrored() if isinstance(W, ModeCore) else np.transpose(W, (3, 1, 2, 0))

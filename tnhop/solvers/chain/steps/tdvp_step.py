@@ -225,10 +225,10 @@ class TDVPEngine:
             if n == last:
                 chain[n] = layout.unpack(v)
                 break
-            first = trace_string(one(v, 1), center.shape[2])
+            column_trace = trace_string(one(v, 1), center.shape[2])
             cutoff = sweep.cutoff if sketches is None else 0.0
             trace = mode_basis.trace if mode_basis else sweep.traces[n]
-            parts = self._split(sweep, v, trace, layout, first, cutoff)
+            parts = self._split(sweep, v, trace, layout, column_trace, cutoff)
             if sketches is not None:
                 # S grows before it goes back in time: the new directions take part in the change
                 # of the tensor on its left, which the next site must not count twice
@@ -341,8 +341,8 @@ class TDVPEngine:
             layout = layout_of(site_env, right_env, theta.shape)
             apply = effective_generator(site_env, right_env)
             v = self._exponential(sweep, apply, layout.pack(theta), sweep.dt)
-            first = trace_string(one(v, 1), pair.shape[3])
-            column_trace = (sweep.traces[n + 1][:, None] * first).reshape(-1)
+            right_trace = trace_string(one(v, 1), pair.shape[3])
+            column_trace = (sweep.traces[n + 1][:, None] * right_trace).reshape(-1)
             parts = self._split(sweep, v, sweep.traces[n], layout, column_trace, sweep.cutoff)
             chain[n] = layout.merge_left([U for U, _ in parts])
             left_envs.append(advance_environment(site_env, chain[n], [U for U, _ in parts]))

@@ -195,7 +195,19 @@ class TEBDEngine:
 
 
 class TrotterStep:
-    """One step in the making: the chain, its centre, and the losses so far."""
+    """A chain during one step of TEBD: its centre moves with the gates and channels applied to it.
+
+    Parameters
+    ----------
+    chain, traces, max_bond, growth
+        As in `TEBDEngine`.
+    cutoff : float
+        Singular values up to this one are dropped in every truncation.
+    tally : TruncationStats
+        Receives the losses.
+    rng : Generator
+        Source of the random vectors of compressions.
+    """
 
     def __init__(
         self,

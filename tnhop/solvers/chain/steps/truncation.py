@@ -109,9 +109,9 @@ def truncated_splits(
 
 
 def kept_ranks(values: Sequence[NDArray[Any]], threshold: float, max_rank: int) -> list[int]:
-    """Return how many of the falling values of every block are among the `max_rank` largest of all.
+    """Return the numbers of values of every block among the `max_rank` largest of all.
 
-    Only those above the threshold count.
+    Values fall in every block; only those above the threshold count.
     """
     counts = [int(np.count_nonzero(v > threshold)) for v in values]
     if sum(counts) <= max_rank:
