@@ -218,7 +218,7 @@ class CheckpointWriter:
 
     @property
     def hint(self) -> str:
-        """What a stopped run is told."""
+        """Sentence that tells a stopped run how to go on; empty without a checkpoint."""
         if self._checkpoint is None or self._written is not self._record.position:
             return ""
         return f" The same call goes on from '{self._checkpoint.path}'."

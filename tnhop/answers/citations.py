@@ -1,4 +1,4 @@
-"""What to cite: the software, and the papers behind a model, a method and the libraries in use.
+"""Citations: the software, and the papers behind a model, a method and the libraries in use.
 
 A field that could not be checked is left out; papers whose printed title could not be checked
 stand under the title of their preprint, with the journal as a note.

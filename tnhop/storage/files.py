@@ -42,7 +42,7 @@ _PROMISE = f"SHA-256 of all bytes but the last {_LENGTH}, which hold it"
 
 @dataclass(frozen=True, eq=False)
 class Content:
-    """What a file holds; `kind` is the class of the answer.
+    """Content of a file; `kind` is the class of the answer.
 
     The final state, if it is kept, and the states at the output times.
     """

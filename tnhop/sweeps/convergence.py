@@ -229,7 +229,7 @@ def _check_tolerance(problem: Any, tolerance: Any) -> dict[str, float]:
 
 @dataclass(frozen=True)
 class _Limits:
-    """What a study may cost."""
+    """Largest cost of a study."""
 
     wall_time: float | None
     memory: float | None

@@ -1,4 +1,4 @@
-"""Where tasks run: this process, local processes, or any executor such as a Dask client."""
+"""Executors of tasks: this process, local processes, or any executor such as a Dask client."""
 
 from __future__ import annotations
 
