@@ -147,7 +147,7 @@ class RunRecord:
     def _identity(self) -> dict[str, Any]:
         problem, method = self.problem, self.method
         about = {
-            "problem": f"{repr(problem.model)[1:-1]}, {self.wanted} times",
+            "problem": f"{problem.model.summary}, {self.wanted} times",
             "method": repr(method),
             "save_states": f"save_states = {problem.save_states}",
         }

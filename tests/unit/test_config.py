@@ -150,6 +150,14 @@ def test_methods_by_name_or_table(written, methods):
     assert make_plan(config(methods=written), HERE).methods == methods
 
 
+@pytest.mark.parametrize("ordering", ["auto", "natural", [1, 0, 2, 3]])
+@pytest.mark.parametrize("name", ["TDVP", "TEBD"])
+def test_ordering_by_word_or_list(name, ordering):
+    plan = make_plan(config(methods=[{"type": name, "ordering": ordering}]), HERE)
+    expected = ordering if isinstance(ordering, str) else tuple(ordering)
+    assert plan.methods[0].ordering == expected
+
+
 def test_zero_temperature_can_be_written():
     text = 'type = "open_hopfield"\nbeta = inf'
     assert model_of(model=tomllib.loads(text)).recipe.arguments[1] == ("beta", np.inf)

@@ -219,5 +219,7 @@ def test_verb_that_a_method_lacks_gets_a_sentence(verb):
 def test_method_that_cannot_be_refined_gets_a_sentence():
     problem = th.Problem(MODEL, STATE, TIMES)
     for method in (Bare(), type("Half", (Bare,), {"refined": lambda self, *_: self})()):
-        with pytest.raises(ValueError, match="`method` must have error bars that can be made smal"):
+        with pytest.raises(
+            ValueError, match="`method` must have error bars that can be made smaller"
+        ):
             th.converge(problem, {"m_z": 1e-3}, method=method)

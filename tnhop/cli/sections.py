@@ -77,6 +77,12 @@ def _integers(value: Any) -> Any:
     return value
 
 
+def _word_or_integers(value: Any) -> Any:
+    if isinstance(value, str) or (isinstance(value, list) and all(type(k) is int for k in value)):
+        return value
+    raise ValueError("be a word or a list of integers")
+
+
 def _amplitudes(value: Any) -> Any:
     items = value if isinstance(value, list) else [value]
     try:
@@ -104,6 +110,7 @@ def _json(*kinds: str) -> WithJsonSchema:
 
 _Numbers = Annotated[Any, PlainValidator(_numbers), _json("number", "array")]
 _Integers = Annotated[Any, PlainValidator(_integers), _json("integer", "array")]
+_WordOrIntegers = Annotated[Any, PlainValidator(_word_or_integers), _json("string", "array")]
 _Amplitudes = Annotated[Any, PlainValidator(_amplitudes), _json("number", "string", "array")]
 _Couplings = Annotated[Any, PlainValidator(_couplings), _json("string", "array", "object")]
 
@@ -128,6 +135,8 @@ def _type_of(name: str, hint: Any) -> Any:
         return hint
     if name == "couplings":
         return _Couplings
+    if str in parts and any(typing.get_origin(part) is tuple for part in parts):
+        return _WordOrIntegers
     return _Integers if int in parts and float not in parts else _Numbers
 
 

@@ -76,7 +76,7 @@ def _image(content: Content, attributes: dict[str, str]) -> bytes:
         "tnhop_version": version("tnhop"),
         "answer": content.kind,
         "checksum": _PROMISE,
-        "description": repr(content.model)[1:-1],
+        "description": content.model.summary,
         "method": json.dumps(encode(content.method)),
         "stats": json.dumps(encode(content.stats)),
         **attributes,
