@@ -56,6 +56,7 @@ from tnhop.phases.stability import (
     fixed_points,
     lyapunov_coefficient,
 )
+from tnhop.physics.jumps import FieldJump, Jump
 from tnhop.physics.model import Model, Site, modes, spins
 from tnhop.physics.observables import Functional, Observable
 from tnhop.physics.problem import Cost, Problem, Snapshot
@@ -69,17 +70,7 @@ from tnhop.physics.rates import (
     SqrtRate,
 )
 from tnhop.physics.states import ProductState, pattern_state, product_state
-from tnhop.physics.terms import (
-    FieldJump,
-    Jump,
-    Operator,
-    Term,
-    create,
-    destroy,
-    identity,
-    number,
-    sigma,
-)
+from tnhop.physics.terms import Operator, Term, create, destroy, identity, number, sigma
 from tnhop.solvers.chain.network.mpo import LindbladMPO, lindblad_mpo, predicted_bond
 from tnhop.solvers.chain.network.mps import MPSState
 from tnhop.solvers.chain.tdvp import TDVP

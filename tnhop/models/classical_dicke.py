@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from tnhop.models.parts import cites, mode_couplings, mode_rates, patterns_of, recipe
+from tnhop.physics.jumps import FieldJump, Jump
 from tnhop.physics.model import Model, spins
 from tnhop.physics.rates import SpinBosonRate, SqrtRate
-from tnhop.physics.terms import FieldJump, Jump, Operator, Term, sigma
+from tnhop.physics.terms import Operator, Term, sigma
 from tnhop.support.checks import broadcast, fail, one_of
 
 __all__ = ["classical_dicke"]

@@ -7,9 +7,9 @@ from numpy.typing import ArrayLike
 
 from tnhop.models.parts import cites, recipe, spin_fields
 from tnhop.patterns.ensembles import check_patterns
+from tnhop.physics.jumps import FieldJump
 from tnhop.physics.model import Model, spins
 from tnhop.physics.rates import MOST_DEGREE, DenseGlauberRate, SqrtRate
-from tnhop.physics.terms import FieldJump
 from tnhop.support.checks import integer
 
 __all__ = ["dense_hopfield"]

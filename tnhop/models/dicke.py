@@ -20,8 +20,9 @@ from tnhop.models.parts import (
     spin_jumps,
 )
 from tnhop.patterns.ensembles import check_patterns
+from tnhop.physics.jumps import Jump
 from tnhop.physics.model import Model, modes, spins
-from tnhop.physics.terms import Jump, Operator, create, destroy, number, sigma
+from tnhop.physics.terms import Operator, create, destroy, number, sigma
 from tnhop.support.checks import integer, real
 
 __all__ = ["dicke", "multimode_dicke"]

@@ -11,9 +11,9 @@ from numpy.typing import ArrayLike, NDArray
 from tnhop.models.parts import cites, recipe, spin_fields
 from tnhop.patterns.couplings import check_couplings, hebb, pseudo_inverse
 from tnhop.patterns.ensembles import check_patterns
+from tnhop.physics.jumps import FieldJump
 from tnhop.physics.model import Model, spins
 from tnhop.physics.rates import GlauberRate, SqrtRate
-from tnhop.physics.terms import FieldJump
 from tnhop.support.checks import wrong_type
 
 __all__ = ["open_hopfield"]

@@ -11,8 +11,9 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from tnhop.physics.jumps import Jump
 from tnhop.physics.model import Model, Recipe
-from tnhop.physics.terms import Jump, Operator, sigma
+from tnhop.physics.terms import Operator, sigma
 from tnhop.support.checks import broadcast, fail, integer, non_negative, real_array
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])

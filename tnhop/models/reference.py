@@ -9,8 +9,9 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.linalg import expm
 
 from tnhop.models.parts import MOST_SPINS, mode_rates, recipe, spin_fields, spin_jumps
+from tnhop.physics.jumps import Jump
 from tnhop.physics.model import Model, modes, spins
-from tnhop.physics.terms import Jump, create, destroy, number
+from tnhop.physics.terms import create, destroy, number
 from tnhop.support.checks import (
     broadcast,
     complex_array,

@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from tnhop.models.parts import cites, mode_couplings, mode_rates, patterns_of, recipe, spin_fields
+from tnhop.physics.jumps import Jump
 from tnhop.physics.model import Model, spins
-from tnhop.physics.terms import Jump, Operator, sigma
+from tnhop.physics.terms import Operator, sigma
 from tnhop.support.checks import broadcast
 
 __all__ = ["eliminated_dicke"]

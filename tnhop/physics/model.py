@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tnhop.patterns.ensembles import check_patterns
+from tnhop.physics.jumps import FieldJump, Jump
 from tnhop.physics.observables import Observable, select_observables, standard_observables
 from tnhop.physics.operators import kind_of
-from tnhop.physics.terms import FieldJump, Jump, Operator, Term, as_operator, pauli_terms
+from tnhop.physics.terms import Operator, Term, as_operator, pauli_terms
 from tnhop.support import html
 from tnhop.support.checks import fail, integer, integers, kept, members, one_of, wrong_type
 from tnhop.support.codec import digest, register

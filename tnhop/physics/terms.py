@@ -8,39 +8,16 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import partial
 from numbers import Number
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
 
 from tnhop.physics.operators import PAULI_COMPONENTS, adjoint_name, kind_of, multiply_names
-from tnhop.physics.rate_base import Rate
-from tnhop.physics.rates import as_amplitude
-from tnhop.support.checks import (
-    fail,
-    finite_number,
-    integer,
-    members,
-    one_of,
-    real_array,
-    single,
-    wrong_type,
-)
-from tnhop.support.codec import digest, register
+from tnhop.support.checks import fail, finite_number, integer, members, one_of, single, wrong_type
+from tnhop.support.codec import register
 
-__all__ = [
-    "FieldJump",
-    "Jump",
-    "Operator",
-    "Term",
-    "create",
-    "destroy",
-    "identity",
-    "number",
-    "sigma",
-]
+__all__ = ["Operator", "Term", "create", "destroy", "identity", "number", "sigma"]
 
 Factors = tuple[tuple[int, str], ...]
 
@@ -299,159 +276,3 @@ def number(site: int) -> Operator:
         Position of the mode among the sites of the Model (spins come first).
     """
     return Operator((Term(1.0, ((site, "n"),)),))
-
-
-@register
-@dataclass(frozen=True)
-class Jump:
-    r"""A jump operator L of :math:`D[L]\rho = L\rho L^\dagger - \frac12\{L^\dagger L, \rho\}`.
-
-    Parameters
-    ----------
-    operator : Operator
-        Any sum of terms, with the square root of the rate inside; collective jumps are sums.
-
-    Examples
-    --------
-    >>> Jump(0.5**0.5 * sigma("-")(0)).operator.sites
-    (0,)
-    """
-
-    operator: Operator
-
-    def __post_init__(self) -> None:
-        if not isinstance(self.operator, Operator | Term):
-            raise wrong_type("operator", "be an Operator", self.operator)
-        operator = as_operator(self.operator)
-        if not operator.terms:
-            raise fail("operator", "have at least one term", "it is zero")
-        object.__setattr__(self, "operator", operator)
-
-    @property
-    def sites(self) -> tuple[int, ...]:
-        """Sites on which the jump acts."""
-        return self.operator.sites
-
-
-@register
-@dataclass(frozen=True, eq=False)
-class FieldJump:
-    r"""A jump on one site whose amplitude depends on the other spins.
-
-    .. math::
-        L = \sum_{\mathtt{op}} \mathtt{amplitudes}[\mathtt{op}](h)\; \mathtt{op}_k, \qquad
-        h = \sum_{j \ne k} \mathtt{fields}_j\, \sigma^z_j .
-
-    Parameters
-    ----------
-    site : int
-        The spin k that is changed.
-    amplitudes : mapping of str to Rate or callable
-        Amplitude of each local operator, a function of the field (of all fields, if several); a
-        callable is fitted once by `ChebyshevRate` on the fields that can occur.
-    fields : array_like, shape (n_sites,) or (n_fields, n_sites)
-        Weights of the σᶻ of the other sites; zero on `site` and on modes.
-    self_field : float or tuple of float
-        Weight with which the spin itself enters its field in the thermodynamic limit, per field;
-        used by mean field alone.
-
-    Raises
-    ------
-    ValueError
-        If a weight on `site` is not zero or an amplitude takes another number of fields.
-
-    Examples
-    --------
-    >>> from tnhop import GlauberRate, SqrtRate
-    >>> up = FieldJump(0, {"+": SqrtRate(GlauberRate(2.0, +1))}, [0.0, 0.5, -0.5])
-    >>> up.sites
-    (0, 1, 2)
-    """
-
-    site: int
-    amplitudes: tuple[tuple[str, Rate], ...]
-    fields: NDArray[np.float64]
-    self_field: tuple[float, ...] = ()
-
-    def __init__(
-        self,
-        site: int,
-        amplitudes: Mapping[str, Any] | tuple[tuple[str, Any], ...],
-        fields: ArrayLike,
-        self_field: float | tuple[float, ...] = 0.0,
-    ) -> None:
-        site = integer(site, "site", minimum=0)
-        weights = _field_weights(fields, site)
-        self_fields = _self_fields(self_field, len(weights))
-        # the largest field that any method can ask for, with the self term of mean field
-        bound = float((np.abs(weights).sum(axis=1) + np.abs(self_fields)).max())
-        put = partial(object.__setattr__, self)
-        put("site", site)
-        put("amplitudes", _field_amplitudes(amplitudes, bound, len(weights)))
-        put("fields", weights)
-        put("self_field", tuple(map(float, self_fields)))
-
-    @property
-    def sites(self) -> tuple[int, ...]:
-        """Sites on which the jump acts: its own and those that enter the fields."""
-        others = np.flatnonzero(self.fields.any(axis=0))
-        return tuple(sorted({self.site, *map(int, others)}))
-
-    def __eq__(self, other: object) -> bool:
-        """Compare by content."""
-        return isinstance(other, FieldJump) and digest(self) == digest(other)
-
-    def __hash__(self) -> int:
-        """Hash by content."""
-        return hash((self.site, self.amplitudes, self.fields.tobytes(), self.self_field))
-
-
-def _field_weights(fields: ArrayLike, site: int) -> NDArray[np.float64]:
-    """Check the weights of the spins in the fields of a jump on `site`."""
-    weights = np.atleast_2d(real_array(fields, "fields"))
-    with np.errstate(over="ignore"):
-        if not np.isfinite(np.abs(weights).sum()):
-            raise fail("fields", "have entries with a finite sum", "they overflow")
-    if weights.ndim != 2 or not weights.size or not site < weights.shape[1]:
-        spec = "have shape (n_sites,) or (n_fields, n_sites) with n_sites > site"
-        raise fail("fields", spec, f"has shape {np.shape(fields)} and site = {site}")
-    if weights[:, site].any():
-        found = f"its weight on site {site} itself is {weights[:, site].max():g}"
-        raise fail("fields", "sum over the other spins", found, "Use `self_field` for J_kk.")
-    weights.setflags(write=False)
-    return weights
-
-
-def _self_fields(self_field: ArrayLike, n_fields: int) -> NDArray[np.float64]:
-    """Check the weights of a spin in its own fields."""
-    weights = np.atleast_1d(real_array(self_field, "self_field"))
-    weights = np.broadcast_to(weights, (n_fields,)) if weights.shape == (1,) else weights
-    if weights.shape != (n_fields,):
-        raise fail("self_field", "give one number per field", f"has shape {weights.shape}")
-    return weights
-
-
-def _field_amplitudes(amplitudes: Any, bound: float, n_fields: int) -> tuple[tuple[str, Rate], ...]:
-    """Check the amplitudes of a jump; callables are fitted on fields up to `bound`."""
-    pairs = []
-    for name, value in _pairs_of_amplitudes(amplitudes):
-        if kind_of(name) != "spin":
-            raise fail("amplitudes", "belong to spin operators", f"one belongs to '{name}'")
-        rate = as_amplitude(value, bound, f"amplitudes['{name}']", n_fields)
-        if rate.n_fields not in (0, n_fields):
-            found = f"amplitudes['{name}'] takes {rate.n_fields} of {n_fields} fields"
-            raise fail("amplitudes", "take one argument per field", found)
-        pairs.append((name, rate))
-    if not pairs:
-        raise fail("amplitudes", "name at least one operator", "it is empty")
-    return tuple(pairs)
-
-
-def _pairs_of_amplitudes(amplitudes: Any) -> list[tuple[str, Any]]:
-    """Accept a mapping, or pairs, of names and amplitudes."""
-    condition = "be a mapping from names of operators to amplitudes"
-    items = amplitudes.items() if isinstance(amplitudes, Mapping) else amplitudes
-    pairs = members(items, "amplitudes", condition, tuple | list)
-    if any(len(pair) != 2 or not isinstance(pair[0], str) for pair in pairs):
-        raise wrong_type("amplitudes", condition, amplitudes)
-    return [*dict(pairs).items()]

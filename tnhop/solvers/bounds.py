@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from tnhop.physics.jumps import FieldJump
 from tnhop.physics.model import Model
 from tnhop.physics.observables import Observable
 from tnhop.physics.operators import local_matrix
 from tnhop.physics.problem import Problem
 from tnhop.physics.states import ProductState, coherent_tail
-from tnhop.physics.terms import FieldJump, Operator
+from tnhop.physics.terms import Operator
 from tnhop.support.arrays import Real
 
 # Largest |δ| of a functional per unit of trace-norm error; others are not bounded and count as

@@ -10,9 +10,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from tnhop.answers.steady_state import SteadyState
+from tnhop.physics.jumps import FieldJump, Jump
 from tnhop.physics.model import Model
 from tnhop.physics.problem import Cost, Problem
-from tnhop.physics.terms import FieldJump, Jump
 from tnhop.solvers.bounds import saved_states_memory
 from tnhop.solvers.chain.cost import (
     PredictedBonds,

@@ -9,9 +9,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from tnhop.physics.jumps import FieldJump
 from tnhop.physics.model import Model
 from tnhop.physics.problem import Cost, Problem
-from tnhop.physics.terms import FieldJump
 from tnhop.solvers.bounds import saved_states_memory
 from tnhop.solvers.chain.cost import PredictedBonds, chain_bytes, run_time
 from tnhop.solvers.chain.engine import EngineSetup

@@ -15,11 +15,12 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 from scipy.special import xlogy
 
+from tnhop.physics.jumps import FieldJump
 from tnhop.physics.model import Model
 from tnhop.physics.rate_base import Rate
 from tnhop.physics.state_functionals import StateFunctionals
 from tnhop.physics.states import ProductState
-from tnhop.physics.terms import FieldJump, Operator, pauli_terms
+from tnhop.physics.terms import Operator, pauli_terms
 from tnhop.solvers.classical.spin_flips import flips
 from tnhop.solvers.exact.kernels import accumulate
 from tnhop.support.arrays import Real, Signs

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import qr
 
+from tnhop.physics.jumps import FieldJump, Jump
 from tnhop.physics.model import Model
 from tnhop.physics.rate_base import Rate
-from tnhop.physics.terms import FieldJump, Jump
 from tnhop.support.arrays import Real
 
 _TABLE_ERROR = 1e-10  # accepted error of a tabulated rate, in units of the largest

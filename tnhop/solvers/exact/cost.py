@@ -12,10 +12,11 @@ from functools import cache, lru_cache
 
 import numpy as np
 
+from tnhop.physics.jumps import FieldJump
 from tnhop.physics.model import Model
 from tnhop.physics.operators import local_matrix
 from tnhop.physics.problem import Problem
-from tnhop.physics.terms import FieldJump, Operator, Term
+from tnhop.physics.terms import Operator, Term
 from tnhop.solvers.bounds import operator_bound
 from tnhop.solvers.exact.taylor import GOOD_DEGREE, SpectralBounds
 from tnhop.solvers.fitted import Taylor

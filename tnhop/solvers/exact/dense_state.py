@@ -16,11 +16,12 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from tnhop.physics.jumps import FieldJump, Jump
 from tnhop.physics.model import Model
 from tnhop.physics.operators import local_matrix
 from tnhop.physics.state_functionals import ModeFunctionals, StateFunctionals
 from tnhop.physics.states import ProductState, check_dims, coherent_ket
-from tnhop.physics.terms import FieldJump, Jump, Operator
+from tnhop.physics.terms import Operator
 from tnhop.solvers.exact.block_lindbladian import (
     BlockLindbladian,
     layout_of,

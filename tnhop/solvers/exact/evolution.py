@@ -18,12 +18,7 @@ from numpy.typing import NDArray
 
 from tnhop.physics.observables import Observable
 from tnhop.physics.problem import Problem, Snapshot, evaluate
-from tnhop.solvers.bounds import (
-    functional_bound,
-    operator_bound,
-    rate_error,
-    saved_states_memory,
-)
+from tnhop.solvers.bounds import functional_bound, operator_bound, rate_error, saved_states_memory
 from tnhop.solvers.exact.block_lindbladian import BlockLindbladian, multiplied
 from tnhop.solvers.exact.taylor import TaylorPropagator
 from tnhop.support.arrays import Real

@@ -17,6 +17,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from tnhop.physics.jumps import FieldJump, Jump
 from tnhop.physics.model import Model
 from tnhop.physics.operators import (
     SPIN_OPERATORS,
@@ -26,7 +27,7 @@ from tnhop.physics.operators import (
     normal_order,
 )
 from tnhop.physics.states import ProductState
-from tnhop.physics.terms import FieldJump, Jump, Operator, Term
+from tnhop.physics.terms import Operator, Term
 from tnhop.solvers.meanfield.product_averages import ProductAverage
 from tnhop.support.arrays import Complex
 

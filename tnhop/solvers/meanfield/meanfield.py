@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.integrate import DOP853, LSODA, Radau
 
+from tnhop.physics.jumps import FieldJump
 from tnhop.physics.model import Model
 from tnhop.physics.problem import Cost, Problem, Snapshot, evaluate, missing_functionals
 from tnhop.physics.states import ProductState
-from tnhop.physics.terms import FieldJump
 from tnhop.solvers.bounds import saved_states_memory
 from tnhop.solvers.fitted import Flow
 from tnhop.solvers.machine_speed import speed

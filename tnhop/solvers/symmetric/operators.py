@@ -17,9 +17,10 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from tnhop.physics.jumps import FieldJump, Jump
 from tnhop.physics.model import Model
 from tnhop.physics.operators import local_matrix
-from tnhop.physics.terms import FieldJump, Jump, Operator, pauli_terms
+from tnhop.physics.terms import Operator, pauli_terms
 from tnhop.solvers.symmetric.spin_classes import (
     Paulis,
     SpinClasses,

@@ -17,10 +17,11 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 from scipy.special import comb, gammaln, xlogy
 
+from tnhop.physics.jumps import FieldJump
 from tnhop.physics.model import Model
 from tnhop.physics.state_arguments import check_class_labels, with_checked_arguments
 from tnhop.physics.states import ProductState
-from tnhop.physics.terms import FieldJump, Operator, pauli_terms
+from tnhop.physics.terms import Operator, pauli_terms
 from tnhop.solvers.exact.kernels import accumulate
 from tnhop.solvers.symmetric.class_state import ClassState
 from tnhop.solvers.symmetric.operators import correlators, whole_system

@@ -16,9 +16,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tnhop.physics.jumps import FieldJump
 from tnhop.physics.model import Model
 from tnhop.physics.operators import PAULI_COMPONENTS
-from tnhop.physics.terms import Factors, FieldJump, Operator, pauli_terms
+from tnhop.physics.terms import Factors, Operator, pauli_terms
 from tnhop.support.arrays import Signs
 
 Paulis = dict[Factors, complex]

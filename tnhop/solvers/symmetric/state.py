@@ -27,13 +27,7 @@ from tnhop.physics.state_arguments import (
 from tnhop.physics.state_functionals import ModeFunctionals
 from tnhop.physics.states import ProductState, coherent_ket
 from tnhop.physics.terms import Operator
-from tnhop.solvers.exact.block_lindbladian import (
-    layout_of,
-    pack,
-    split_blocks,
-    trace_rows,
-    unpack,
-)
+from tnhop.solvers.exact.block_lindbladian import layout_of, pack, split_blocks, trace_rows, unpack
 from tnhop.solvers.symmetric.class_state import ClassState, checked_labels
 from tnhop.solvers.symmetric.operators import IndependentPart, correlators
 from tnhop.solvers.symmetric.product_blocks import class_blocks, product_blocks

@@ -18,10 +18,10 @@ import numpy as np
 import scipy.linalg as sl
 from numpy.typing import NDArray
 
+from tnhop.physics.jumps import FieldJump
 from tnhop.physics.model import Model
 from tnhop.physics.operators import SPIN_OPERATORS, spin_basis
 from tnhop.physics.rate_base import Rate
-from tnhop.physics.terms import FieldJump
 from tnhop.solvers.chain.network.minimax import interpolative_decomposition
 from tnhop.support.arrays import Complex, Real
 

@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.sparse.csgraph import connected_components
 
+from tnhop.physics.jumps import FieldJump
 from tnhop.physics.model import Model
-from tnhop.physics.terms import FieldJump, Operator
+from tnhop.physics.terms import Operator
 from tnhop.solvers.symmetric.spin_classes import find_classes
 from tnhop.support.arrays import Places, Real
 from tnhop.support.checks import fail, one_of, real_array

@@ -14,9 +14,10 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from tnhop.physics.jumps import Jump
 from tnhop.physics.model import Model
 from tnhop.physics.operators import LocalBasis, local_matrix, mode_basis, spin_basis
-from tnhop.physics.terms import Jump, Term
+from tnhop.physics.terms import Term
 from tnhop.support.arrays import Real
 
 String = tuple[tuple[int, int], ...]  # (position, number of a local superoperator > 0), sorted

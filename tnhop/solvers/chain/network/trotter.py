@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from tnhop.physics.jumps import Jump
 from tnhop.physics.model import Model
 from tnhop.physics.operators import LocalBasis, spin_basis
-from tnhop.physics.terms import Jump
 from tnhop.solvers.chain.network.field_channel import ChannelTable
 from tnhop.solvers.chain.network.field_interpolation import FieldTable, field_table
 from tnhop.solvers.chain.network.field_jumps import field_chain, field_cores
