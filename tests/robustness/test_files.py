@@ -15,6 +15,7 @@ import xarray as xr
 
 import tnhop as th
 from fuzzing import ON_REQUEST, is_our_sentence, limits, unsealed
+from tnhop.cli import main
 from tnhop.physics.problem import evaluate
 from tnhop.storage.checkpoints import Checkpoint, slots
 from tnhop.support import atomic_files, codec
@@ -541,3 +542,30 @@ def test_a_pipe_in_a_store_is_no_answer(tmp_path):
         th.load(tmp_path)
     answer.unlink()
     assert th.sweep(problem, {"Omega": [0.3]}, **options)["m_z"].identical(data["m_z"])
+
+
+# Configs of absurd size.
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("x = " + "[" * 100_000 + "]" * 100_000, "must be a config, but its tables or lists are"),
+        ("".join(f"a{k} = 1\n" for k in range(200_000)), "must have at most 10000 keys, but"),
+        ("#" * 11_000_000, "must have at most 10 MB, but it has 11 MB"),
+    ],
+)
+def test_configs_of_absurd_size_are_refused_at_once(tmp_path, capsys, text, sentence):
+    path = tmp_path / "run.toml"
+    path.write_text(text, "utf-8")
+    with limits(5.0):
+        assert main(["run", str(path)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"tnhop: File '{path}' {sentence}")
+
+
+def test_nested_overrides_are_texts(tmp_path, capsys):
+    path = tmp_path / "run.toml"
+    path.write_text("", "utf-8")
+    assert main(["run", str(path), "--set", "rng=" + "[" * 100_000]) == 2
+    assert "Traceback" not in capsys.readouterr().err

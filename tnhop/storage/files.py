@@ -141,9 +141,9 @@ def _opened(source: Path) -> Iterator[h5py.File]:
 
 
 def variables(source: Path, chosen: Callable[[list[str]], Iterable[str]]) -> xr.Dataset:
-    """Return the variables of chosen names and all attributes; any error means damage."""
+    """Return the variables of chosen names, statistics and digest; any error means damage."""
     with _opened(source) as file:
-        return netcdf.read(file, chosen)
+        return netcdf.read(file, chosen, ("stats", _DIGEST))
 
 
 def is_whole(path: Path, digest: str) -> bool:
@@ -159,11 +159,11 @@ def is_whole(path: Path, digest: str) -> bool:
     try:
         with _opened(path) as file:
             whole = _is_ours(file) and "model" in file and "observables" in file
-            attributes = dict(file.attrs)
+            stored = {_DIGEST: file.attrs.get(_DIGEST, digest)}
     except Exception:  # HDF5 says in many ways that a file is damaged
         return False
     if whole:
-        check_digest(path, attributes, digest)
+        check_digest(path, stored, digest)
     return whole
 
 

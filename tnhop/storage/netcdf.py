@@ -6,7 +6,7 @@ file for each of them, and take a quarter of a second where this takes a hundred
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 import h5py
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 _NO_VARIABLE = b"This is a netCDF dimension but not a netCDF variable.%10d"
 _LARGE = 4096  # bytes from which an array has a checksum that HDF5 looks at
+_READ = ("DIMENSION_LIST", "CLASS", "NAME", "coordinates", "dtype")  # others take as long again
 _OWN = {"coordinates", "_NCProperties"}  # attributes that say how a group is laid out
 
 
@@ -57,14 +58,18 @@ def _put(group: h5py.Group, name: str, values: NDArray[Any]) -> h5py.Dataset:
     return dataset
 
 
-def read(group: h5py.Group, chosen: Callable[[list[str]], Iterable[str]] = iter) -> xr.Dataset:
-    """Read a group without the groups in it, and of its names only those that are chosen."""
+def read(
+    group: h5py.Group,
+    chosen: Callable[[list[str]], Iterable[str]] = iter,
+    attributes: Collection[str] | None = None,
+) -> xr.Dataset:
+    """Read a group without the groups in it; of names and attributes only those that are wanted."""
     variables, coords = {}, set(str(group.attrs.get("coordinates", "")).split())
     for name in chosen([*group]):
         dataset = group[name]
         if not isinstance(dataset, h5py.Dataset):
             continue
-        attrs = dict(dataset.attrs)
+        attrs = {key: dataset.attrs[key] for key in _READ if key in dataset.attrs}
         dims = tuple(_name(group, scales[0]) for scales in attrs.get("DIMENSION_LIST", ()))
         if attrs.get("CLASS") == b"DIMENSION_SCALE":
             if attrs.get("NAME", b"").startswith(_NO_VARIABLE[:40]):
@@ -74,8 +79,10 @@ def read(group: h5py.Group, chosen: Callable[[list[str]], Iterable[str]] = iter)
             raise ValueError(f"the dimensions of '{name}' are not known")
         coords.update(str(attrs.get("coordinates", "")).split())
         variables[name] = (dims, _got(dataset, attrs))
-    attrs = {key: _plain(value) for key, value in group.attrs.items() if key not in _OWN}
-    return xr.Dataset(variables, attrs=attrs).set_coords(coords & set(variables))
+    kept = [key for key in (group.attrs if attributes is None else attributes) if key not in _OWN]
+    attrs = {key: _plain(group.attrs[key]) for key in kept if key in group.attrs}
+    aside = {name: variables.pop(name) for name in coords & variables.keys()}
+    return xr.Dataset(variables, aside, attrs)
 
 
 def _name(group: h5py.Group, scale: h5py.Reference) -> str:
