@@ -234,6 +234,13 @@ result.to_dataframe(tidy=True)
 result.to_xarray()
 result.table()
 result.cite()
+steady.cite()
+steady.table()
+spectrum.cite()
+spectrum.table()
+emitted.cite()
+emitted.table()
+convergence.cite()
 result.errors.sources(name="m_z")
 result.errors.__getitem__("m_z")
 result.errors.get("m_z", 0)
@@ -344,8 +351,9 @@ for _state in _SPINS:
 for _state in ("dense_cavity", "symmetric_cavity", "chain_cavity"):
     CALLS += _filled(_OF_MODES, _state)
 
-# Methods that only other parts of the package call, inherited ones, and `verify`, which has no argument to speak of.
+# Methods that only other parts of the package call, inherited ones, what tables and files
+# are made of, and `verify`, which has no argument to speak of.
 NOT_CALLED = re.compile(
-    r"^(Rate|verify|add_note)$|\.(add_note|with_traceback|from_content|from_populations|rejoined|thermodynamic|get|misfit)$"
+    r"^(Rate|verify|add_note)$|\.(add_note|with_traceback|from_content|from_populations|rejoined|thermodynamic|get|misfit|rows|to_content)$"
     r"|^(SymmetricState|PopulationState)\.from_product$|^(ConfigurationDistribution|ConfigurationSamples|PopulationState)\.g2$"
 )

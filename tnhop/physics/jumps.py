@@ -13,8 +13,8 @@ from numpy.typing import ArrayLike, NDArray
 from tnhop.physics.operators import kind_of
 from tnhop.physics.rate_base import Rate
 from tnhop.physics.rates import as_amplitude
-from tnhop.physics.terms import Operator, Term, as_operator
-from tnhop.support.checks import fail, integer, members, real_array, wrong_type
+from tnhop.physics.terms import Operator, Term, _pairs, as_operator
+from tnhop.support.checks import fail, integer, real_array, wrong_type
 from tnhop.support.codec import digest, register
 
 __all__ = ["FieldJump", "Jump"]
@@ -153,8 +153,8 @@ def _self_fields(self_field: ArrayLike, n_fields: int) -> NDArray[np.float64]:
 
 def _field_amplitudes(amplitudes: Any, bound: float, n_fields: int) -> tuple[tuple[str, Rate], ...]:
     """Check the amplitudes of a jump; callables are fitted on fields up to `bound`."""
-    pairs = []
-    for name, value in _pairs_of_amplitudes(amplitudes):
+    pairs, condition = [], "be a mapping from names of operators to amplitudes"
+    for name, value in dict(_pairs(amplitudes, "amplitudes", condition, 0)).items():
         if kind_of(name) != "spin":
             raise fail("amplitudes", "belong to spin operators", f"one belongs to '{name}'")
         rate = as_amplitude(value, bound, f"amplitudes['{name}']", n_fields)
@@ -165,13 +165,3 @@ def _field_amplitudes(amplitudes: Any, bound: float, n_fields: int) -> tuple[tup
     if not pairs:
         raise fail("amplitudes", "name at least one operator", "it is empty")
     return tuple(pairs)
-
-
-def _pairs_of_amplitudes(amplitudes: Any) -> list[tuple[str, Any]]:
-    """Accept a mapping, or pairs, of names and amplitudes."""
-    condition = "be a mapping from names of operators to amplitudes"
-    items = amplitudes.items() if isinstance(amplitudes, Mapping) else amplitudes
-    pairs = members(items, "amplitudes", condition, tuple | list)
-    if any(len(pair) != 2 or not isinstance(pair[0], str) for pair in pairs):
-        raise wrong_type("amplitudes", condition, amplitudes)
-    return [*dict(pairs).items()]

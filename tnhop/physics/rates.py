@@ -41,6 +41,7 @@ __all__ = [
 ]
 
 _UNDAMPED = "An undamped flip stays coherent and has no rate."
+_MOST_FIELDS = 10**7  # at once: each takes an integral
 _FARTHEST = 1e12  # field up to which the phases of the integral keep digits
 _ZERO_FIELD = 1e-12  # at beta = inf a field below this is a tie: rounding must not decide it
 
@@ -247,6 +248,8 @@ class SpinBosonRate(Rate):
     def half_fourier(self, h: ArrayLike) -> NDArray[np.complex128]:
         """Return the integral itself: W/2Ω² and, as imaginary part, the level shift over Ω²."""
         field = field_values(h)
+        if field.size > _MOST_FIELDS:
+            raise fail("h", f"be at most {_MOST_FIELDS:.0e} fields", f"there are {field.size}")
         if np.abs(field).max(initial=0.0) > _FARTHEST:
             found = f"it reaches {np.abs(field).max():g}"
             raise fail("h", f"stay below {_FARTHEST:g}", found)

@@ -49,7 +49,9 @@ class Term:
     def __post_init__(self) -> None:
         value = finite_number(self.coefficient, "coefficient")
         local: dict[int, str] = {}
-        for site, name in _pairs(self.factors):
+        for site, name in _pairs(
+            self.factors, "factors", "be a mapping or pairs of sites and names", 1
+        ):
             site = integer(site, "site", minimum=0)
             kind = kind_of(name)
             if site in local and kind_of(local[site]) != kind:
@@ -168,32 +170,26 @@ class Operator:
 
     def __pow__(self, exponent: int) -> Operator:
         """Return a power; the zeroth one is the identity."""
-        exponent = integer(exponent, "exponent", minimum=0, maximum=100)
-        return functools.reduce(Operator.__mul__, [self] * exponent, identity())
+        factors = [self] * integer(exponent, "exponent", minimum=0, maximum=100)
+        return functools.reduce(Operator.__mul__, factors, identity())
 
-    def __matmul__(self, other: Operator) -> Operator:
-        """Return the product, as ``*`` does."""
-        return self * other
+    __matmul__ = __mul__
 
 
-def _pairs(factors: Any) -> list[tuple[Any, Any]]:
-    """Accept a mapping, or pairs, of sites and names."""
-    condition = "be a mapping or pairs of sites and names"
-    found = []
-    items = factors.items() if isinstance(factors, Mapping) else factors
-    for pair in members(items, "factors", condition, object):
-        if not isinstance(pair, tuple | list) or len(pair) != 2 or not isinstance(pair[1], str):
-            raise wrong_type("factors", condition, pair)
-        found.append((pair[0], pair[1]))
-    return found
+def _pairs(value: Any, name: str, condition: str, text: int) -> list[tuple[Any, Any]]:
+    """Accept a mapping, or its pairs, of which one half is a text: 0 or 1."""
+    items = value.items() if isinstance(value, Mapping) else value
+    pairs = members(items, name, condition, tuple | list)
+    if any(len(pair) != 2 or not isinstance(pair[text], str) for pair in pairs):
+        raise wrong_type(name, condition, value)
+    return [(key, item) for key, item in pairs]
 
 
 def as_operator(value: Operator | Term | complex) -> Operator:
     """Accept an Operator, a Term or a number (a multiple of the identity)."""
     if isinstance(value, Operator):
         return value
-    value = single(value, "other")
-    if not isinstance(value, Term | Number):
+    if not isinstance(single(value, "other"), Term | Number):
         raise wrong_type("other", "be an Operator, a Term or a number", value)
     return Operator((value if isinstance(value, Term) else Term(value),))
 
