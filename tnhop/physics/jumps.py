@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from tnhop.physics.operators import kind_of
 from tnhop.physics.rate_base import Rate
 from tnhop.physics.rates import as_amplitude
-from tnhop.physics.terms import Operator, Term, _pairs, as_operator
+from tnhop.physics.terms import Operator, Term, as_operator, pairs_of
 from tnhop.support.checks import fail, integer, real_array, wrong_type
 from tnhop.support.codec import digest, register
 
@@ -154,7 +154,7 @@ def _self_fields(self_field: ArrayLike, n_fields: int) -> NDArray[np.float64]:
 def _field_amplitudes(amplitudes: Any, bound: float, n_fields: int) -> tuple[tuple[str, Rate], ...]:
     """Check the amplitudes of a jump; callables are fitted on fields up to `bound`."""
     pairs, condition = [], "be a mapping from names of operators to amplitudes"
-    for name, value in dict(_pairs(amplitudes, "amplitudes", condition, 0)).items():
+    for name, value in dict(pairs_of(amplitudes, "amplitudes", condition, 0)).items():
         if kind_of(name) != "spin":
             raise fail("amplitudes", "belong to spin operators", f"one belongs to '{name}'")
         rate = as_amplitude(value, bound, f"amplitudes['{name}']", n_fields)

@@ -49,7 +49,7 @@ class Term:
     def __post_init__(self) -> None:
         value = finite_number(self.coefficient, "coefficient")
         local: dict[int, str] = {}
-        for site, name in _pairs(
+        for site, name in pairs_of(
             self.factors, "factors", "be a mapping or pairs of sites and names", 1
         ):
             site = integer(site, "site", minimum=0)
@@ -176,7 +176,7 @@ class Operator:
     __matmul__ = __mul__
 
 
-def _pairs(value: Any, name: str, condition: str, text: int) -> list[tuple[Any, Any]]:
+def pairs_of(value: Any, name: str, condition: str, text: int) -> list[tuple[Any, Any]]:
     """Accept a mapping, or its pairs, of which one half is a text: 0 or 1."""
     items = value.items() if isinstance(value, Mapping) else value
     pairs = members(items, name, condition, tuple | list)
