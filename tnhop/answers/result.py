@@ -44,7 +44,7 @@ class Result(StoredAnswer):
         State at ``stats["final_time"]``, the last time unless the run was stopped; a quench starts
         from it.
     states : list of State
-        States at all output times, if asked for.
+        States at all output times, if asked for; files hold them, too.
     """
 
     times: NDArray[np.float64]

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tnhop.storage.checkpoints import remove
-from tnhop.support.atomic_files import file_name, write_whole
+from tnhop.support.atomic_files import BEGINNING, file_name, write_whole
 from tnhop.support.checks import fail, shown
 from tnhop.support.codec import decode, digest
 from tnhop.support.locks import Lock
@@ -148,13 +148,13 @@ class Store:
         left: dict[str, list[Path]] = {}
         for path in self.folder.iterdir():
             if path.name.startswith(".") or ".ckpt" in path.suffixes or path.suffix == ".lock":
-                left.setdefault(path.name.lstrip(".")[:_BEGINNING], []).append(path)
+                left.setdefault(path.name.lstrip(".")[:BEGINNING], []).append(path)
         for answer in answers if left else ():
-            if answer[:_BEGINNING] not in left or not self.answer(answer).exists():
+            if answer[:BEGINNING] not in left or not self.answer(answer).exists():
                 continue
             with suppress(OSError, ValueError), self.lock(answer):  # else another one is at it
                 remove(self.checkpoint(answer))
-                for path in left[answer[:_BEGINNING]]:
+                for path in left[answer[:BEGINNING]]:
                     if path.name.startswith("."):
                         path.unlink(missing_ok=True)
 
@@ -208,7 +208,6 @@ def open_store(path: Any, *, resume: bool = True) -> Store:
     return store
 
 
-_BEGINNING = 40  # letters of a digest in the name of a file that is being written
 _ENDINGS = ("h5", "ckpt", "failed", "lock")
 _REMEDY = "Choose another folder, or start anew with `resume=False`."
 

@@ -13,6 +13,7 @@ from typing import Any
 from tnhop.support.checks import fail, flag, wrong_type
 from tnhop.support.units import pretty_bytes
 
+BEGINNING = 40  # letters of its name that a file has while it is written
 _NO_ROOM = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
 
 
@@ -31,7 +32,7 @@ def write_whole(target: Path, *parts: bytes) -> None:
     try:
         # a short beginning: the name must not become too long by what is added
         handle, name = tempfile.mkstemp(
-            dir=place.parent, prefix=f".{place.stem[:40]}.", suffix=place.suffix[:20]
+            dir=place.parent, prefix=f".{place.stem[:BEGINNING]}.", suffix=place.suffix[:20]
         )
         partial = Path(name)
         with os.fdopen(handle, "wb") as file:

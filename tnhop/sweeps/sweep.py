@@ -64,9 +64,9 @@ def sweep(
         Folder of the answers, one whole file each, made if it is missing; by default a temporary
         one. Other processes may work into the same folder at the same time.
     executor : int, str or executor, optional
-        Number of processes of this machine, by default one per core, each with one thread of
-        linear algebra; or the address of a Dask scheduler, a Dask client, or anything whose
-        `submit` returns futures with `add_done_callback`. All workers have to see the folder.
+        Number of processes of this machine, by default one per core and never more, each with one
+        thread of linear algebra; or the address of a Dask scheduler, a Dask client, or anything
+        whose `submit` returns futures with `add_done_callback`. All workers have to see the folder.
     resume : bool
         Whether what the folder holds is kept; if not, it is emptied first.
     part : (int, int), optional
