@@ -322,18 +322,19 @@ def answer_once(
     compute : callable
         Returns the answer; its heartbeats move the bar and meet the limit of wall time.
     """
-    identity = {"problem": problem.digest, "method": dumps(method), "question": question}
     place = _place(options)
-    with place or nullcontext():
-        if place is not None and (held := place.read()) is not None:
+    if place is None:
+        with stopwatch(type(method).__name__, options):
+            return compute()
+    identity = {"problem": problem.digest, "method": dumps(method), "question": question}
+    with place, stopwatch(type(method).__name__, options), sigterm_as_interrupt(True):
+        if (held := place.read()) is not None:
             return _held_answer(held, identity, place.path)
-        with stopwatch(type(method).__name__, options), sigterm_as_interrupt(place is not None):
-            answer = compute()
-        if place is not None:
-            try:
-                place.write(identity | {"answer": answer_form(answer)})
-            except OSError as error:
-                warn(f"Checkpoint '{place.path}' could not be written ({error.strerror}).")
+        answer = compute()
+        try:
+            place.write(identity | {"answer": answer_form(answer)})
+        except OSError as error:
+            warn(f"Checkpoint '{place.path}' could not be written ({error.strerror or error}).")
         return answer
 
 

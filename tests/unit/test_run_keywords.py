@@ -210,6 +210,20 @@ class Bare:
         yield th.Snapshot(0.0)
 
 
+class Searching(Bare):
+    """A method of the user's own, which files do not know."""
+
+    def steady_state(self, problem):
+        return th.steady_state(problem.model, observables="m_z", method="Exact")
+
+
+def test_method_without_a_file_form_works_without_a_checkpoint(tmp_path):
+    found = VERBS["steady_state"](method=Searching())
+    assert found.converged
+    with pytest.raises(TypeError, match="type 'Searching' has no file form"):
+        VERBS["steady_state"](method=Searching(), checkpoint=tmp_path / "run.ckpt")
+
+
 @pytest.mark.parametrize("verb", ["steady_state", "liouvillian_spectrum", "correlation"])
 def test_verb_that_a_method_lacks_gets_a_sentence(verb):
     with pytest.raises(ValueError, match=rf"Method `Bare` does not offer `{verb}`\."):
