@@ -14,7 +14,7 @@ import pytest
 
 import tnhop as th
 from fuzzing import unsealed
-from tnhop.driver import undisturbed
+from tnhop.driver import interrupts_ignored
 from tnhop.support.codec import digest
 from tnhop.support.locks import Lock
 from tnhop.sweeps.executors import Here, Local, Round, make_pool
@@ -189,7 +189,7 @@ def test_nothing_reached_is_unknown_effort():
 
 
 def test_a_second_interrupt_does_not_disturb_the_closing():
-    with undisturbed():
+    with interrupts_ignored():
         signal.raise_signal(signal.SIGINT)
         signal.raise_signal(signal.SIGTERM)
     with pytest.raises(KeyboardInterrupt):
