@@ -112,7 +112,7 @@ class Problem:
         if misfit:
             raise fail("state", "fit the model", misfit)
         if self.rng is not None:
-            integer(self.rng, "rng", minimum=0)
+            object.__setattr__(self, "rng", integer(self.rng, "rng", minimum=0))
         object.__setattr__(self, "times", increasing_times(self.times))
         object.__setattr__(self, "observables", self.model.select(self.observables))
 
