@@ -130,4 +130,4 @@ def test_correlation_becomes_a_dataset():
     found = th.correlation(model, tilted(model), TIMES, th.sigma("z")(0), th.sigma("z")(1))
     data = found.to_xarray()
     assert set(data) == {"correlation_re", "correlation_im", "correlation_error"}
-    assert "C(3) = " in repr(found)
+    assert "\n  C(3)  " in repr(found)

@@ -7,7 +7,7 @@ import sys
 from typing import Any, Literal, overload
 
 from tnhop.physics.problem import Cost, Method, Problem
-from tnhop.solvers.contract import HasCorrelation, HasSpectrum, HasSteadyState, obstacle
+from tnhop.solvers.contract import VERBS, HasCorrelation, HasSpectrum, HasSteadyState
 from tnhop.solvers.registry import ALL_METHODS, known_methods
 from tnhop.support.checks import one_of, wrong_type
 
@@ -62,6 +62,16 @@ def choose_method(problem: Problem, method: Any, verb: str, *, announce: bool = 
     if announce:
         print(f"Method `{type(chosen).__name__}` chosen: {cost}.", file=sys.stderr)
     return chosen
+
+
+def obstacle(method: Method, problem: Problem, verb: str) -> str | None:
+    """Return None, or one sentence saying why a method cannot do it."""
+    reason = method.supports(problem, verb)
+    if reason is None and not isinstance(method, VERBS[verb]):
+        others = [f"`{name}`" for name, kind in ALL_METHODS.items() if hasattr(kind, verb)]
+        name = type(method).__name__
+        return f"Method `{name}` does not offer `{verb}`. Use {' or '.join(others)}."
+    return reason
 
 
 def _automatic(problem: Problem, verb: str) -> tuple[Method, Cost]:

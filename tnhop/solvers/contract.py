@@ -11,7 +11,7 @@ from tnhop.physics.problem import Method, Problem
 from tnhop.physics.terms import Operator
 from tnhop.support.arrays import Complex
 
-__all__ = ["VERBS", "HasCorrelation", "HasSpectrum", "HasSteadyState", "Refinable", "obstacle"]
+__all__ = ["VERBS", "HasCorrelation", "HasSpectrum", "HasSteadyState", "Refinable"]
 
 
 @runtime_checkable
@@ -65,10 +65,3 @@ VERBS: dict[str, type] = {
     "liouvillian_spectrum": HasSpectrum,
     "correlation": HasCorrelation,
 }
-
-
-def obstacle(method: Method, problem: Problem, verb: str) -> str | None:
-    """Return None, or one sentence saying why a method cannot do it."""
-    if not isinstance(method, VERBS[verb]):
-        return f"Method `{type(method).__name__}` does not offer `{verb}`."
-    return method.supports(problem, verb)
