@@ -165,6 +165,27 @@ PLUGIN = {
 }
 
 
+SWEPT = """
+from dataclasses import dataclass
+import tnhop as th
+from tnhop.support.codec import register
+
+@register
+@dataclass(frozen=True)
+class Mine(th.MeanField):  # of the script itself, which workers never import
+    pass
+
+def problem(Omega):
+    model = th.independent_spins(1, Omega=Omega, decay=0.5)
+    return th.Problem(model, th.product_state(model, spins=[1]), [0.7], "sigma_z")
+
+if __name__ == "__main__":
+    for method in ("RungeKutta", Mine()):
+        data = th.sweep(problem, {"Omega": [0.1, 0.3]}, method=method, executor=2)
+        assert data["sigma_z"].notnull().all(), method
+"""
+
+
 def test_method_of_another_package_is_found_by_its_entry_point(tmp_path):
     text = (ROOT / "docs" / "adding_a_solver.md").read_text("utf-8")
     for name, content in PLUGIN.items():
@@ -183,9 +204,10 @@ assert "method RungeKutta: no paper" in th.cite(model, "RungeKutta")
 import tnhop as th
 assert type(th.load("outside.h5").method).__name__ == "RungeKutta"
 """
+    (tmp_path / "swept.py").write_text(SWEPT)
     env = os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{tmp_path}"}
-    for part in (code, read):
+    for part in (["-c", code], ["-c", read], ["swept.py"]):
         done = subprocess.run(
-            [sys.executable, "-c", part], cwd=tmp_path, env=env, capture_output=True, text=True
+            [sys.executable, *part], cwd=tmp_path, env=env, capture_output=True, text=True
         )
         assert done.returncode == 0, done.stderr

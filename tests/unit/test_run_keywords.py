@@ -125,6 +125,15 @@ def test_limit_of_wall_time_is_shared_by_the_methods_of_a_comparison():
                    methods=["Exact", th.Exact(1e-9)], max_wall_time=0.3)  # fmt: skip
 
 
+def test_stopped_run_is_compared_at_the_times_that_it_reached():
+    whole = th.evolve(MODEL, STATE, [0.0, 0.4, 1.1], method="Exact", observables="m_z")
+    part = th.evolve(MODEL, STATE, [0.0, 0.4], method="Symmetric", observables="m_z")
+    both = th.Comparison((whole, part))
+    assert both.rows()[0][-1] == "agree"
+    assert "not all runs are complete: compared up to t = 0.4" in repr(both)
+    assert "complete" not in repr(th.Comparison((whole, whole)))
+
+
 @pytest.mark.parametrize("verb", [verb for verb in VERBS if verb != "estimate"])
 def test_progress_is_shown_on_request(verb, capsys):
     VERBS[verb](progress=True)

@@ -70,8 +70,9 @@ class Comparison(ObservablesAnswer):
             zip(self.labels, self.results, strict=True), 2
         ):
             for name in a.expect:
-                deviation = np.abs(a.expect[name] - b.expect[name])
-                bars = a.errors[name] + b.errors[name]
+                n = min(len(a.times), len(b.times))  # a run that was stopped has fewer
+                deviation = np.abs(a.expect[name][:n] - b.expect[name][:n])
+                bars = a.errors[name][:n] + b.errors[name][:n]
                 unknown = bool(np.isnan(bars).any())
                 verdict = (
                     "other model" if not _same_physics(a.model, b.model)
@@ -96,8 +97,13 @@ class Comparison(ObservablesAnswer):
         return joined
 
     def _head(self) -> list[str]:
-        """Return the model, or that there are several."""
-        return [self.model.summary if self.one_model else MODELS_DIFFER]
+        """Return the model, or that there are several, and the times where some are missing."""
+        head = [self.model.summary if self.one_model else MODELS_DIFFER]
+        reached = [len(result.times) for result in self.results]
+        if min(reached) < max(reached):
+            last = self.results[reached.index(min(reached))].times[-1]
+            head.append(f"not all runs are complete: compared up to t = {last:g}")
+        return head
 
     def _draw(self, **options: Any) -> Any:
         """Draw all methods into one Axes."""

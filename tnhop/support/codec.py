@@ -52,6 +52,14 @@ def registered() -> dict[str, type]:
     return dict(_REGISTRY)
 
 
+def classes_of_users(text: str) -> tuple[type, ...]:
+    """Return the registered classes of other packages and scripts that a text of `dumps` names."""
+    return tuple(
+        cls for name, cls in _REGISTRY.items()
+        if cls.__module__.partition(".")[0] != "tnhop" and f'"type":"{name}"' in text
+    )  # fmt: skip
+
+
 def added(default: Any) -> Any:
     """Declare a field that a registered class did not have when it was released.
 
@@ -182,6 +190,7 @@ def decode(form: Any, aside: Aside | None = None) -> Any:
     if not isinstance(kind, str) or not _is_known(kind):
         raise ValueError(
             f"The file holds an object of type '{kind}', which this version of tnhop does not know."
+            " If it is your own, import the module that defines it."
         )
     named = {name: again(item) for name, item in fields.items()}
     with _whole(kind, () if _is_complete(_REGISTRY[kind], named) else TypeError):

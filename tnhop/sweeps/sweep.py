@@ -20,6 +20,7 @@ from tnhop.driver import bar_hidden, interrupts_ignored, sigterm_as_interrupt
 from tnhop.storage.store import Manifest, Point, Store, open_store, read_store
 from tnhop.support.atomic_files import write_whole
 from tnhop.support.checks import fail, flag, integer, one_of, real, wrong_type
+from tnhop.support.codec import classes_of_users
 from tnhop.support.errors import warn
 from tnhop.sweeps.executors import Round, make_pool
 from tnhop.sweeps.grid import Grid
@@ -234,7 +235,8 @@ class _Work:
             found = f"it returned two for {dict(zip(self._plan.names, point, strict=True))}"
             raise fail("make_problem", "return one problem for one point", found,
                        "Does it draw random numbers without a seed?")  # fmt: skip
-        return task.to_text(), str(self._store.folder.resolve()), self._deadline, self._keep
+        text, folder = task.to_text(), str(self._store.folder.resolve())
+        return text, folder, self._deadline, self._keep, classes_of_users(text)
 
     def halved(self, cells: Sequence[Any], threshold: Mapping[str, float]) -> list[Any]:
         """Return the halves of the boxes across which an observable changes too much."""

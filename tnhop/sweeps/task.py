@@ -20,7 +20,7 @@ from tnhop.solvers.choice import choose_method
 from tnhop.storage import checkpoints
 from tnhop.storage.store import Store
 from tnhop.support.atomic_files import write_whole
-from tnhop.support.codec import digest, dumps, encode, loads, state_form, state_of
+from tnhop.support.codec import digest, dumps, encode, loads, register, state_form, state_of
 from tnhop.support.errors import TruncationWarning
 from tnhop.support.run_options import RunOptions
 from tnhop.verbs import steady_state
@@ -99,7 +99,9 @@ class Outcome:
     message: str = ""
 
 
-def run_task(text: str, folder: str, deadline: float | None, keep_states: bool) -> Outcome:
+def run_task(
+    text: str, folder: str, deadline: float | None, keep_states: bool, kinds: tuple[type, ...] = ()
+) -> Outcome:
     """Solve a task into a folder, unless its answer is there or another process is at it.
 
     Parameters
@@ -112,11 +114,18 @@ def run_task(text: str, folder: str, deadline: float | None, keep_states: bool) 
         Time of the clock at which to stop.
     keep_states : bool
         Whether the file holds the final state.
+    kinds : tuple of type
+        Classes of the user's own that the text names: this process may never have seen them.
     """
+    for kind in kinds:
+        register(kind)
     store = Store(Path(folder))
     if not store.folder.is_dir():
         return Outcome("failed", f"The worker does not see the folder '{folder}' of the store.")
-    task = Task.from_text(text)
+    try:
+        task = Task.from_text(text)
+    except ValueError as error:
+        return Outcome("failed", str(error))
     try:
         with store.lock(task.digest), _one_thread():
             if store.has(task.digest):
