@@ -22,7 +22,7 @@ from tnhop.physics.model import Model
 from tnhop.physics.observables import Observable
 from tnhop.physics.problem import Cost, Problem, Snapshot
 from tnhop.physics.terms import Operator
-from tnhop.solvers.choice import choose_method, resolve_method
+from tnhop.solvers.choice import choose_method, is_auto, resolve_method
 from tnhop.support.checks import fail, flag, integer, members, wrong_type
 from tnhop.support.run_options import RunOptions
 from tnhop.support.threads import one_thread
@@ -346,7 +346,7 @@ def estimate(
     model : Model
         The system.
     method : Method or str
-        The method.
+        The method; ``"auto"`` is what `evolve` would choose.
     state : State, optional
         Initial state: it decides which spins are interchangeable, and how far bonds grow.
     times : array_like, shape (n_times,)
@@ -374,7 +374,9 @@ def estimate(
     options = RunOptions(rng, progress, checkpoint, checkpoint_interval, max_wall_time)
     keep = flag(save_states, "save_states")
     problem = Problem(model, state, times, observables, options.rng, keep)
-    return resolve_method(method).estimate(problem, "evolve")
+    auto = is_auto(method)
+    chosen = choose_method(problem, method, "evolve") if auto else resolve_method(method)
+    return chosen.estimate(problem, "evolve")
 
 
 @_verb

@@ -246,3 +246,8 @@ def test_method_that_cannot_be_refined_gets_a_sentence():
             ValueError, match="`method` must have error bars that can be made smaller"
         ):
             th.converge(problem, {"m_z": 1e-3}, method=method)
+
+
+def test_estimate_of_auto_is_that_of_the_chosen_method():
+    options = {"state": STATE, "times": TIMES, "observables": "m_z"}
+    assert th.estimate(MODEL, "auto", **options).note == th.estimate(MODEL, "Exact", **options).note
