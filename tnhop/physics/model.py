@@ -14,6 +14,7 @@ from tnhop.patterns.ensembles import check_patterns
 from tnhop.physics.jumps import FieldJump, Jump
 from tnhop.physics.observables import Observable, select_observables, standard_observables
 from tnhop.physics.operators import kind_of
+from tnhop.physics.rate_scale import rate_scale, site_rates
 from tnhop.physics.terms import Operator, Term, as_operator, pauli_terms
 from tnhop.support import html
 from tnhop.support.checks import fail, integer, integers, kept, members, one_of, wrong_type
@@ -253,6 +254,25 @@ class Model:
         for dim in self.dims:
             product *= dim
         return product
+
+    @cached_property
+    def site_rates(self) -> NDArray[np.float64]:
+        """Rate at which every site is changed, Eq. (81) of docs/physics.md."""
+        rates = site_rates(self.n_sites, self.hamiltonian, self.jumps)
+        rates.setflags(write=False)
+        return rates
+
+    @cached_property
+    def rate_scale(self) -> float:
+        """Unit of the rates: their geometric mean over the sites that change, Eq. (82).
+
+        Examples
+        --------
+        >>> from tnhop import sigma
+        >>> Model(spins(1), 0.0, [Jump(3.0 * sigma("-")(0))]).rate_scale
+        9.0
+        """
+        return rate_scale(self.site_rates)
 
     @cached_property
     def _standard(self) -> tuple[Any, tuple[str, ...]]:
