@@ -1,4 +1,4 @@
-"""Chains of tensors without their physics: product strings in one sweep, Schmidt values, splitting.
+"""Chains of tensors without their physics: environments, Schmidt values, splitting.
 
 Legs are ``vL a vR``: left bond, coordinate of the site, right bond.
 """
@@ -6,17 +6,13 @@ Legs are ``vL a vR``: left bond, coordinate of the site, right bond.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from functools import cache, lru_cache
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
-import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from tnhop.physics.operators import LocalBasis, kind_of, local_matrix, mode_basis, spin_basis
-from tnhop.physics.terms import Factors, Operator, pauli_terms
+from tnhop.physics.operators import LocalBasis, mode_basis, spin_basis
 from tnhop.support.arrays import Places, Real
 from tnhop.support.checks import (
     check_shape,
@@ -29,218 +25,13 @@ from tnhop.support.checks import (
     wrong_type,
 )
 
-Key = tuple[str, int]  # operator name; 0 for the real part of its functional, 1 for the imaginary
-String = tuple[tuple[int, Key], ...]  # (position, key) by rising position
-
 _ALL_PAIRS = 32  # spins up to which the witness takes all pairs
 _FLOOR = 2.0**-50  # relative weight below which a Schmidt vector is rounding
-
-
-@dataclass(frozen=True)
-class PlanStep:
-    """Work of a sweep on its rows at one position.
-
-    Parameters
-    ----------
-    keep : ndarray of int
-        Rows that pass; the factor here is the identity.
-    grow : list of (Key, ndarray of int)
-        Rows that become new ones, with a factor here.
-    finish : list of (Key, ndarray of int, ndarray of int)
-        Rows that have their last factor here, and the strings that they end.
-    """
-
-    keep: Places
-    grow: list[tuple[Key, Places]]
-    finish: list[tuple[Key, Places, Places]]
-
-
-@dataclass(frozen=True)
-class EvaluationPlan:
-    """All strings of a sweep: shared prefixes are contracted once."""
-
-    n_strings: int
-    empty: list[int]
-    steps: list[PlanStep]
-
-
-@dataclass
-class _Tree:
-    """Prefixes of all strings: number 0 is the empty one."""
-
-    birth: list[int]
-    last: list[int]  # position of the last factor that follows
-    children: list[dict[Key, tuple[list[int], list[int]]]]  # by position: parents, own numbers
-    leaves: list[dict[Key, tuple[list[int], list[int]]]]  # by position: parents, strings
-    empty: list[int]
-
-
-def _grow_tree(strings: Sequence[String], n_sites: int) -> _Tree:
-    """Collect the shared prefixes of strings."""
-    tree = _Tree([-1], [-1], [{} for _ in range(n_sites)], [{} for _ in range(n_sites)], [])
-    known: dict[tuple[int, int, Key], int] = {}
-    for slot, string in enumerate(strings):
-        at = 0
-        for k, (position, key) in enumerate(string):
-            tree.last[at] = max(tree.last[at], position)
-            if k == len(string) - 1:
-                pair = tree.leaves[position].setdefault(key, ([], []))
-                pair[0].append(at)
-                pair[1].append(slot)
-            elif (child := known.get((at, position, key))) is not None:
-                at = child
-            else:
-                child = known[at, position, key] = len(tree.birth)
-                tree.birth.append(position)
-                tree.last.append(-1)
-                pair = tree.children[position].setdefault(key, ([], []))
-                pair[0].append(at)
-                pair[1].append(child)
-                at = child
-        if not string:
-            tree.empty.append(slot)
-    return tree
-
-
-def make_plan(strings: Sequence[String], n_sites: int) -> EvaluationPlan:
-    """Arrange the rows of a sweep over all strings; a prefix is a row while factors follow."""
-    tree = _grow_tree(strings, n_sites)
-    last, where = np.array(tree.last), np.zeros(len(tree.birth), dtype=np.intp)
-    rows: Places = np.zeros(1, dtype=np.intp)  # the prefix of every row
-    steps = []
-    for position in range(n_sites):
-        where[rows] = np.arange(len(rows))
-        children, leaves = tree.children[position], tree.leaves[position]
-        keep = np.flatnonzero(last[rows] > position)
-        grow = [(key, where[parents]) for key, (parents, _) in children.items()]
-        finish = [
-            (key, where[parents], np.array(slots, dtype=np.intp))
-            for key, (parents, slots) in leaves.items()
-        ]
-        steps.append(PlanStep(keep, grow, finish))
-        new = [np.array(own, dtype=np.intp) for _, own in children.values()]
-        rows = np.concatenate([rows[keep], *new])
-    return EvaluationPlan(len(strings), tree.empty, steps)
-
-
-@cache
-def dual_vector(key: Key, basis: LocalBasis) -> Real:
-    """Return the real or imaginary part of f with tr(O ρ) = f·c."""
-    name, part = key
-    dim = basis.matrices.shape[1]
-    f = basis.functional(local_matrix(name, dim))
-    return np.array(f.imag if part else f.real)
-
-
-def sweep(
-    plan: EvaluationPlan,
-    tensors: Sequence[Real],
-    traced: Sequence[Real],
-    right: Sequence[Real],
-    bases: Sequence[LocalBasis],
-) -> Real:
-    """Return the values of all strings, shape (n_strings,).
-
-    Parameters
-    ----------
-    plan : EvaluationPlan
-        The strings.
-    tensors, traced, right : sequence of ndarray
-        Tensors; the same with the trace functional; right environments of the trace.
-    bases : sequence of LocalBasis
-        Bases by position.
-
-    Notes
-    -----
-    *Cost.* (rows at all positions) · bond² multiplications, in matrix products.
-    """
-    values = np.zeros(plan.n_strings)
-    values[plan.empty] = (traced[0] @ right[1])[0]
-    stack = np.ones((1, 1))  # row of the stack, vR
-    for n, step in enumerate(plan.steps):
-        if step.finish:
-            ending = tensors[n] @ right[n + 1]  # vL a
-            for key, rows, slots in step.finish:
-                values[slots] = stack[rows] @ (ending @ dual_vector(key, bases[n]))
-        blocks = [stack[step.keep] @ traced[n]]
-        for key, rows in step.grow:
-            blocks.append(stack[rows] @ contract_site(tensors[n], dual_vector(key, bases[n])))
-        stack = np.concatenate(blocks)
-        if not len(stack):
-            break
-    return values
 
 
 def contract_site(tensor: Real, f: Real) -> Real:
     """Return the matrix of a tensor with a functional on its coordinate, legs vL vR."""
     return np.asarray(np.tensordot(tensor, f, axes=(1, 0)))
-
-
-def _keys(name: str, dim: int) -> list[tuple[complex, Key]]:
-    """Split an operator into its parts of real functionals; a Hermitian basis makes them real."""
-    if kind_of(name) == "spin":
-        return [(1.0, (name, 0))]
-    matrix = local_matrix(name, dim)
-    adjoint = matrix.conj().T
-    parts = [(1.0 + 0j, (name, 0))] if (matrix + adjoint).any() else []
-    return parts + ([(1j, (name, 1))] if (matrix - adjoint).any() else [])
-
-
-def _located(factors: Factors, place: Places, dims: Places, n_spins: int) -> dict[String, complex]:
-    """Return the strings of a product of local operators."""
-    total: dict[String, complex] = {(): 1.0}
-    for site, name in sorted(
-        factors, key=lambda pair: place[pair[0]] if pair[0] < len(place) else 0
-    ):
-        kind = kind_of(name)
-        if site >= len(dims) or kind != ("spin" if site < n_spins else "mode"):
-            found = f"'{name}' acts on site {site}"
-            spec = f"fit {n_spins} spins, followed by {len(dims) - n_spins} modes"
-            raise fail("operators", spec, found)
-        parts = _keys(name, int(dims[site]))
-        total = {
-            (*string, (int(place[site]), key)): a * b
-            for string, a in total.items()
-            for b, key in parts
-        }
-    return total
-
-
-@lru_cache(maxsize=64)
-def evaluation_plan(
-    operators: tuple[Operator, ...], order: tuple[int, ...], dims: tuple[int, ...], n_spins: int
-) -> tuple[EvaluationPlan, sp.csr_array]:
-    """Return the plan of all strings of some operators, and the matrix from strings to operators.
-
-    The arguments identify the chain, so that repeated evaluations of a list of operators build
-    nothing.
-    """
-    place = np.argsort(order)
-    strings: dict[String, int] = {}
-    entries: list[complex] = []
-    rows, columns = [], []
-    for row, operator in enumerate(operators):
-        for factors, coefficient in pauli_terms(operator).items():
-            for string, phase in _located(factors, place, np.array(dims), n_spins).items():
-                entries.append(coefficient * phase)
-                rows.append(row)
-                columns.append(strings.setdefault(string, len(strings)))
-    shape = (len(operators), len(strings))
-    matrix = sp.csr_array((np.array(entries, dtype=complex), (rows, columns)), shape=shape)
-    return make_plan(list(strings), len(order)), matrix
-
-
-@lru_cache(maxsize=8)
-def pair_plan(pairs: tuple[tuple[int, int], ...], order: tuple[int, ...]) -> EvaluationPlan:
-    """Return the plan of σᵃσᵇ for all pairs of spins and a, b = x, y, z in this nesting."""
-    place = np.argsort(order)
-    strings = [
-        tuple(sorted([(int(place[i]), (a, 0)), (int(place[j]), (b, 0))]))
-        for i, j in pairs
-        for a in "xyz"
-        for b in "xyz"
-    ]
-    return make_plan(strings, len(order))
 
 
 def witness_pairs(spins: Sequence[int]) -> list[tuple[int, int]]:

@@ -34,20 +34,23 @@ from tnhop.solvers.chain.network.contractions import (
     checked_weight,
     contract_site,
     coordinates_of,
-    dual_vector,
-    evaluation_plan,
     from_quimb,
     geometry,
     local_bases,
     matrix_of,
-    pair_plan,
     reduced_coordinates,
     schmidt,
     split_vector,
     squared_norm,
-    sweep,
     to_quimb,
     witness_pairs,
+)
+from tnhop.solvers.chain.network.product_strings import (
+    TracedChain,
+    dual_vector,
+    evaluation_plan,
+    pair_plan,
+    sweep,
 )
 from tnhop.support.arrays import Complex, Real
 from tnhop.support.checks import complex_array, fail, integer, integers, kept, named_arrays, real
@@ -213,6 +216,10 @@ class MPSState(StateFunctionals, ModeFunctionals):
             right.append(matrix @ right[-1])
         return right[::-1]
 
+    @property
+    def _contraction(self) -> TracedChain:
+        return TracedChain(self.tensors, self._traced, self._right_envs, self.bases)
+
     def trace(self) -> Real:
         """Return tr ρ."""
         return np.asarray(self._right_envs[0][0])
@@ -232,13 +239,12 @@ class MPSState(StateFunctionals, ModeFunctionals):
         """
         chain = tuple(self.order.tolist()), tuple(self.dims.tolist())
         plan, weights = evaluation_plan(tuple(operators), *chain, self.n_spins)
-        values = sweep(plan, self.tensors, self._traced, self._right_envs, self.bases)
-        return np.asarray(weights @ values, dtype=complex)
+        return np.asarray(weights @ sweep(plan, self._contraction), dtype=complex)
 
-    def _local_vector(self, position: int) -> Real:
-        """Coordinates of the reduced state at one position, shape (dim**2,)."""
+    def _reduced(self, positions: Sequence[int]) -> Real:
+        """Coordinates of the reduced state at some rising positions, raveled."""
         return reduced_coordinates(
-            [position], self.tensors, self._traced, self._left_envs, self._right_envs
+            positions, self.tensors, self._traced, self._left_envs, self._right_envs
         )
 
     @cached_property
@@ -248,14 +254,14 @@ class MPSState(StateFunctionals, ModeFunctionals):
 
     def bloch(self) -> Real:
         """Return the one-site expectation values (σˣ, σʸ, σᶻ), shape (n_spins, 3)."""
-        vectors = [self._local_vector(n)[[2, 3, 1]] for n in self._positions[: self.n_spins]]
+        vectors = [self._reduced([n])[[2, 3, 1]] for n in self._positions[: self.n_spins]]
         return np.array(vectors).reshape(-1, 3) / self.epsilon
 
     def mode_state(self, mode: int) -> Complex:
         """Return the density matrix of a mode in the Fock basis, shape (fock_dim, fock_dim)."""
         mode = integer(mode, "mode", minimum=0, maximum=len(self.dims) - self.n_spins - 1)
         n = self._positions[self.n_spins + mode]
-        return np.asarray(np.tensordot(self._local_vector(n), self.bases[n].matrices, 1))
+        return np.asarray(np.tensordot(self._reduced([n]), self.bases[n].matrices, 1))
 
     @with_checked_arguments(pairs=check_pairs)
     def pair_states(self, pairs: Sequence[tuple[int, int]]) -> Complex:
@@ -266,8 +272,7 @@ class MPSState(StateFunctionals, ModeFunctionals):
         pairs : sequence of (int, int)
             Two different spins each, the first most significant.
         """
-        plan = pair_plan(tuple(pairs), tuple(self.order.tolist()))
-        two = sweep(plan, self.tensors, self._traced, self._right_envs, self.bases)
+        two = sweep(pair_plan(tuple(pairs), tuple(self.order.tolist())), self._contraction)
         bloch, index = self.bloch(), np.array(pairs, dtype=np.intp).reshape(-1, 2)
         c = np.empty((len(index), 4, 4))
         c[:, 0, 0], c[:, 1:, 1:] = self.trace(), two.reshape(-1, 3, 3)
@@ -285,7 +290,7 @@ class MPSState(StateFunctionals, ModeFunctionals):
         may have lower eigenvalues.
         """
         smallest = [
-            np.linalg.eigvalsh(np.tensordot(self._local_vector(n), basis.matrices, 1))[0]
+            np.linalg.eigvalsh(np.tensordot(self._reduced([n]), basis.matrices, 1))[0]
             for n, basis in enumerate(self.bases)
         ]
         pairs = witness_pairs([int(site) for site in self.order if site < self.n_spins])
@@ -311,10 +316,8 @@ class MPSState(StateFunctionals, ModeFunctionals):
             raise fail("sites", spec, f"{n} sites have {total}")
         at = sorted(self._positions[site] for site in sites)
         chain = [int(self.order[k]) for k in at]
-        vector = reduced_coordinates(
-            at, self.tensors, self._traced, self._left_envs, self._right_envs
-        )
-        return matrix_of(vector, [self.bases[k] for k in at], [chain.index(s) for s in sites])
+        bases, places = [self.bases[k] for k in at], [chain.index(site) for site in sites]
+        return matrix_of(self._reduced(at), bases, places)
 
     def to_dense(self) -> Complex:
         """Return ρ, shape (hilbert_dim, hilbert_dim), in site order, site 0 most significant."""
