@@ -1,55 +1,112 @@
-"""Lengths of the steps of chains: they fill the time to the next output, short ones first."""
+"""Lengths of the steps of chains: short ones first, later ones as their errors allow."""
+
+import math
 
 import numpy as np
 import pytest
 
 import tnhop as th
+from tnhop.physics.problem import Problem
 from tnhop.solvers.chain.schedule import StepSchedule
 
 
-def lengths(schedule, times):
-    """Take all steps to the last time, as a run does."""
-    found, time = [], 0.0
-    for target in times:
-        while time < target:
-            length, time = schedule.next_step(len(found), time, target)
-            found.append(length)
+def schedule(longest=0.4, **options):
+    options = {
+        "first": longest / 16,
+        "tolerance": 1e-4,
+        "relative": 1e-4,
+        "resolved": 1e-3,
+    } | options
+    return StepSchedule(longest, **options)
+
+
+def lengths(steps, n_steps):
+    """Take steps that no error shortens."""
+    found = []
+    for number in range(n_steps):
+        found.append(steps.length(number, found[-1] if found else 0.0, math.inf))
     return found
 
 
-@pytest.mark.parametrize("levels", [0, 4])
-@pytest.mark.parametrize("times", [[1.0], [0.0, 0.3, 1.7, 9.4], [0.1 * k for k in range(30)]])
-def test_steps_fill_the_time_and_none_is_longer_than_the_limit(levels, times):
-    found = lengths(StepSchedule(0.4, levels, True), times)
-    assert sum(found) == pytest.approx(times[-1], rel=1e-12)
-    assert max(found) <= 0.4 * (1 + 1e-12)
+@pytest.mark.parametrize("halving", [False, True])
+def test_first_steps_double(halving):
+    found = lengths(schedule(halving=halving), 8)
+    np.testing.assert_allclose(found, 0.4 / np.array([16, 16, 8, 4, 2, 1, 1, 1]), rtol=1e-12)
 
 
-def test_first_steps_double():
-    found = lengths(StepSchedule(0.4, 4, True), [4.0])
-    np.testing.assert_allclose(found[:6], 0.4 / np.array([16, 16, 8, 4, 2, 1]), rtol=1e-12)
-
-
-@pytest.mark.parametrize("levels", [0, 4])
-def test_runs_may_have_any_number_of_steps(levels):
+def test_runs_may_have_any_number_of_steps():
     """Powers of two of the number of the step would leave the range of floats after 1024 steps."""
-    assert StepSchedule(0.1, levels, True).next_step(10**6, 0.0, 1.0) == pytest.approx((0.1, 0.1))
+    assert schedule().length(10**6, 0.4, math.inf) == 0.4
 
 
-@pytest.mark.parametrize("n_steps", [1, 5, 10, 1000])
-def test_errors_of_probed_steps_stand_for_all_steps(n_steps):
-    """Also in the middle of a run: no step before the last probe is left out."""
-    schedule = StepSchedule(0.1, 0, True)
-    counted = [schedule.stands_for(n) for n in range(n_steps)]
-    assert sum(counted) >= n_steps
-    assert sum(counted) <= n_steps + 10
-    assert not any(StepSchedule(0.1, 0, False).stands_for(n) for n in range(n_steps))
+def test_no_step_is_longer_than_what_is_stable():
+    assert max(lengths(schedule(limit=0.13), 9)) == 0.13
 
 
-@pytest.mark.parametrize("method", [th.TDVP(), th.TEBD()])
-def test_the_steps_of_an_estimate_are_those_of_a_run(method):
-    times = [0.0, 0.5, 1.3]
-    steps, later = method.schedule().first_steps(times)
+@pytest.mark.parametrize("seed", range(3))
+def test_halved_steps_have_few_lengths_and_are_never_too_long(seed):
+    rng = np.random.default_rng(seed)
+    steps = schedule(longest=rng.uniform(0.1, 3), halving=True)
+    for allowed in steps.longest * 10.0 ** rng.uniform(-6, 1, 40):
+        length = steps.length(50, steps.longest, allowed)
+        assert allowed / 2 < length * (1 + 1e-9) or length == steps.longest
+        assert length <= allowed * (1 + 1e-9)
+        assert math.log2(steps.longest / length).is_integer()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_lengths_end_where_the_error_is_tolerated(seed):
+    """Steps that err as the cube of their length, by any factor in any unit of time."""
+    rng = np.random.default_rng(seed)
+    unit = 10.0 ** rng.uniform(-9, 9)
+    steps = schedule(longest=unit, first=unit / 16, tolerance=1e-4 / unit)
+    factor = 10.0 ** rng.uniform(-3, 4)
+    length = unit
+    for _ in range(30):
+        error = factor * (length / unit) ** 3
+        if steps.accepts(length, error):
+            length = min(steps.allowed(length, error), unit)
+        else:
+            shorter = steps.allowed(length, error)
+            assert shorter < length
+            length = shorter
+    assert factor * (length / unit) ** 3 <= 1e-4 * length / unit * 1.01
+    assert length == unit or factor * (length / unit) ** 3 > 0.5 * 1e-4 * length / unit
+
+
+def test_a_fixed_length_accepts_every_error_and_gives_up_at_once():
+    steps = schedule(adaptive=False)
+    assert steps.accepts(0.4, 1.0)
+    assert steps.allowed(0.4, 1.0) == steps.smooth(0.4, 1.0) == math.inf
+    assert steps.retreat(0.4) == 0.0
+
+
+def test_steps_that_fail_become_shorter_until_the_run_is_given_up():
+    steps, length, tries = schedule(), 0.4, 0
+    while length := steps.retreat(length):
+        tries += 1
+    assert 10 < tries < 100
+
+
+@pytest.mark.parametrize("method", [th.TDVP(), th.TEBD(), th.TDVP(dt=0.2), th.TEBD(dt=0.3)])
+def test_the_steps_of_an_estimate_are_those_of_a_run_without_rejections(method):
+    model = th.open_hopfield([[1, -1, 1]], beta=2.0, Omega=0.3)
+    problem = Problem(model, th.pattern_state(model, overlap=0.8), [0.0, 0.5, 1.3], ["m_z"])
+    steps, later = method.schedule(model).first_steps(problem.times)
     assert later == 0
-    assert [step.length for step in steps] == lengths(method.schedule(), times)
-    assert steps[-1].end == 1.3
+    assert steps[-1].end >= 1.3 > steps[-2].end
+    run = method.run(problem)
+    for step in steps:
+        run.advance()
+        assert run.progress.length <= step.length * (1 + 1e-12)
+
+
+def test_longest_steps_follow_the_rates_of_the_model():
+    def model(s):
+        return th.dicke(2, g=1.1 * s, omega=s, Omega=0.5 * s, loss=30 * s, fock_dim=4)
+
+    for method in (th.TDVP(), th.TEBD()):
+        one, many = (method.schedule(model(s)) for s in (1.0, 2.0**30))
+        for name in ("longest", "first", "limit", "resolved"):
+            assert getattr(many, name) == pytest.approx(getattr(one, name) / 2**30, rel=1e-12)
+        assert many.tolerance == pytest.approx(one.tolerance * 2**30, rel=1e-12)

@@ -90,7 +90,9 @@ class Problem:
     rng : int, optional
         Seed of the methods that sample.
     save_states : bool
-        Whether the states at the output times are wanted.
+        Whether the states at the output times are kept.
+    states_wanted : bool
+        Whether somebody looks at them on the way.
     """
 
     model: Model
@@ -99,6 +101,7 @@ class Problem:
     observables: Any = None
     rng: int | None = None
     save_states: bool = False
+    states_wanted: bool = False
 
     def __post_init__(self) -> None:
         if not isinstance(self.model, Model):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from tnhop.physics.operators import LocalBasis
 from tnhop.solvers.chain.fock_levels import Levels
+from tnhop.solvers.chain.network.derivatives import GeneratorFunctionals
 from tnhop.solvers.chain.schedule import StepSchedule
 from tnhop.solvers.chain.steps.truncation import TruncationStats
 from tnhop.support.arrays import Array, Real
@@ -46,8 +48,7 @@ class EngineSetup:
     like : array
         An array of the library and precision to be used.
     schedule : StepSchedule
-        Lengths of the steps. Without probed steps a second chain takes steps twice as long all the
-        way: the difference is three times the error of the first one, if the order is 2.
+        Lengths of the steps.
     cutoff : float
         Singular values up to cutoff times the length of a step are dropped.
     max_bond : int
@@ -59,12 +60,15 @@ class EngineSetup:
     facts : callable
         Returns entries of the statistics about generator or gates.
     extrapolate : bool
-        Whether the error of the time step is subtracted (second chain only).
+        Whether a second chain takes steps twice as long all the way: the difference is three times
+        the error of the first one, if the order is 2, and is subtracted.
     reference_engine : callable, optional
         Chain → engine of a reference chain that truncates more: what the observables differ by is
         then the error of truncation and projection.
     fock_tolerance : float
         Population of the two highest Fock levels above which a mode gets more.
+    functionals : GeneratorFunctionals, optional
+        Functionals of the generator, for the rates of change of observables.
     at_levels : callable, optional
         Number of Fock levels of every mode → setup; the levels are then adapted.
     """
@@ -82,6 +86,7 @@ class EngineSetup:
     extrapolate: bool = False
     reference_engine: Callable[[list[Array]], Engine] | None = None
     fock_tolerance: float = 0.0
+    functionals: GeneratorFunctionals | None = None
     at_levels: Callable[[Levels], EngineSetup] | None = None
 
 
@@ -102,7 +107,24 @@ class Progress:
     lost, projected : float
         Discarded and projected norms, summed over steps.
     step_errors : dict
-        Measured errors of the time step, by observable.
+        Errors of the time step up to the last probe, by observable.
+    error_rates : dict
+        Errors per unit of time that the last probe measured, by observable.
+    length, allowed, smooth, probed_length : float
+        Length of the last step, those that the last probe and the interpolation of the observables
+        allow, and that of the last probed step.
+    since_probe : int
+        Steps since the last probe, which included.
+    pending, pending_cubes : float
+        Sum of the lengths, and of their cubes, since the last probe.
+    moved : float
+        Change of the state per unit of time in the last step, as a norm of the vector.
+    still_until, still : float
+        Time up to which the state does not change, and sum of such spans before.
+    doubled : dict
+        Largest distance from the chain with double steps so far, by observable.
+    nodes : list
+        Ends of the last steps, between which observables are interpolated.
     trace_defect, mpo_error, largest_bond : float, float, int
         Largest values so far.
     levels : tuple of int
@@ -133,3 +155,16 @@ class Progress:
     tail: Real = field(default_factory=lambda: np.zeros(0))
     smallest_eigenvalue: float = 0.0
     facts: dict[str, float] = field(default_factory=dict)
+    error_rates: dict[str, Real] = field(default_factory=dict)
+    length: float = 0.0
+    allowed: float = math.inf
+    smooth: float = math.inf
+    probed_length: float = 0.0
+    since_probe: int = 0
+    pending: float = 0.0
+    pending_cubes: float = 0.0
+    moved: float = math.inf
+    still_until: float = 0.0
+    still: float = 0.0
+    doubled: dict[str, Real] = field(default_factory=dict)
+    nodes: list[Any] = field(default_factory=list)

@@ -56,34 +56,51 @@ class ErrorBars:
         self._rate_error = sum(rate_error(jump) for jump in model.jumps)
         self._level_counts = [model.sites[k].dim for k in model.modes]
 
-    def by_source(self, o: Observable, progress: Progress) -> dict[str, Any]:
-        """Return the half-widths of an observable by source of error."""
+    def by_source(self, o: Observable, progress: Progress, time: float) -> dict[str, Any]:
+        """Return the half-widths of an observable by source, at a time in the last step."""
         norms, unknown = self.norms.get(o.name, {}), np.full(o.shape, np.nan)
         norm, bound = norms.get("norm", unknown), norms.get("bound", unknown)
         errors = {
             "truncation": FELT * norm * progress.lost,
             "projection": FELT * norm * progress.projected,
-            "time_step": progress.step_errors.get(o.name, np.zeros(o.shape)),
+            "time_step": step_error(o, progress),
             "krylov": norm * math.sqrt(progress.tally.krylov),
-            "mpo": norms.get("rate_sensitivity", unknown) * progress.mpo_error * progress.time,
+            "mpo": norms.get("rate_sensitivity", unknown) * progress.mpo_error * time,
         }
         if self._rate_error:
-            errors["rates"] = bound * self._rate_error * progress.time
+            errors["rates"] = bound * self._rate_error * time
         if len(progress.tail):  # as calibrated for `Exact`
             errors["fock_tail"] = bound * float(np.array(self._level_counts) @ progress.tail)
         return errors
 
 
-def probed_step_error(o: Observable, one_step: MPSState, two_halves: MPSState, repeats: int) -> Any:
-    """Return the error of `repeats` steps like the one that was taken whole and as two halves."""
+def step_error(o: Observable, progress: Progress) -> Real:
+    """Return the error of the time step: of the probed steps, and of those since then.
+
+    Errors are of third order in the length of a step: longer steps than the probed one err by more
+    per unit of time.
+    """
+    settled = progress.step_errors.get(o.name, np.zeros(o.shape))
+    if not progress.pending:
+        return settled
+    longer = progress.pending_cubes / progress.probed_length**2
+    return settled + max(progress.pending, longer) * progress.error_rates[o.name]
+
+
+def probed_step_error(o: Observable, one_step: MPSState, two_halves: MPSState) -> Any:
+    """Return the error of a step like the one that was taken whole and as two halves."""
     difference = np.abs(evaluate(one_step, o) - evaluate(two_halves, o))
     error = _ROTATED * np.maximum(difference, _rms(difference))
-    return repeats * 4 / 3 * error  # half steps err by a quarter of the error of whole steps
+    return 4 / 3 * error  # half steps err by a quarter of the error of whole steps
 
 
-def double_step_error(difference: Real) -> Real:
-    """Return the error of the time step, from a third of the difference to steps twice as long."""
-    return _UNEVEN * np.abs(difference)
+def double_step_error(difference: Real, earlier: Any) -> Real:
+    """Return the error of the time step, from a third of the difference to steps twice as long.
+
+    As for `reference_error`: a component or a time at which both agree is not better than others.
+    """
+    size = np.abs(difference)
+    return np.asarray(np.maximum(_UNEVEN * np.maximum(size, _rms(size)), earlier))
 
 
 def reference_error(difference: Real, earlier: Any) -> Real:

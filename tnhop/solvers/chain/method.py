@@ -26,7 +26,7 @@ class ChainMethod:
 
     max_bond: int
     cutoff: float
-    dt: float
+    dt: float | None
     epsilon: float | None
     mpo_tolerance: float
     rate_tolerance: float
@@ -35,12 +35,17 @@ class ChainMethod:
     backend: str
     device: str | None
     precision: str
+    adaptive: bool
+    step_tolerance: float
 
     def check_chain(self) -> None:
         """Check the common parameters."""
         settle(self, integer, "max_bond", minimum=2)
         settle(self, real, "cutoff", minimum=0.0, maximum=0.1)
         settle(self, real, "dt", above=0.0)
+        settle(self, real, "step_tolerance", above=0.0, maximum=0.1)
+        if not isinstance(self.adaptive, bool):
+            raise wrong_type("adaptive", "be True or False", self.adaptive)
         settle(self, real, "epsilon", above=0.0, maximum=1.0)
         settle(self, real, "mpo_tolerance", above=0.0, maximum=0.1)
         settle(self, real, "rate_tolerance", above=0.0)
@@ -81,8 +86,8 @@ class ChainMethod:
         """Return a method whose errors are smaller by these factors, by source."""
         return with_knobs(self, finer_knobs(self, excess, stats))
 
-    def schedule(self) -> StepSchedule:
-        """Return the lengths of the steps."""
+    def schedule(self, model: Model) -> StepSchedule:
+        """Return the lengths of the steps for a model."""
         raise NotImplementedError
 
     def setup(self, problem: Problem) -> EngineSetup:
@@ -95,15 +100,15 @@ class ChainMethod:
 
     def evolve(self, problem: Problem, carry: Any = None) -> Iterator[Snapshot]:
         """Yield a snapshot at every output time and a heartbeat after every step."""
-        run = self.run(problem, carry)
-        times = np.asarray(problem.times)
-        for k in range(run.progress.next_output, len(times)):
-            while run.progress.time < times[k]:
-                run.advance(float(times[k]))
-                if run.progress.time < times[k]:
-                    yield run.snapshot(None)
-            run.progress.next_output = k + 1
-            yield run.snapshot(float(times[k]))
+        run, times = self.run(problem, carry), np.asarray(problem.times)
+        now = run.progress
+        while now.next_output < len(times):
+            if not run.reaches(times[now.next_output]):
+                run.advance()
+            while now.next_output < len(times) and run.reaches(times[now.next_output]):
+                yield run.output(float(times[now.next_output]))
+            if now.next_output < len(times):
+                yield run.heartbeat()
 
 
 def _positions(value: Any, name: str) -> tuple[int, ...]:

@@ -15,7 +15,8 @@ _LARGEST_EPSILON = 0.45
 def coarser_chain(method: MethodT) -> MethodT:
     """Return a chain with longer steps and larger cutoffs."""
     return replace(
-        method, dt=2 * method.dt, cutoff=min(4 * method.cutoff, 1e-2),
+        method, dt=method.dt and 2 * method.dt, step_tolerance=min(8 * method.step_tolerance, 1e-2),
+        cutoff=min(4 * method.cutoff, 1e-2),
         mpo_tolerance=min(4 * method.mpo_tolerance, 1e-2),
     )  # fmt: skip
 
@@ -35,7 +36,8 @@ def finer_knobs(
     together and the answer is seen at two weights.
     """
     steps, generator = knob_factor(excess, "time_step"), knob_factor(excess, "mpo")
-    knobs: dict[str, Any] = {"dt": method.dt / math.sqrt(steps)}
+    knobs: dict[str, Any] = {"dt": method.dt and method.dt / math.sqrt(steps)}
+    knobs["step_tolerance"] = method.step_tolerance / steps
     knobs["mpo_tolerance"] = method.mpo_tolerance / generator
     knobs["rate_tolerance"] = method.rate_tolerance / generator
     truncation = truncation_factor(excess)

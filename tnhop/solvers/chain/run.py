@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from autoray import do
 from tnhop.physics.observables import Observable
 from tnhop.physics.problem import Problem, Snapshot, evaluate
 from tnhop.solvers.bounds import cut_weights
+from tnhop.solvers.chain.dense_output import MOST_NODES, DenseOutput
 from tnhop.solvers.chain.engine import Engine, EngineSetup, Progress
 from tnhop.solvers.chain.error_bars import (
     ErrorBars,
@@ -24,13 +26,46 @@ from tnhop.solvers.chain.error_bars import (
     reference_error,
 )
 from tnhop.solvers.chain.fock_levels import Levels, resized, reweighted, wanted_levels
+from tnhop.solvers.chain.network.distances import distance, vector_norm
 from tnhop.solvers.chain.network.mps import MPSState
 from tnhop.solvers.chain.steps.backend import placed
 from tnhop.solvers.chain.steps.truncation import TruncationStats, right_canonical
 from tnhop.support.arrays import Array, Real
-from tnhop.support.errors import warn
+from tnhop.support.errors import ConvergenceError, warn
 
 _REFERENCE_CUTOFF = 4.0  # cutoff of the reference chain, in units of that of the chain
+_SAME_TIME = 1e-9  # of the length of a step: an output time this close to its end is its end
+_STILL = 1e-2  # motion of a state that may be left out, in units of the tolerance of steps
+_REST = 0.25  # span for which it is left out, in units of the time so far
+_WORTHWHILE = 10  # smallest span, in steps
+_SUDDEN = 2.0  # a state that moves faster by this factor than in the step before is probed
+
+
+@dataclass(frozen=True)
+class Probe:
+    """Difference of a whole step from its two halves.
+
+    Attributes
+    ----------
+    error : float
+        Error of the whole step, as a norm of the vector in units of that of the state.
+    errors : dict of str to ndarray
+        Errors of the observables.
+    """
+
+    error: float
+    errors: dict[str, Real]
+
+
+@dataclass(frozen=True)
+class _Engines:
+    """Engines and levels between two steps."""
+
+    main: Engine
+    double_step: Engine | None
+    reference: Engine | None
+    levels: Levels
+    setup: EngineSetup
 
 
 class ChainRun:
@@ -53,10 +88,13 @@ class ChainRun:
         Error bars of the observables.
     progress : Progress
         Chains and losses up to now.
+    begun : dict
+        Restart data of the beginning of the last step.
     """
 
     def __init__(self, setup: EngineSetup, problem: Problem, carry: Any) -> None:
-        self.problem, self.schedule, self._warned = problem, setup.schedule, False
+        self.problem, self.schedule = problem, setup.schedule
+        self._warned, self._witnessed = False, -1
         self._full_setup = setup  # with all levels that the model allows
         model = problem.model
         self._largest_levels = tuple(model.sites[k].dim for k in model.modes)
@@ -65,12 +103,15 @@ class ChainRun:
         self.setup = self._setup_for_levels()
         self.engine = self._new_engine(self.setup.engine, self.progress.tensors)
         self.double_step_engine = self.reference_engine = None
-        if not setup.schedule.probed:
+        if setup.extrapolate:
             self.double_step_engine = self._new_engine(self.setup.engine, self.progress.coarse)
         if self.setup.reference_engine:
             self.reference_engine = self._new_engine(
                 self.setup.reference_engine, self.progress.companion
             )
+        self.begun, self._before = self._carry(), self._engines()
+        if not self.progress.nodes:
+            self._add_node()
 
     def _start(self) -> Progress:
         """Return the progress at the beginning, the chains at their first levels."""
@@ -83,7 +124,7 @@ class ChainRun:
         tail = cut_weights(state, model, model.modes)
         self.progress = now = Progress(list(chain.tensors), levels=self._largest_levels, tail=tail)
         (now.tensors,) = self._resized(self._wanted_levels(now.tensors), now.tensors)
-        now.coarse = now.tensors * (not setup.schedule.probed)
+        now.coarse = now.tensors * setup.extrapolate
         now.companion = now.tensors * bool(setup.reference_engine)
         return now
 
@@ -132,22 +173,89 @@ class ChainRun:
 
     # Steps.
 
-    def advance(self, target: float) -> None:
-        """Take one step towards the next output time."""
+    def advance(self) -> None:
+        """Take one step; shorter ones instead of a step that fails or errs too much."""
         now = self.progress
+        if now.still_until > now.time:
+            self._pass_still_time()
         if now.steps == 0:
             for engine in (self.engine, self.reference_engine):
                 if engine:
                     engine.expand_initial_bonds()
-        dt, end = self.schedule.next_step(now.steps, now.time, target)
-        losses, errors = self._step_at_fitting_levels(dt)
-        for name, error in errors.items():
-            now.step_errors[name] = now.step_errors.get(name, 0.0) + error
+        self.begun, self._before = self._carry(), self._engines()
+        while True:
+            length = self.schedule.length(now.steps, now.length, min(now.allowed, now.smooth))
+            try:
+                with np.errstate(all="ignore"):  # what overflows is not finite, which is seen
+                    losses, probe = self._step_of(length)
+            except (ConvergenceError, np.linalg.LinAlgError, ValueError) as error:
+                now.allowed = self.schedule.retreat(length)
+                if not now.allowed:
+                    raise _given_up(now.time, length, error) from error
+            else:
+                if probe is None or self.schedule.accepts(length, probe.error):
+                    break
+                now.allowed = self.schedule.allowed(length, probe.error)
+            now.smooth = math.inf
+            self._go_back(self._before)
+        self._count(length, losses, probe)
+
+    def _step_of(self, length: float) -> tuple[TruncationStats, Probe | None]:
+        """Take a step, probed if its turn has come, or if the state moves much faster than before.
+
+        Raises
+        ------
+        ConvergenceError
+            If the state is not finite.
+        """
+        now = self.progress
+        probed = self.schedule.probes(length, now.probed_length, now.since_probe)
+        before, engines = self.state(_numpy(self.engine.chain)), self._engines()
+        losses, probe = self._step_at_fitting_levels(length, probed)
+        self.moved = self._distance(before) / length
+        if not math.isfinite(self.moved):
+            raise ConvergenceError("The state is not finite.")
+        sudden = self.moved > max(_SUDDEN * now.moved, self.schedule.tolerance)
+        if not probed and self.schedule.adaptive and sudden:
+            self._go_back(engines)
+            losses, probe = self._step_at_fitting_levels(length, True)
+        return losses, probe
+
+    def _engines(self) -> _Engines:
+        """Return all that a step changes besides the progress."""
+        doubled, reference = self.double_step_engine, self.reference_engine
+        return _Engines(
+            self.engine.copy(), doubled and doubled.copy(), reference and reference.copy(),
+            self.progress.levels, self.setup,
+        )  # fmt: skip
+
+    def _go_back(self, before: _Engines) -> None:
+        """Return to the engines before a step."""
+        doubled, reference = before.double_step, before.reference
+        self.engine = before.main.copy()
+        self.double_step_engine = doubled and doubled.copy()
+        self.reference_engine = reference and reference.copy()
+        self.progress.levels, self.setup = before.levels, before.setup
+
+    def _distance(self, other: MPSState) -> float:
+        """Return the distance from another state, in units of the norm of the vector."""
+        chains = [list(other.tensors), list(self.state(_numpy(self.engine.chain)).tensors)]
+        return distance(*chains) / vector_norm(chains[0])
+
+    def _count(self, length: float, losses: TruncationStats, probe: Probe | None) -> None:
+        """Add a step to the progress."""
+        now = self.progress
+        if probe is not None:
+            self._settle(length, probe)
+        now.since_probe += 1
+        now.pending += length
+        now.pending_cubes += length**3
         now.tally.add(losses)
         now.lost += math.sqrt(losses.discarded)
         now.projected += math.sqrt(losses.projected)
         now.steps += 1
-        now.time = end
+        now.time += length
+        now.length, now.moved = length, self.moved
         now.mpo_error = max(now.mpo_error, self.setup.mpo_error())
         now.facts = self._facts()
         now.tensors = _numpy(self.engine.chain)
@@ -158,16 +266,52 @@ class ChainRun:
         now.trace_defect = max(now.trace_defect, abs(float(state.trace()) - 1))
         highest = [state.photon_distribution(k)[n - 1] for k, n in enumerate(now.levels)]
         now.tail = np.maximum(now.tail, highest)
+        self._add_node()
+        self._rest(length)
 
-    def _step_at_fitting_levels(self, dt: float) -> tuple[TruncationStats, dict[str, Real]]:
+    def _rest(self, length: float) -> None:
+        """Let a state that hardly moves stand still for a while, longer the older it is.
+
+        Lρ follows the same equation as ρ, and its norm as an operator never grows: what is missed
+        is at most the motion so far times the span, which is less than what steps err by.
+        """
+        now, span = self.progress, _REST * self.progress.time
+        slow = now.moved < _STILL * self.schedule.tolerance
+        if not (self.schedule.adaptive and slow) or span < _WORTHWHILE * length:
+            return
+        now.still_until = now.time + span
+        missed = span * now.moved * vector_norm(now.tensors)
+        for name, norms in self.bars.norms.items():
+            now.step_errors[name] = now.step_errors.get(name, 0.0) + missed * norms["norm"]
+
+    def _pass_still_time(self) -> None:
+        """Go to the end of the time in which the state stands still."""
+        now = self.progress
+        now.still += now.still_until - now.time
+        now.time = now.still_until
+        now.nodes = [now.nodes[-1] | {"time": now.time}]
+
+    def _settle(self, length: float, probe: Probe) -> None:
+        """Take over the error of a probed step; the steps before it err like the worse probe."""
+        now = self.progress
+        rates = {name: error / length for name, error in probe.errors.items()}
+        for name, rate in rates.items():
+            worse = np.maximum(rate, now.error_rates.get(name, 0.0))
+            now.step_errors[name] = now.step_errors.get(name, 0.0) + now.pending * worse
+        now.error_rates, now.probed_length = rates, length
+        now.since_probe, now.pending, now.pending_cubes = 0, 0.0, 0.0
+        now.allowed = self.schedule.allowed(length, probe.error)
+
+    def _step_at_fitting_levels(
+        self, dt: float, probed: bool
+    ) -> tuple[TruncationStats, Probe | None]:
         """Take a step, again if the modes then turn out to need more levels."""
         while True:
-            before, errors = self.engine.chain, dict[str, Real]()
-            if self.double_step_engine:
-                losses = self._step(self.double_step_engine, dt)
-                losses.add(self._two_half_steps(dt))
-            elif repeats := self.schedule.stands_for(self.progress.steps):
-                losses, errors = self._probed_step(dt, repeats)
+            before, probe = self.engine.chain, None
+            if probed:
+                losses, probe = self._probed_step(dt)
+            elif self.double_step_engine:
+                losses = self._two_half_steps(dt)
             else:
                 losses = self._step(self.engine, dt)
             after, levels = self.engine.chain, self.progress.levels
@@ -175,12 +319,14 @@ class ChainRun:
             if all(w <= present for w, present in zip(counts, levels, strict=True)):
                 break
             self._continue_with_levels(tuple(map(max, counts, levels)), before)
+        if self.double_step_engine:
+            losses.add(self._step(self.double_step_engine, dt))
         if self.reference_engine:
             reference = self._step(self.reference_engine, dt, 2, _REFERENCE_CUTOFF)
             losses.applications += reference.applications
         if counts != levels:
             self._continue_with_levels(counts, after)
-        return losses, errors
+        return losses, probe
 
     def _step(
         self, engine: Engine, dt: float, half: int = 0, wider: float = 1.0
@@ -193,64 +339,151 @@ class ChainRun:
         losses.add(self._step(self.engine, dt / 2, 1))
         return losses
 
-    def _probed_step(self, dt: float, repeats: int) -> tuple[TruncationStats, dict[str, Real]]:
+    def _probed_step(self, dt: float) -> tuple[TruncationStats, Probe]:
         """Take a step as two halves, and on a copy as a whole: they differ by its error."""
         copy = self.engine.copy()
         applications = self._step(copy, dt).applications
         losses = self._two_half_steps(dt)
         losses.applications += applications
-        coarse, fine = (self.state(_numpy(engine.chain)) for engine in (copy, self.engine))
+        coarse = self.state(_numpy(copy.chain))
+        fine = self.state(_numpy(self.engine.chain))
         observables = self.problem.observables
-        errors = {o.name: probed_step_error(o, coarse, fine, repeats) for o in observables}
-        return losses, errors
+        errors = {o.name: probed_step_error(o, coarse, fine) for o in observables}
+        return losses, Probe(4 / 3 * self._distance(coarse), errors)
 
     # Results.
 
-    def state(self, tensors: list[Real] | None = None) -> MPSState:
+    def state(self, tensors: list[Real] | None = None, levels: Levels | None = None) -> MPSState:
         """Return the state, as NumPy arrays; with all levels that the model allows."""
         model, now, order = self.problem.model, self.progress, self._full_setup.order
+        levels = now.levels if levels is None else levels
         chain = [
             A if site < model.n_spins
-            else resized(A, now.levels[site - model.n_spins], model.dims[site])
+            else resized(A, levels[site - model.n_spins], model.dims[site])
             for site, A in zip(order.tolist(), tensors or now.tensors, strict=True)
         ]  # fmt: skip
         epsilon = self._full_setup.epsilon
         return MPSState(tuple(chain), order, np.array(model.dims), model.n_spins, epsilon)
 
-    def snapshot(self, time: float | None) -> Snapshot:
-        """Return observables, error bars and restart data; a heartbeat at no time."""
-        state, now = self.state(), self.progress
-        if time is not None:
-            now.smallest_eigenvalue = min(now.smallest_eigenvalue, state.smallest_eigenvalue())
-        if time is None:
-            return Snapshot(now.time, stats=self.stats(), state=state, carry=self._carry())
+    def reaches(self, time: float) -> bool:
+        """Return whether the state at an output time is known."""
+        now = self.progress
+        return time <= max(now.time + _SAME_TIME * now.length, now.still_until)
+
+    def heartbeat(self) -> Snapshot:
+        """Return the progress at the end of the last step."""
+        return Snapshot(
+            self.progress.time, stats=self.stats(), state=self.state(), carry=self._carry()
+        )
+
+    def output(self, time: float) -> Snapshot:
+        """Return observables, error bars and restart data at the next output time.
+
+        Linear observables are interpolated between the ends of steps. Where a state is wanted, and
+        for other observables, a copy takes a shorter step from the beginning of the last one.
+        """
+        now, problem = self.progress, self.problem
+        now.next_output += 1
+        inside = time < now.time - _SAME_TIME * now.length
+        last = now.next_output == len(np.atleast_1d(problem.times))
+        wanted = last or problem.save_states or problem.states_wanted
+        state = None
+        if not inside:
+            state = self.state()
+        elif wanted or any(o.functional for o in problem.observables):
+            state = self._state_inside(time)
+        self._witness()
         if now.tally.saturated > 0 and not self._warned:
             self._warn_saturated()
+        between = DenseOutput(now.nodes).at(time) if inside else None
         values, errors = {}, {}
-        for o in self.problem.observables:
-            values[o.name], errors[o.name] = self._value_and_errors(o, state)
-        return Snapshot(time, values, errors, self.stats(), state, self._carry())
+        for o in problem.observables:
+            errors[o.name] = self._errors(o, time)
+            if o.functional is not None:
+                values[o.name] = evaluate(state, o)
+            elif between is None:
+                values[o.name] = now.nodes[-1]["values"][o.name]
+            else:
+                values[o.name] = between[0][o.name]
+                errors[o.name]["time_step"] = errors[o.name]["time_step"] + between[1][o.name]
+        carry = {**self.begun, "next_output": now.next_output} if inside else self._carry()
+        return Snapshot(time, values, errors, self.stats(), state if wanted else None, carry)
 
-    def _value_and_errors(self, o: Observable, state: MPSState) -> tuple[Any, dict[str, Any]]:
-        """Return an observable and its half-widths by source."""
-        now, value = self.progress, evaluate(state, o)
-        errors = self.bars.by_source(o, now)
+    def _state_inside(self, time: float) -> MPSState:
+        """Return the state at a time within the last step."""
+        engine, dt = self._before.main.copy(), time - float(self.begun["time"])
+        engine.step(dt, self.setup.cutoff * dt, (self.progress.steps, 3))
+        return self.state(_numpy(engine.chain), self._before.levels)
+
+    def _witness(self) -> None:
+        """Look for negative eigenvalues at the end of the step, once."""
+        now = self.progress
+        if self._witnessed != now.steps:
+            self._witnessed = now.steps
+            smallest = self.state().smallest_eigenvalue()
+            now.smallest_eigenvalue = min(now.smallest_eigenvalue, smallest)
+
+    def _add_node(self) -> None:
+        """Note the linear observables at the end of a step, and how far other chains are apart."""
+        now, state = self.progress, self.state()
+        linear = [o for o in self.problem.observables if o.functional is None]
+        values = {o.name: evaluate(state, o) for o in self.problem.observables
+                  if o.functional is None or now.companion or now.coarse}  # fmt: skip
+        for name, chain in (("companion", now.companion), ("coarse", now.coarse)):
+            if not chain:
+                continue
+            other = self.state(chain)
+            for o in self.problem.observables:
+                difference = evaluate(other, o) - values[o.name]
+                if name == "companion":
+                    now.apart[o.name] = reference_error(difference, now.apart.get(o.name, 0.0))
+                else:
+                    earlier = now.doubled.get(o.name, 0.0)
+                    now.doubled[o.name] = double_step_error(difference / 3, earlier)
+                    values[o.name] = values[o.name] - difference / 3
+        node = {
+            "time": now.time,
+            "values": {o.name: values[o.name] for o in linear},
+            "rates": self._rates_of_change(linear),
+        }
+        now.nodes = [*now.nodes[1 - MOST_NODES :], node]
+        if linear and len(now.nodes) > 1:
+            errors = DenseOutput(now.nodes).step_errors
+            bounds = {o.name: self.bars.norms[o.name]["bound"] for o in linear}
+            worst = max(float(np.max(errors[name] / bound)) for name, bound in bounds.items())
+            now.smooth = self.schedule.smooth(now.length, worst)
+
+    def _rates_of_change(self, observables: list[Observable]) -> dict[str, Any]:
+        """Return the derivatives of observables in time; none where there is no generator."""
+        if self.setup.functionals is None:
+            return {}
+        operators = [A for o in observables for A in o.operators]
+        derivatives = self.setup.functionals.rates_of_change(self.progress.tensors, operators)
+        rates, at = {}, 0
+        for o in observables:
+            full = derivatives[at : at + len(o.operators)].reshape(o.shape)
+            rates[o.name] = full if o.is_complex else full.real
+            at += len(o.operators)
+        return rates
+
+    def _errors(self, o: Observable, time: float) -> dict[str, Any]:
+        """Return the half-widths of an observable by source."""
+        now = self.progress
+        errors = self.bars.by_source(o, now, min(time, now.time) - now.still)
         if now.coarse:
-            difference = (evaluate(self.state(now.coarse), o) - value) / 3
-            value = value - difference * self.setup.extrapolate
-            errors["time_step"] = double_step_error(difference)
+            errors["time_step"] = now.doubled[o.name]
         if now.companion:
-            difference = evaluate(self.state(now.companion), o) - value
-            now.apart[o.name] = reference_error(difference, now.apart.get(o.name, 0.0))
             errors["truncation"] = now.apart[o.name]
             del errors["projection"]  # it is in the difference
-        return value, errors
+        return errors
 
     def _carry(self) -> dict[str, Any]:
         """Return all that a resume needs, which later steps do not change."""
         now = self.progress
         copied = {name: dict(getattr(now, name)) for name in _GROWING}
-        return {**now.__dict__, **copied, "tally": dict(now.tally.__dict__)}
+        return {
+            **now.__dict__, **copied, "nodes": list(now.nodes), "tally": dict(now.tally.__dict__)
+        }  # fmt: skip
 
     def _warn_saturated(self) -> None:
         self._warned = True
@@ -286,14 +519,21 @@ class ChainRun:
         return stats
 
 
-_GROWING = ("step_errors", "apart")  # dicts of the progress that steps write into
+_GROWING = ("step_errors", "apart", "doubled")  # dicts of the progress that steps write into
 
 
 def _restarted(carry: Any) -> Progress:
     """Return the progress of restart data, which steps then leave as they are."""
-    copied = {name: dict(carry[name]) for name in _GROWING}
+    copied = {name: dict(carry.get(name, {})) for name in _GROWING}
     return Progress(**{**carry, **copied, "tally": TruncationStats(**carry["tally"])})
 
 
 def _numpy(chain: list[Array]) -> list[Real]:
     return [do("to_numpy", A) for A in chain]
+
+
+def _given_up(time: float, length: float, error: Exception) -> ConvergenceError:
+    return ConvergenceError(
+        f"A step of length {length:.1e} at t = {time:.3g} fails ({error}). Use a method without"
+        " steps of a chain, such as `Exact`, or a larger `max_bond`."
+    )

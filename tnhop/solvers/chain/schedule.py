@@ -1,4 +1,4 @@
-"""Schedule of the steps of an evolution: their lengths, and those whose error is measured."""
+"""Lengths of the steps of an evolution, and which steps are probed for their error."""
 
 from __future__ import annotations
 
@@ -8,9 +8,53 @@ from typing import Any
 
 import numpy as np
 
-_FIRST_PROBES = {0: 2, 2: 3, 5: 5}  # number of a probed step: how many steps its error stands for
-_PROBE_INTERVAL = 10  # from step 10 on, every tenth step is probed
+from tnhop.physics.jumps import FieldJump
+from tnhop.physics.model import Model
+from tnhop.physics.rate_scale import site_rates
+from tnhop.solvers.bounds import amplitude_bound, operator_bound
+
+_PROBE_INTERVAL = 10  # steps from one probe to the next
+_LONGER = 2.5  # a step longer than the last probed one by this factor is probed
+_CONDITIONS = 6  # order of the interpolation within a step
+_ROUGH = 4.0  # errors within a step do not add up
+_SAFETY = 0.9  # of the length that the tolerance allows
+_MOST, _LEAST = 8.0, 0.2  # factors by which a probe changes the length of the next steps
+_DOUBLING = 2.0  # factor by which a step may be longer than the one before
+_ACCEPTED = 4.0  # error of a whole step, in units of its tolerance: its two halves err by a quarter
+_RETREAT = 0.25  # factor after a step that failed
+_SMALLEST = 2.0**-40  # length, in units of the first one, below which a run is given up
 _FOLLOWED = 60  # steps listed one by one
+_RESOLVED = 0.2
+_TINY = float(np.finfo(float).tiny)
+
+
+def fastest(model: Model) -> float:
+    """Return the largest rate of a site, Eq. (81) of docs/physics.md; the smallest float if 0."""
+    return max(float(model.site_rates.max()), _TINY)
+
+
+def resolved(model: Model) -> float:
+    """Return a length of steps within which no observable of few sites bends much."""
+    return _RESOLVED / fastest(model)
+
+
+def turning(model: Model) -> float:
+    """Return the largest rate of a site by the Hamiltonian alone; the smallest float if 0."""
+    return max(float(site_rates(model.n_sites, model.hamiltonian, ()).max()), _TINY)
+
+
+def damping(model: Model) -> float:
+    """Return the sum of ‖L‖² over all jumps, or over those on one site: the largest one.
+
+    The generator of a site with its Fock levels has no eigenvalue below minus twice this number.
+    """
+    rates = np.full(model.n_sites, _TINY)
+    for jump in model.jumps:
+        if isinstance(jump, FieldJump):
+            rates[jump.site] += sum(size**2 for size, _ in amplitude_bound(jump))
+        else:
+            rates[list(jump.sites)] += operator_bound(jump.operator, model) ** 2
+    return float(rates.max())
 
 
 @dataclass(frozen=True)
@@ -34,56 +78,122 @@ class Step:
 
 @dataclass(frozen=True)
 class StepSchedule:
-    """Lengths of steps between output times, all shorter than a limit.
+    """Lengths of steps, whatever the output times are.
 
-    Bonds grow step by step: the first steps are short, so that little is missed.
+    Bonds grow step by step: the first steps are short, so that little is missed. Later ones double
+    until their error, measured on some of them, meets the tolerance.
 
     Attributes
     ----------
     longest : float
         Largest length.
-    start_levels : int
-        The first step is halved so many times; from the second one on the limit doubles.
-    probed : bool
-        Whether some steps are also taken as two half steps, whose difference is their error.
+    first : float
+        Length of the first two steps.
+    tolerance : float
+        Accepted error per unit of time, as a norm of the vector of the state.
+    relative : float
+        Accepted error of interpolated observables, in units of their largest value.
+    resolved : float
+        Length that interpolation resolves in any case: what is left is noise.
+    adaptive : bool
+        Whether lengths follow errors; otherwise all steps but the first ones are the longest.
+    limit : float
+        Largest length that is stable.
+    halving : bool
+        Whether all lengths are the longest one, halved a number of times: gates are then few.
     """
 
     longest: float
-    start_levels: int
-    probed: bool
+    first: float
+    tolerance: float
+    relative: float
+    resolved: float
+    adaptive: bool = True
+    limit: float = math.inf
+    halving: bool = False
 
-    def next_step(self, number: int, time: float, target: float) -> tuple[float, float]:
-        """Return the length of a step towards an output time, and the time at its end."""
-        left = target - time
-        length = left / math.ceil(left / self.longest * (1 - 1e-12))
-        doublings = max(number, 1) - 1 - self.start_levels
-        if doublings <= 0:
-            length = min(length, self.longest * 2.0**doublings)
-        return length, target if length > left * (1 - 1e-9) else time + length
+    def length(self, number: int, before: float, allowed: float) -> float:
+        """Return the length of a step.
 
-    def stands_for(self, number: int) -> int:
-        """Return for how many steps the error of this one is measured; 0 if it is not probed."""
-        if not self.probed:
-            return 0
-        regular = number > 0 and number % _PROBE_INTERVAL == 0
-        return _FIRST_PROBES.get(number, _PROBE_INTERVAL * regular)
+        Parameters
+        ----------
+        number : int
+            Steps so far.
+        before : float
+            Length of the last one.
+        allowed : float
+            Length that the last probe allows.
+        """
+        growing = self.first if number < 2 else _DOUBLING * before
+        length = min(growing, allowed, self.longest, self.limit)
+        if not self.halving:
+            return length
+        return self.longest * 2.0 ** -math.ceil(math.log2(self.longest / length) - 1e-9)
+
+    def probes(self, length: float, probed_length: float, since: int) -> bool:
+        """Return whether a step is also taken as two halves, whose difference is its error.
+
+        Parameters
+        ----------
+        length : float
+            Its length.
+        probed_length : float
+            Of the last probed step; 0 if there was none.
+        since : int
+            Steps since then.
+        """
+        return length > _LONGER * probed_length or since >= _PROBE_INTERVAL
+
+    def accepts(self, length: float, error: float) -> bool:
+        """Return whether a step with that error is good enough."""
+        return not self.adaptive or error <= _ACCEPTED * self.tolerance * length
+
+    def allowed(self, length: float, error: float) -> float:
+        """Return the length of the next steps, after one with that error; steps err as its cube."""
+        if not self.adaptive:
+            return math.inf
+        if error <= 0:
+            return _MOST * length
+        factor = _SAFETY * math.sqrt(self.tolerance * length / error)
+        return length * min(max(factor, _LEAST), _MOST)
+
+    def smooth(self, length: float, error: float) -> float:
+        """Return the length of the next steps, after one whose observables are interpolated.
+
+        Parameters
+        ----------
+        length : float
+            Its length.
+        error : float
+            Largest error of the interpolation, of sixth order, in units of the largest value.
+        """
+        if not self.adaptive or error <= 0:
+            return math.inf
+        longer = _SAFETY * (_ROUGH * self.relative / error) ** (1 / _CONDITIONS)
+        return max(length * min(longer, _MOST), self.resolved)
+
+    def retreat(self, length: float) -> float:
+        """Return the length after a step that failed; 0 if there is none."""
+        shorter = _RETREAT * length
+        return shorter if self.adaptive and shorter > _SMALLEST * self.first else 0.0
 
     def first_steps(self, times: Any) -> tuple[list[Step], float]:
-        """Return the first steps of a run, and how many repeats of the last one follow.
+        """Return the first steps of a run without rejections, and how many of the last one follow.
 
         Parameters
         ----------
         times : array_like, shape (n_times,)
             Output times.
         """
-        steps, time, targets = list[Step](), 0.0, np.atleast_1d(times)
-        for k, target in enumerate(targets):
-            while time < target:
-                if len(steps) >= _FOLLOWED:
-                    gaps = np.diff(np.concatenate([[time], targets[k:]]))
-                    more = np.maximum(np.ceil(gaps / self.longest * (1 - 1e-12)), 1.0)
-                    return steps, float(more.sum()) * (1 + 2 / _PROBE_INTERVAL * self.probed)
-                repeats = 3.0 if self.stands_for(len(steps)) else 1.0
-                length, time = self.next_step(len(steps), time, float(target))
-                steps.append(Step(time, length, repeats))
+        steps, time, length, probed, since = list[Step](), 0.0, 0.0, 0.0, 0
+        end = float(np.max(np.atleast_1d(times), initial=0.0))
+        while time < end * (1 - 1e-9):
+            if len(steps) >= _FOLLOWED:
+                more = math.ceil((end - time) / self.longest * (1 - 1e-12))
+                return steps, more * (1 + 2 / _PROBE_INTERVAL)
+            length = self.length(len(steps), length, math.inf)
+            is_probed = self.probes(length, probed, since)
+            probed, since = (length, 1) if is_probed else (probed, since + 1)
+            time += length
+            steps.append(Step(time, length, 3.0 if is_probed else 1.0))
         return steps, 0.0

@@ -69,14 +69,19 @@ def relax(method: Any, problem: Problem, start: Any) -> Relaxed:
     method = dataclasses.replace(method, companion=False)  # bars are those of the last losses
     run = method.run(dataclasses.replace(problem, state=start))
     times, changes, losses = [0.0], [math.inf], [0.0]
-    budgets = [{o.name: run.bars.by_source(o, run.progress) for o in problem.observables}]
+    budgets = [
+        {
+            o.name: run.bars.by_source(o, run.progress, run.progress.time)
+            for o in problem.observables
+        }
+    ]
     values = [{o.name: evaluate(run.state(), o) for o in problem.observables}]
-    dt = method.dt
+    dt = run.schedule.longest
     while times[-1] < _LONGEST:
         beat()
         before = run.state()
         run.schedule = dataclasses.replace(run.schedule, longest=dt)
-        run.advance(_LONGEST)
+        run.advance()
         now = run.progress
         times.append(now.time)
         state = run.state()
@@ -84,12 +89,17 @@ def relax(method: Any, problem: Problem, start: Any) -> Relaxed:
         changes.append(distance / (times[-1] - times[-2]))
         losses.append(now.lost + now.projected)
         values.append({o.name: evaluate(state, o) for o in problem.observables})
-        budgets.append({o.name: run.bars.by_source(o, run.progress) for o in problem.observables})
+        budgets.append(
+            {
+                o.name: run.bars.by_source(o, run.progress, run.progress.time)
+                for o in problem.observables
+            }
+        )
         early = _early(times)
         per_time = (losses[-1] - losses[early]) / (times[-1] - times[early])
         if times[-1] > _SHORTEST and max(changes[early:]) < max(_SETTLED * per_time, _ROUNDING):
             break
-        dt = min(dt * _GROWTH, max(_LONG_STEP, method.dt))
+        dt = min(dt * _GROWTH, max(_LONG_STEP, run.schedule.longest))
     return _relaxed(run, problem, times, changes, values, budgets)
 
 

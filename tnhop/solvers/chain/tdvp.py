@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -26,22 +27,27 @@ from tnhop.solvers.chain.cost import (
 from tnhop.solvers.chain.engine import EngineSetup
 from tnhop.solvers.chain.fock_levels import Levels
 from tnhop.solvers.chain.method import ChainMethod
+from tnhop.solvers.chain.network.derivatives import GeneratorFunctionals
 from tnhop.solvers.chain.network.mpo import LindbladMPO, lindblad_mpo, predicted_bond
 from tnhop.solvers.chain.network.mps import MPSState
 from tnhop.solvers.chain.network.ordering import site_order
 from tnhop.solvers.chain.refinement import finer_knobs, truncation_factor, with_knobs
-from tnhop.solvers.chain.schedule import Step, StepSchedule
+from tnhop.solvers.chain.schedule import Step, StepSchedule, damping, resolved, turning
 from tnhop.solvers.chain.steady_state import mixed, steady_state
 from tnhop.solvers.chain.steps.sweep_generator import SweepGenerator
 from tnhop.solvers.chain.steps.tdvp_step import TDVPEngine, TDVPOptions
 from tnhop.solvers.fitted import TDVP_COSTS
 from tnhop.solvers.refinement import knob_factor
 from tnhop.support.checks import integer, real, settle, wrong_type
-from tnhop.support.codec import register
+from tnhop.support.codec import added, register
 
 __all__ = ["TDVP"]
 
-_START_LEVELS = 4  # the first step is cut into 1/16, 1/16, 1/8, 1/4, 1/2
+_LONGEST = 0.6  # step, in units of the inverse rate of the model
+_LONGEST_DAMPED = 18.0  # times damping: rounding grows by its exponential where bonds go back
+_LONGEST_TURN = 3.0  # step, in units of the inverse of the largest rate of a site
+_START = 16  # the first steps are the longest over so many, twice, and double then
+_STEP_TOLERANCE = 1e-4
 _TYPICAL_GENERATOR = 100  # bond of generators of few sites, at most
 _REFERENCE_BOND = 0.7  # bond of the reference chain, in units of that of the chain
 _LARGEST_GENERATOR = 600  # bond beyond which a step takes minutes
@@ -149,7 +155,7 @@ class TDVP(ChainMethod):
 
     max_bond: int = 128
     cutoff: float = 1e-5
-    dt: float = 0.4
+    dt: float | None = None
     epsilon: float | None = None
     mpo_tolerance: float = 3e-4
     rate_tolerance: float = 0.1
@@ -162,6 +168,8 @@ class TDVP(ChainMethod):
     backend: str = "numpy"
     device: str | None = None
     precision: str = "float64"
+    adaptive: bool = added(True)
+    step_tolerance: float = added(_STEP_TOLERANCE)
 
     def __post_init__(self) -> None:
         self.check_chain()
@@ -221,13 +229,13 @@ class TDVP(ChainMethod):
         levels = dict(zip(model.modes, bonds.levels(self.fock_tolerance), strict=True))
         sizes = [levels.get(k, 2) ** 2 for k in bonds.order]
         profile = generator_profile(D, model.n_sites)
-        reached = np.ones(len(profile))
+        reached, schedule = np.ones(len(profile)), self.schedule(model)
 
         def step_time(step: Step, grown: int) -> float:
             nonlocal reached
             grown_to = 1 + self.expansion * (1 + grown) if self.sites == 1 else 1e9
             limit = min(self.max_bond, grown_to)
-            chi = bonds.at(step.end, self.cutoff * self.dt, self.expansion, limit)
+            chi = bonds.at(step.end, self.cutoff * step.length, self.expansion, limit)
             reached = np.maximum(reached, chi)
             scheme = TDVP_COSTS.two_site if self.sites == 2 else 1.0
             seconds = sweeps_time(chi, profile, sizes) * scheme
@@ -236,7 +244,7 @@ class TDVP(ChainMethod):
                 seconds += sweeps_time(fewer, profile, sizes) / step.repeats
             return seconds
 
-        time = generator_time(D, model.n_sites) + run_time(self.schedule(), times, step_time)
+        time = generator_time(D, model.n_sites) + run_time(schedule, times, step_time)
         memory = chain_memory(reached, profile, sizes)
         memory += saved_states_memory(problem, chain_bytes(reached, sizes))
         note = f"generator bond {D}, state bond {bonds.basis} {reached.max():.0f}"
@@ -275,9 +283,20 @@ class TDVP(ChainMethod):
         """
         return steady_state(self, problem, self.generator(problem.model, self.ordering))
 
-    def schedule(self) -> StepSchedule:
-        """Return the lengths of the steps; some are repeated to measure their error."""
-        return StepSchedule(self.dt, _START_LEVELS, probed=True)
+    def schedule(self, model: Model) -> StepSchedule:
+        """Return the lengths of the steps for a model.
+
+        Bonds are taken back in time, where damping grows: it bounds a step, as do rotations.
+        """
+        longest = self.dt or _LONGEST / model.rate_scale
+        limit = min(_LONGEST_DAMPED / damping(model), _LONGEST_TURN / turning(model))
+        if not self.adaptive:
+            limit = math.inf
+        first = min(longest, limit) / _START
+        tolerance = self.step_tolerance * model.rate_scale
+        return StepSchedule(
+            longest, first, tolerance, self.step_tolerance, resolved(model), self.adaptive, limit
+        )
 
     def setup(self, problem: Problem) -> EngineSetup:
         """Return the generator and the engine of a run."""
@@ -310,10 +329,11 @@ class TDVP(ChainMethod):
             return self._setup(model.with_levels(levels), mpo.order)
 
         return EngineSetup(
-            epsilon, mpo.order, mpo.bases, like, self.schedule(), self.cutoff, self.max_bond,
+            epsilon, mpo.order, mpo.bases, like, self.schedule(model), self.cutoff, self.max_bond,
             engine, lambda: mpo.typical_error, lambda: facts,
             reference_engine=reference_engine if self._has_reference_chain(model) else None,
             fock_tolerance=self.fock_tolerance,
+            functionals=GeneratorFunctionals(mpo),
             at_levels=at_levels if model.n_modes and self.fock_tolerance else None,
         )  # fmt: skip
 

@@ -19,19 +19,23 @@ from tnhop.solvers.chain.method import ChainMethod
 from tnhop.solvers.chain.network.mps import MPSState
 from tnhop.solvers.chain.network.ordering import site_order
 from tnhop.solvers.chain.network.trotter import beyond_pairs, lindblad_pieces
-from tnhop.solvers.chain.schedule import Step, StepSchedule
+from tnhop.solvers.chain.schedule import Step, StepSchedule, fastest, resolved
 from tnhop.solvers.chain.steps.backend import placed
 from tnhop.solvers.chain.steps.swap_network import swap_network
 from tnhop.solvers.chain.steps.tebd_step import Gates, TEBDEngine, half_step
 from tnhop.solvers.fitted import CHAIN_RUNS, TEBD_COSTS
 from tnhop.solvers.machine_speed import speed
 from tnhop.support.checks import fail, integer, settle
-from tnhop.support.codec import register
+from tnhop.support.codec import added, register
 
 __all__ = ["TEBD"]
 
 _GROWTH = 8  # vectors by which a channel may enlarge a bond, at first
 _KEPT_GATES = 6  # lengths of steps whose gates are kept
+_LONGEST = 0.14  # step, in units of the inverse rate of the model
+_LONGEST_CHANGE = 1.0  # step, in units of the inverse of the largest rate of a site
+_START = 4  # the first steps are the longest over so many, twice, and double then
+_STEP_TOLERANCE = 3e-4
 _STIFF = 0.5  # change of a mode in a step beyond which extrapolation is refused
 
 
@@ -103,7 +107,7 @@ class TEBD(ChainMethod):
 
     max_bond: int = 128
     cutoff: float = 1e-4
-    dt: float = 0.1
+    dt: float | None = None
     epsilon: float | None = None
     mpo_tolerance: float = 3e-3
     rate_tolerance: float = 0.1
@@ -112,6 +116,8 @@ class TEBD(ChainMethod):
     backend: str = "numpy"
     device: str | None = None
     precision: str = "float64"
+    adaptive: bool = added(True)
+    step_tolerance: float = added(_STEP_TOLERANCE)
 
     def __post_init__(self) -> None:
         self.check_chain()
@@ -135,23 +141,26 @@ class TEBD(ChainMethod):
         pieces = lindblad_pieces(model, ordering="natural")
         largest = max((float(np.linalg.norm(G, 2)) for (_, j), G in pieces.pairs.items()
                        if j >= model.n_spins), default=0.0)  # fmt: skip
-        if largest * self.dt <= _STIFF:
+        dt = self.schedule(model).longest / 2
+        if largest * dt <= _STIFF:
             return None
         return (
             f"Method `TEBD` has a fourth order only where dt resolves the modes, but a gate changes"
-            f" them by {largest * self.dt:.2g} (at most {_STIFF}). Use `order=2` or a smaller `dt`."
+            f" them by {largest * dt:.2g} (at most {_STIFF}). Use `order=2` or a smaller `dt`."
         )
 
     def estimate(self, problem: Problem, verb: str = "evolve") -> Cost:  # noqa: ARG002
         """Predict memory and time without a run; bonds as in `TDVP`."""
         model, times = problem.model, np.atleast_1d(problem.times)
-        n, fitted, schedule = model.n_sites, TEBD_COSTS, self.schedule()
+        n, fitted, schedule = model.n_sites, TEBD_COSTS, self.schedule(model)
         channels = len({jump.site for jump in model.jumps if isinstance(jump, FieldJump)})
         meetings = len({term.sites for term in model.hamiltonian if len(term.sites) == 2})
         end = float(np.max(times, initial=0.0))
         bonds = PredictedBonds(model, problem.state, self.weight(model), self.ordering, end)
         largest, reached = max(model.dims) ** 2, np.ones(n + 1)
-        threshold = self.cutoff * self.dt / math.sqrt(2 * max(channels + (meetings > 0), 1))
+        threshold = (
+            self.cutoff * schedule.longest / math.sqrt(2 * max(channels + (meetings > 0), 1))
+        )
 
         def step_time(step: Step, _: int) -> float:
             nonlocal reached
@@ -163,8 +172,7 @@ class TEBD(ChainMethod):
             )
             x = float(chi.max())
             dense += 2 * meetings * fitted.gate_product * largest * x * (4 * x) ** 2
-            # two halves, and a whole step on the other chain
-            return 3 * (called * speed().calls + dense * speed().dense)
+            return (1 + 2 * (self.order == 4)) * (called * speed().calls + dense * speed().dense)
 
         steps, _ = schedule.first_steps(times)
         lengths = {f"{step.length:.9g}" for step in steps}
@@ -177,9 +185,18 @@ class TEBD(ChainMethod):
         note = f"{channels} channels, state bond {bonds.basis} {reached.max():.0f}"
         return Cost(memory, time, note)
 
-    def schedule(self) -> StepSchedule:
-        """Return the lengths of the steps: twice `dt`, all taken as two half steps, too."""
-        return StepSchedule(2 * self.dt, 0, probed=False)
+    def schedule(self, model: Model) -> StepSchedule:
+        """Return the lengths of the steps for a model, few different ones."""
+        longest = self.dt or _LONGEST / model.rate_scale
+        if self.adaptive:
+            longest = min(longest, _LONGEST_CHANGE / fastest(model))
+        if self.order == 4:
+            longest *= 2  # of the second chain
+        tolerance = self.step_tolerance * model.rate_scale
+        return StepSchedule(
+            longest, longest / _START, tolerance, self.step_tolerance, resolved(model),
+            self.adaptive, halving=True,
+        )  # fmt: skip
 
     def setup(self, problem: Problem) -> EngineSetup:
         """Return the pieces and the engine of a run."""
@@ -208,7 +225,7 @@ class TEBD(ChainMethod):
             return TEBDEngine(gates, traces, chain, self.max_bond, _GROWTH)
 
         return EngineSetup(
-            epsilon, order, pieces.bases, like, self.schedule(), self.cutoff, self.max_bond, engine,
-            lambda: max((typical for typical, _, _ in made), default=0.0), facts,
+            epsilon, order, pieces.bases, like, self.schedule(model), self.cutoff, self.max_bond,
+            engine,            lambda: max((typical for typical, _, _ in made), default=0.0), facts,
             extrapolate=self.order == 4,
         )  # fmt: skip
