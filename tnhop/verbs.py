@@ -17,7 +17,7 @@ from tnhop.answers.correlation import Correlation
 from tnhop.answers.result import Result
 from tnhop.answers.spectrum import Spectrum
 from tnhop.answers.steady_state import SteadyState
-from tnhop.driver import answer_once, drive, warn_of_tail
+from tnhop.driver import answer_once, drive, warn_of_limits
 from tnhop.physics.model import Model
 from tnhop.physics.observables import Observable
 from tnhop.physics.problem import Cost, Problem, Snapshot
@@ -188,8 +188,8 @@ def steady_state(
     answer: SteadyState = answer_once(
         problem, chosen, options, "steady_state", lambda: chosen.steady_state(problem)
     )
-    warn_of_tail(answer.stats)
-    return answer
+    warn_of_limits(answer, problem, "steady_state")
+    return answer.judged()
 
 
 @_verb

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tnhop.answers.analysis import quenched_average
+from tnhop.answers.verdict import UNDETERMINED
 from tnhop.cli.config import Plan
 from tnhop.cli.context import Changes, ConfigFile, Flag, Format, check_writable, put, say
 from tnhop.support.checks import fail, integer, one_of, real, wrong_type
@@ -180,25 +181,31 @@ def _table(data: xr.Dataset, axes: Sequence[str]) -> str:
     if data.attrs["missing"] == data.attrs["points"]:
         return "No point has an answer yet."
     from tnhop.plots.sweep import main_observable
+    from tnhop.plots.undetermined import determined
 
     name = main_observable(data)
-    values, bars = data[name], data.get(f"{name}_error")
+    values, bars, right = data[name], data.get(f"{name}_error"), determined(data, name)
     if "time" in values.dims:
         values, bars = values.isel(time=-1), None if bars is None else bars.isel(time=-1)
+        right = right.isel(time=-1)
     inner = [dim for dim in values.dims if dim not in axes]
     rows = [f"{name}, last time:" if "time" in data.dims else f"{name}:"]
     points = values.stack(point=list(axes)).transpose("point", *inner)
     widths = None if bars is None else bars.stack(point=list(axes)).transpose("point", *inner)
+    verdicts = right.stack(point=list(axes)).transpose("point", *inner)
     for k in range(min(points.sizes["point"], _MOST_ROWS)):
         labels = points["point"].values[k]
         place = ", ".join(f"{a} = {_short(x)}" for a, x in zip(axes, labels, strict=True))
         numbers = points.values[k].ravel()[:4]
-        if np.isnan(numbers).all():
+        verdict = verdicts.values[k].ravel()[:4]
+        if (np.isnan(numbers) & verdict).all():
             continue
         errors = np.full(4, np.nan) if widths is None else widths.values[k].ravel()[:4]
         texts = [
-            f"{x:+.6f} ± " + ("unknown" if np.isnan(e) else f"{e:.1e}")
-            for x, e in zip(numbers, errors, strict=False)
+            f"{x:+.6f} ± "
+            + ("unknown" if np.isnan(e) else f"{e:.1e}")
+            + ("" if fits else f" ({UNDETERMINED})")
+            for x, e, fits in zip(numbers, errors, verdict, strict=False)
         ]
         more = " ..." if points.values[k].size > 4 else ""
         rows.append(f"  {place}:  {'  '.join(texts)}{more}")

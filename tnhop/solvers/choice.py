@@ -74,6 +74,17 @@ def obstacle(method: Method, problem: Problem, verb: str) -> str | None:
     return reason
 
 
+def remedy(method: Method, problem: Problem, verb: str) -> str:
+    """Return a sentence that names what to do where a method gave values that cannot be right."""
+    others = [
+        f"`{name}`" for name, kind in ALL_METHODS.items()
+        if kind.controlled and kind is not type(method) and obstacle(kind(), problem, verb) is None
+    ]  # fmt: skip
+    if others:
+        return f"Use {' or '.join(others)}, which can solve this problem, too."
+    return "Use finer numerics: `th.converge` refines them until an evolution is determined."
+
+
 def _automatic(problem: Problem, verb: str) -> tuple[Method, Cost]:
     # spectra of a reduced space are not those of the whole: no swap for speed there
     enough = _SECONDS if verb in ("evolve", "correlation") else math.inf
