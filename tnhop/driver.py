@@ -19,9 +19,9 @@ from tqdm.auto import tqdm
 from tnhop.answers.answer_forms import answer_form, answer_of
 from tnhop.answers.error_budget import ErrorBudget
 from tnhop.answers.result import Result
-from tnhop.answers.verdict import NEGATIVE_SINCE, is_negative, ranges_of
+from tnhop.answers.verdict import NEGATIVE_SINCE, is_negative_output
 from tnhop.physics.problem import Method, Problem, Snapshot
-from tnhop.solvers.choice import remedy
+from tnhop.solvers.choice import warn_of_limits
 from tnhop.storage.checkpoints import Checkpoint, slots
 from tnhop.support.checks import fail
 from tnhop.support.codec import dumps, state_form, state_of
@@ -87,7 +87,9 @@ class RunRecord:
             state = snapshot.state
             stats["final_time"] = float(snapshot.time)
         if snapshot.values:
-            if NEGATIVE_SINCE not in stats and self._is_negative(snapshot):
+            if NEGATIVE_SINCE not in stats and is_negative_output(
+                snapshot, self.problem, self.method
+            ):
                 stats[NEGATIVE_SINCE] = float(snapshot.time)
             # what a resume needs may be as large as the state: neither is kept for every time
             kept = snapshot.state if self.problem.save_states else None
@@ -97,16 +99,6 @@ class RunRecord:
             float(snapshot.time), len(self.snapshots), stats, state, snapshot.carry
         )
         self.moved = True
-
-    def _is_negative(self, snapshot: Snapshot) -> bool:
-        """Return whether a reduced state of an output has negative eigenvalues beyond its bars."""
-        smallest = snapshot.stats.get("smallest_eigenvalue", 0.0)
-        if not is_negative(smallest, None, {}):
-            return False
-        problem, bars = self.problem, ErrorBudget(snapshot.errors)
-        return is_negative(
-            smallest, bars, ranges_of(problem.observables, problem.model, self.method)
-        )
 
     def content(self) -> dict[str, Any]:
         """Return what a checkpoint has to hold."""
@@ -413,18 +405,6 @@ def interrupts_ignored() -> Iterator[None]:
     finally:
         for s, handler in before.items():
             signal.signal(s, handler)
-
-
-def warn_of_limits(answer: Any, problem: Problem, verb: str) -> None:
-    """Warn if the Fock space was too small, or values cannot be right."""
-    tail = answer.stats.get("fock_tail", 0.0)
-    if tail > 1e-3:
-        warn(
-            f"A mode reached an occupation of {tail:.1e} in its highest kept level."
-            " Increase `fock_dim`."
-        )
-    if answer.undetermined:
-        warn(f"{answer.undetermined} {remedy(answer.method, problem, verb)}")
 
 
 def progress_bar(problem: Problem, method: Method, progress: bool | None) -> Any:

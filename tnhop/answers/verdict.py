@@ -8,12 +8,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tnhop.answers.error_budget import ErrorBudget
 from tnhop.physics.model import Model
 from tnhop.physics.observables import Observable
+from tnhop.physics.problem import Problem, Snapshot
 from tnhop.physics.ranges import Range, observable_range
 from tnhop.support.arrays import Real
 
-__all__ = ["NEGATIVE_SINCE", "UNDETERMINED", "Ranges", "determined_values", "is_negative", "why"]
+__all__ = [
+    "NEGATIVE_SINCE",
+    "UNDETERMINED",
+    "Ranges",
+    "determined_values",
+    "is_negative",
+    "is_negative_output",
+    "ranges_of",
+    "why",
+]
 
 UNDETERMINED = "undetermined"
 NEGATIVE_SINCE = "negative_since"  # in the statistics: first output that `is_negative` finds
@@ -80,6 +91,15 @@ def is_negative(smallest: float, bars: Mapping[str, Real] | None, ranges: Ranges
         relative = known / np.where(span.width > 0, span.width, np.inf)
         largest = max(largest, float(np.max(relative, where=~np.isnan(relative), initial=0.0)))
     return bool(smallest < _NEGATIVE and smallest < -_BARS * largest)
+
+
+def is_negative_output(output: Snapshot, problem: Problem, method: Any) -> bool:
+    """Return whether an output of a run `is_negative`, by the eigenvalue that its method tells."""
+    smallest = output.stats.get("smallest_eigenvalue", 0.0)
+    if not is_negative(smallest, None, {}):  # whatever the bars
+        return False
+    ranges = ranges_of(problem.observables, problem.model, method)
+    return is_negative(smallest, ErrorBudget(output.errors), ranges)
 
 
 def why(answer: Any) -> str:
