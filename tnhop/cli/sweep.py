@@ -42,7 +42,8 @@ def sweep(
 
     Every answer is a file of its own in the store; what is there is not computed again, so that the
     same command goes on after Ctrl-C, a kill or a power cut, and may run on many machines at once.
-    Writes NAME.png once all points were tried; those that failed are not in it.
+    Writes NAME.png once all points were tried; those that failed are not in it. A figure of that
+    name that was there before the sweep, such as that of `tnhop run`, is never replaced unasked.
 
     Parameters
     ----------
@@ -71,8 +72,9 @@ def sweep(
         raise fail("--workers", "be left out with `--scheduler`", "both are there")
     name = source.output_name(grid.plan, output)
     figure = Path(f"{name}.{format or grid.plan.format}")
-    check_writable([figure], overwrite=True)
     folder = store or name.with_name(f"{name.name}.sweep")
+    begun = any(folder.glob("sweep-*.json"))  # else a figure of that name is not of this sweep
+    check_writable([figure], overwrite or begun)
     options = grid.plan.sweep
     data = sweep_grid(
         grid.problem, grid.axes, method=grid.method, verb=options.verb, store=folder,

@@ -18,7 +18,7 @@ from tnhop.support.arrays import Real
 
 __all__ = ["Range", "observable_range", "operator_range"]
 
-_MOST_STATES = 256  # of the sites of an operator whose spectrum is computed at once
+_MOST_STATES = 64  # of the sites of an operator whose spectrum is computed at once
 
 
 @dataclass(frozen=True, eq=False)
