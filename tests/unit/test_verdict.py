@@ -317,8 +317,8 @@ def test_comparison_is_undetermined_on_either_side(wrong):
     for pair in ((wrong, right), (right, wrong), (wrong, wrong)):
         both = th.Comparison(pair)
         assert both.rows()[0][-1] == "undetermined"
-        assert not both.passed
-    assert th.Comparison((right, right)).passed
+        assert not both.determined
+    assert th.Comparison((right, right)).determined
     short = replace(wrong, times=wrong.times[:2], expect={"sigma_z": wrong.expect["sigma_z"][:2]},
                     errors=th.ErrorBudget({"sigma_z": {"time_step": np.full((2, 3), 1e-3)}}))  # fmt: skip
     assert th.Comparison((short, wrong)).rows()[0][-1] == "agree"  # up to where both are

@@ -88,9 +88,9 @@ class Comparison(ObservablesAnswer):
         return rows
 
     @property
-    def passed(self) -> bool:
-        """Whether no pair of one model disagrees or is undetermined."""
-        return not {"DISAGREE", UNDETERMINED} & {verdict for *_, verdict in self.rows()}
+    def determined(self) -> bool:
+        """Whether all that was compared can be right, so that it agrees or disagrees."""
+        return UNDETERMINED not in {verdict for *_, verdict in self.rows()}
 
     def to_dataframe(self) -> Any:
         """Return a tidy pandas DataFrame of all methods; columns as ``tidy`` of a Result."""

@@ -28,8 +28,8 @@ def compare(
 ) -> int:
     """Compare results of `tnhop run`: who agrees with whom, within which error bars.
 
-    The status is 1 if results of one model disagree, or are undetermined: out of range by more than
-    their bars, or with bars wider than the range.
+    The status is 0 where they could be compared, even if they disagree, and 1 if some values are
+    undetermined: out of range by more than their bars, or with bars wider than the range.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ def compare(
     if figure is not None:
         draw(both, figure, overwrite)
         say(f"wrote {figure}")
-    return 0 if both.passed else 1
+    return 0 if both.determined else 1
 
 
 def _names(files: Sequence[Path]) -> tuple[str, ...]:
