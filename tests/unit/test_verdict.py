@@ -271,6 +271,14 @@ def test_bars_that_are_not_known_excuse_no_negative_state():
     assert not is_negative(-9e-4, {"sigma_z": np.zeros(3)}, ranges)
 
 
+def test_quotients_without_a_denominator_are_undetermined_but_not_wrong():
+    dark = th.product_state(DICKE, spins=[1, -1])
+    result = th.evolve(DICKE, dark, [0.0, 0.5], observables=["g2", "m_z"], method="Exact")
+    assert result.determined["g2"].tolist() == [[False], [True]]
+    assert not result.undetermined
+    assert dict(result.rows())["g2 [mode 0]"].endswith("unknown")
+
+
 # Where it is said.
 
 

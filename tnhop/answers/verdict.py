@@ -103,8 +103,16 @@ def is_negative_output(output: Snapshot, problem: Problem, method: Any) -> bool:
 
 
 def why(answer: Any) -> str:
-    """Return a sentence about the undetermined values of an answer; empty if there are none."""
-    bad = {name: ~right for name, right in answer.determined.items() if not right.all()}
+    """Return a sentence about the values of an answer that are wrong; empty if there are none.
+
+    A quotient that is NaN because it is 0/0 in the state is not determined, but nothing is wrong.
+    """
+    doubtful = {name: ~right for name, right in answer.determined.items() if not right.all()}
+    observables = [o for o in answer.observables if o.name in doubtful]
+    ranges = ranges_of(observables, answer.model, answer.method)
+    for name, span in ranges.items():
+        doubtful[name] = doubtful[name] & ~(np.isnan(answer.expect[name]) & span.quotient)
+    bad = {name: wrong for name, wrong in doubtful.items() if wrong.any()}
     if not bad:
         return ""
     times = getattr(answer, "times", None)
@@ -116,32 +124,25 @@ def why(answer: Any) -> str:
     place = {name: tuple(np.argwhere(wrong)[0]) for name, wrong in bad.items()}
     first = min(place, key=lambda name: place[name][:1]) if times is not None else next(iter(bad))
     since = "" if times is None else f", from t = {times[place[first][0]]:g}"
-    reason = _reason(answer, first, place[first])
+    reason = _reason(answer, first, place[first], ranges.get(first))
     verb = "is" if n == 1 else "are"
     return f"{n} of {total} values of {listed} {verb} {UNDETERMINED}{since}: {reason}."
 
 
-def _reason(answer: Any, name: str, place: tuple[int, ...]) -> str:
+def _reason(answer: Any, name: str, place: tuple[int, ...], span: Range | None) -> str:
     """Return what is wrong with one value."""
-    (o,) = (o for o in answer.observables if o.name == name)
-    span = ranges_of([o], answer.model, answer.method)[name]
     value = answer.expect[name][place]
+    if not np.isfinite(value) or span is None:
+        return f"`{name}` is {value}"
+    where = place[len(place) - span.low.ndim + 1 :]  # without the place in time
+    entry = Range(span.low[where], span.high[where], span.scale[where])
     bar = _bars(answer.errors, name, answer.expect[name].shape)[place]
-    if _can_be_right(np.asarray(value), np.asarray(bar), _component(span, o, place)):
+    if _can_be_right(np.asarray(value), np.asarray(bar), entry):
         lowest = answer.stats.get("smallest_eigenvalue", np.nan)
         return f"a reduced state has the eigenvalue {lowest:.2g}, and no state has negative ones"
-    entry = _component(span, o, place)
     limits = [f"[{low:.6g}, {high:.6g}]" for low, high in zip(entry.low, entry.high, strict=True)]
     width = f"the range {' + i '.join(limits)}"
-    if not np.isfinite(value):
-        return f"`{name}` is {value}"
     if np.isinf(bar) or (bar > entry.width).any():
         return f"the bar {bar:.2g} of `{name}` is wider than {width}"
     text = "" if np.isnan(bar) else f" ± {bar:.2g}"
     return f"`{name}` = {value:.6g}{text} is outside of {width}"
-
-
-def _component(span: Range, o: Observable, place: tuple[int, ...]) -> Range:
-    """Return the range of one component; a place may begin with that in time."""
-    where = place[len(place) - len(o.shape) :]
-    return Range(span.low[where], span.high[where], span.scale[where])

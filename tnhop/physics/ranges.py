@@ -12,7 +12,7 @@ import numpy as np
 from tnhop.physics.model import Model
 from tnhop.physics.observables import Observable
 from tnhop.physics.operators import local_matrix
-from tnhop.physics.state_functionals import FUNCTIONAL_RANGES
+from tnhop.physics.state_functionals import FUNCTIONAL_RANGES, QUOTIENTS
 from tnhop.physics.terms import Operator, Term
 from tnhop.support.arrays import Real
 
@@ -31,11 +31,14 @@ class Range:
         Ends, in the observable's shape; real and imaginary part where it is complex.
     scale : ndarray, shape (..., n_parts)
         Size of the values, in which rounding errors are measured.
+    quotient : bool
+        Whether there are states in which the observable is not defined, so that it is NaN.
     """
 
     low: Real
     high: Real
     scale: Real
+    quotient: bool = False
 
     @property
     def width(self) -> Real:
@@ -60,7 +63,8 @@ def observable_range(o: Observable, model: Model, *, levels: bool = True) -> Ran
         arguments = dict(o.functional.arguments)
         low, high = known(model, arguments) if known else (-np.inf, np.inf)
         ends = [np.broadcast_to(np.asarray(end, dtype=float), o.shape) for end in (low, high)]
-        return Range(ends[0][..., None], ends[1][..., None], np.ones((*o.shape, 1)))
+        quotient = o.functional.name in QUOTIENTS
+        return Range(ends[0][..., None], ends[1][..., None], np.ones((*o.shape, 1)), quotient)
     parts = [
         [operator_range(part, model, levels=levels) for part in _hermitian_parts(A, o.is_complex)]
         for A in o.operators

@@ -29,7 +29,7 @@ from tnhop.physics.terms import Operator, Term, number, sigma
 from tnhop.support.arrays import Real
 from tnhop.support.checks import affordable, fail, integers, real_array
 
-__all__ = ["FUNCTIONAL_RANGES", "ModeFunctionals", "StateFunctionals"]
+__all__ = ["FUNCTIONAL_RANGES", "QUOTIENTS", "ModeFunctionals", "StateFunctionals"]
 
 _MOST_REDUCED = 8  # spins of a reduced state that is made of 4^n expectation values
 
@@ -72,6 +72,7 @@ FUNCTIONAL_RANGES: dict[str, Callable[[Model, Mapping[str, Any]], Ends]] = {
     "photon_distribution": _probability,
     "photon_distributions": _probability,
 }
+QUOTIENTS = {"binder_cumulant", "g2"}  # NaN, 0/0, in some states: without overlap, without light
 
 
 class StateFunctionals:
