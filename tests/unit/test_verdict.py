@@ -8,7 +8,7 @@ import pytest
 import xarray as xr
 
 import tnhop as th
-from tnhop.answers.verdict import is_negative, ranges_of
+from tnhop.answers.verdict import is_negative, is_negative_output, ranges_of
 from tnhop.cli.program import main
 from tnhop.physics.ranges import observable_range, operator_range
 from tnhop.support.codec import register
@@ -277,6 +277,19 @@ def test_quotients_without_a_denominator_are_undetermined_but_not_wrong():
     assert result.determined["g2"].tolist() == [[False], [True]]
     assert not result.undetermined
     assert dict(result.rows())["g2 [mode 0]"].endswith("unknown")
+
+
+def test_bars_of_functionals_are_none_of_the_entries_of_a_state():
+    sizes = {"sigma_z": np.full(3, 1e-4), "purity": np.array(2.0)}
+    output = th.Snapshot(
+        0.0, {"sigma_z": np.zeros(3), "purity": np.array(1.0)},
+        {name: {"time_step": bar} for name, bar in sizes.items()}, {"smallest_eigenvalue": -0.1},
+    )  # fmt: skip
+    problem = th.Problem(SPINS, UP, TIMES, ["sigma_z", "purity"])
+    assert is_negative_output(output, problem, None)
+    linear = th.Problem(SPINS, UP, TIMES, "sigma_z")
+    wide = replace(output, errors={"sigma_z": {"time_step": np.full(3, 0.1)}})
+    assert not is_negative_output(wide, linear, None)
 
 
 # Where it is said.

@@ -150,7 +150,8 @@ class SteadyState(StoredAnswer):
 
     def _is_state(self, right: NDArray[np.bool_], ranges: Any) -> Any:  # noqa: ARG002
         """Return whether the reduced states have no negative eigenvalues."""
-        return not is_negative(self.stats.get("smallest_eigenvalue", 0.0), self.errors, ranges)
+        linear = {o.name: ranges[o.name] for o in self.observables if o.functional is None}
+        return not is_negative(self.stats.get("smallest_eigenvalue", 0.0), self.errors, linear)
 
     def _draw(self, **options: Any) -> Any:
         """Draw values with error bars over their labels."""

@@ -83,7 +83,7 @@ def is_negative(smallest: float, bars: Mapping[str, Real] | None, ranges: Ranges
 
     Its smallest eigenvalue is below -1e-3, and below minus three times the largest bar of its
     entries. The entries of (1 + σ)/2 have the bar of σ divided by the width of its range, and so
-    have those of other observables.
+    have those of other linear observables, whose ranges these are.
     """
     largest = 0.0
     for name, span in ranges.items():
@@ -98,7 +98,8 @@ def is_negative_output(output: Snapshot, problem: Problem, method: Any) -> bool:
     smallest = output.stats.get("smallest_eigenvalue", 0.0)
     if not is_negative(smallest, None, {}):  # whatever the bars
         return False
-    ranges = ranges_of(problem.observables, problem.model, method)
+    linear = [o for o in problem.observables if o.functional is None]
+    ranges = ranges_of(linear, problem.model, method)
     return is_negative(smallest, ErrorBudget(output.errors), ranges)
 
 
