@@ -19,7 +19,9 @@ from tqdm.auto import tqdm
 from tnhop.answers.answer_forms import answer_form, answer_of
 from tnhop.answers.error_budget import ErrorBudget
 from tnhop.answers.result import Result
+from tnhop.answers.verdict import NEGATIVE_SINCE, is_negative_output
 from tnhop.physics.problem import Method, Problem, Snapshot
+from tnhop.solvers.choice import warn_of_limits
 from tnhop.storage.checkpoints import Checkpoint, slots
 from tnhop.support.checks import fail
 from tnhop.support.codec import dumps, state_form, state_of
@@ -85,6 +87,10 @@ class RunRecord:
             state = snapshot.state
             stats["final_time"] = float(snapshot.time)
         if snapshot.values:
+            if NEGATIVE_SINCE not in stats and is_negative_output(
+                snapshot, self.problem, self.method
+            ):
+                stats[NEGATIVE_SINCE] = float(snapshot.time)
             # what a resume needs may be as large as the state: neither is kept for every time
             kept = snapshot.state if self.problem.save_states else None
             self.snapshots.append(replace(snapshot, carry=None, state=kept))
@@ -179,7 +185,6 @@ class RunRecord:
         """Assemble the answer and warn about what limits it."""
         problem, kept = self.problem, self.snapshots
         expect, errors = self._arrays(kept)
-        warn_of_tail(self.position.stats)
         stats = {
             **self.position.stats,
             "wall_time": self._before + self.seconds,
@@ -191,10 +196,12 @@ class RunRecord:
         if self._resumed_at:
             stats["resumed_at"] = self._resumed_at
         states = [s.state for s in kept] if problem.save_states else []
-        return Result(
+        answer = Result(
             np.array([s.time for s in kept]), expect, ErrorBudget(errors), stats, problem.model,
             self.method, tuple(problem.observables), self.position.final_state, states,
         )  # fmt: skip
+        warn_of_limits(answer, problem, "evolve")
+        return answer
 
 
 class CheckpointWriter:
@@ -398,16 +405,6 @@ def interrupts_ignored() -> Iterator[None]:
     finally:
         for s, handler in before.items():
             signal.signal(s, handler)
-
-
-def warn_of_tail(stats: dict[str, Any]) -> None:
-    """Warn if the Fock space was too small."""
-    tail = stats.get("fock_tail", 0.0)
-    if tail > 1e-3:
-        warn(
-            f"A mode reached an occupation of {tail:.1e} in its highest kept level."
-            " Increase `fock_dim`."
-        )
 
 
 def progress_bar(problem: Problem, method: Method, progress: bool | None) -> Any:

@@ -17,12 +17,12 @@ from tnhop.answers.correlation import Correlation
 from tnhop.answers.result import Result
 from tnhop.answers.spectrum import Spectrum
 from tnhop.answers.steady_state import SteadyState
-from tnhop.driver import answer_once, drive, warn_of_tail
+from tnhop.driver import answer_once, drive
 from tnhop.physics.model import Model
 from tnhop.physics.observables import Observable
 from tnhop.physics.problem import Cost, Problem, Snapshot
 from tnhop.physics.terms import Operator
-from tnhop.solvers.choice import choose_method, is_auto, resolve_method
+from tnhop.solvers.choice import choose_method, is_auto, resolve_method, warn_of_limits
 from tnhop.support.checks import fail, flag, integer, members, wrong_type
 from tnhop.support.run_options import RunOptions
 from tnhop.support.threads import one_thread
@@ -189,8 +189,8 @@ def steady_state(
     answer: SteadyState = answer_once(
         problem, chosen, options, "steady_state", lambda: chosen.steady_state(problem)
     )
-    warn_of_tail(answer.stats)
-    return answer
+    warn_of_limits(answer, problem, "steady_state")
+    return answer.judged()
 
 
 @_verb

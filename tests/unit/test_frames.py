@@ -18,7 +18,10 @@ def dicke():
 
 def test_every_number_of_a_result_is_a_row(dicke):
     frame = dicke.to_dataframe(tidy=True)
-    assert list(frame.columns) == ["method", "observable", "site", "mode", "time", "value", "error"]
+    assert list(frame.columns) == [
+        "method", "observable", "site", "mode", "time", "value", "error", "determined",
+    ]  # fmt: skip
+    assert frame["determined"].all()
     parts = sum(v.size * (2 if np.iscomplexobj(v) else 1) for v in dicke.expect.values())
     assert len(frame) == parts
     assert set(frame["method"]) == {"Exact"}
@@ -51,7 +54,9 @@ def test_two_labels_are_two_columns():
 def test_steady_states_say_their_quality():
     steady = th.steady_state(HOPFIELD, observables=["m_z", "purity"], method="Exact")
     frame = steady.to_dataframe()
-    assert list(frame.columns) == ["method", "observable", "pattern", "value", "error"]
+    assert list(frame.columns) == [
+        "method", "observable", "pattern", "value", "error", "determined",
+    ]  # fmt: skip
     assert frame.attrs["gap"] == steady.gap
     assert frame.attrs["multiplicity"] == 1
     assert "hbar" in frame.attrs["time"]

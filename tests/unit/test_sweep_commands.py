@@ -112,6 +112,18 @@ def test_a_sweep_that_was_cut_short_draws_nothing(swept, capsys, monkeypatch):
     assert swept.with_suffix(".png").exists()
 
 
+def test_a_figure_that_is_not_of_the_sweep_is_not_replaced(swept, capsys):
+    figure = swept.with_suffix(".png")
+    figure.write_bytes(b"of a run")
+    assert main(["sweep", str(swept), "--workers", "1"]) != 0
+    assert f"File '{figure}' exists already." in capsys.readouterr().err
+    assert figure.read_bytes() == b"of a run"
+    assert not swept.with_name("run.sweep").exists()
+    assert main(["sweep", str(swept), "--workers", "1", "--output", str(swept.parent / "b")]) == 0
+    assert main(["sweep", str(swept), "--workers", "1", "--overwrite"]) == 0
+    assert figure.stat().st_size > 5000
+
+
 def test_two_axes_are_a_phase_diagram(config, capsys):
     text = config.read_text("utf-8") + (
         '[sweep]\nverb = "steady_state"\n[sweep.grid]\n'

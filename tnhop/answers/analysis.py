@@ -115,7 +115,8 @@ def quenched_average(data: xr.Dataset, dim: str) -> xr.Dataset:
     Dataset
         Without the axis: the means; ``<name>_standard_error``: s; ``<name>_error``: the half-width
         of a 95 % interval, of the mean error bar and t s in quadrature, with Student's t for n - 1;
-        and ``<name>_count``: n, the realisations that have an answer. NaN where n = 1.
+        and ``<name>_count``: n, the realisations that have an answer. NaN where n = 1. An average
+        with an undetermined value in it is undetermined: ``<name>_determined`` is 0.
 
     Raises
     ------
@@ -146,6 +147,9 @@ def quenched_average(data: xr.Dataset, dim: str) -> xr.Dataset:
     averaged: dict[str, xr.DataArray] = {}
     for name in sorted(known):
         values = data[name]
+        if name.endswith("_determined"):
+            averaged[name] = values.min(dim)
+            continue
         if values.dtype.kind != "f" or name in bars.values() or name in _NOT_MEASURED:
             continue
         n = values.notnull().sum(dim)

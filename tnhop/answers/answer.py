@@ -7,9 +7,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
+from weakref import WeakKeyDictionary
+
+import numpy as np
+from numpy.typing import NDArray
 
 from tnhop.answers.citations import cite
 from tnhop.answers.tables import aligned
+from tnhop.answers.verdict import determined_values, ranges_of, why
 from tnhop.physics.model import Model
 from tnhop.support import html
 
@@ -149,6 +154,38 @@ class StoredAnswer(ObservablesAnswer):
         def stats(self) -> dict[str, Any]:
             """Effort, and what else a run tells."""
 
+        @property
+        def expect(self) -> dict[str, NDArray[Any]]:
+            """Values by observable."""
+
+        @property
+        def errors(self) -> Any:
+            """Half-widths by observable, or None."""
+
+    @property
+    def determined(self) -> dict[str, NDArray[np.bool_]]:
+        """Observable → whether its values can be right, in the shape of ``expect``.
+
+        False means undetermined: not a finite number, outside of the range of the observable by
+        more than the error bar, a bar wider than the range, or values of what is no state any more.
+        """
+        if self not in _VERDICTS:
+            ranges = ranges_of(self.observables, self.model, self.method)
+            found = determined_values(self.expect, self.errors, ranges)
+            _VERDICTS[self] = {
+                n: right & self._is_state(right, ranges) for n, right in found.items()
+            }
+        return _VERDICTS[self]
+
+    @property
+    def undetermined(self) -> str:
+        """Sentence about the values that cannot be right; empty if there are none."""
+        return why(self)
+
+    @abstractmethod
+    def _is_state(self, right: NDArray[np.bool_], ranges: Any) -> Any:
+        """Return whether the values belong to a state, broadcast to the shape of `right`."""
+
     @abstractmethod
     def to_xarray(self) -> xr.Dataset:
         """Return the labelled arrays that the file holds."""
@@ -193,3 +230,6 @@ class StoredAnswer(ObservablesAnswer):
     @abstractmethod
     def from_content(cls, content: Any) -> StoredAnswer:
         """Rebuild the answer from the content of its file."""
+
+
+_VERDICTS: WeakKeyDictionary[StoredAnswer, dict[str, NDArray[np.bool_]]] = WeakKeyDictionary()

@@ -11,6 +11,7 @@ import numpy as np
 from tnhop.answers.answer import ObservablesAnswer
 from tnhop.answers.result import Result
 from tnhop.answers.tables import UNITS, tidy_frame
+from tnhop.answers.verdict import UNDETERMINED
 from tnhop.physics.model import Model
 
 __all__ = ["MODELS_DIFFER", "Comparison"]
@@ -63,7 +64,8 @@ class Comparison(ObservablesAnswer):
         """Return methods, observable, largest deviation, bars and verdict of every pair.
 
         The verdict is "agree" or "DISAGREE" where the sum of the error bars covers the deviation or
-        does not, "uncontrolled" where a bar is unknown, and "other model" where nothing is tested.
+        does not, "undetermined" where a value on either side cannot be right, "uncontrolled" where
+        a bar is unknown, and "other model" where nothing is tested.
         """
         rows: list[tuple[str, ...]] = []
         for (label_a, a), (label_b, b) in combinations(
@@ -76,6 +78,7 @@ class Comparison(ObservablesAnswer):
                 unknown = bool(np.isnan(bars).any())
                 verdict = (
                     "other model" if not _same_physics(a.model, b.model)
+                    else UNDETERMINED if not (a.determined[name][:n] & b.determined[name][:n]).all()
                     else "uncontrolled" if unknown
                     else "agree" if np.all(deviation <= bars + 1e-15) else "DISAGREE"
                 )  # fmt: skip
@@ -84,12 +87,17 @@ class Comparison(ObservablesAnswer):
                 rows.append((pair, name, f"{deviation.max():.1e}", bar, verdict))
         return rows
 
+    @property
+    def determined(self) -> bool:
+        """Whether all that was compared can be right, so that it agrees or disagrees."""
+        return UNDETERMINED not in {verdict for *_, verdict in self.rows()}
+
     def to_dataframe(self) -> Any:
         """Return a tidy pandas DataFrame of all methods; columns as ``tidy`` of a Result."""
         import pandas as pd
 
         parts = [
-            tidy_frame(label, r.observables, r.expect, r.errors, r.times)
+            tidy_frame(label, r.observables, r.expect, r.errors, r.times, r.determined)
             for label, r in zip(self.labels, self.results, strict=True)
         ]
         joined = pd.concat(parts, ignore_index=True)

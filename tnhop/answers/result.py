@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from tnhop.answers.answer import StoredAnswer
 from tnhop.answers.error_budget import ErrorBudget
 from tnhop.answers.tables import Values, index_labels, text_rows, tidy_frame, values_of, variables
+from tnhop.answers.verdict import NEGATIVE_SINCE
 from tnhop.physics.model import Model
 from tnhop.physics.observables import Observable, real_parts
 from tnhop.support.checks import flag
@@ -60,8 +61,8 @@ class Result(StoredAnswer):
     def to_xarray(self) -> xr.Dataset:
         """Return a Dataset with dims (time, ...); ``<name>_error`` holds the half-widths.
 
-        Complex observables become ``<name>_re`` and ``<name>_im``; the coordinate ``xi`` holds the
-        patterns where there are any.
+        Complex observables become ``<name>_re`` and ``<name>_im``; ``<name>_determined`` is False
+        where a value cannot be right; the coordinate ``xi`` holds the patterns where there are any.
         """
         import xarray as xr
 
@@ -69,7 +70,9 @@ class Result(StoredAnswer):
         coords: dict[str, Any] = {"time": self.times}
         for o in self.observables:
             coords |= {dim: list(labels) for dim, labels in o.coords}
-            data |= variables(o, self.expect[o.name], self.errors, ("time",))
+            data |= variables(
+                o, self.expect[o.name], self.errors, self.determined[o.name], ("time",)
+            )
         patterns = self.model.patterns
         if patterns is not None and {"pattern", "site"} <= set(coords):
             coords["xi"] = (("pattern", "site"), patterns)
@@ -83,11 +86,14 @@ class Result(StoredAnswer):
         ----------
         tidy : bool
             One row per number instead, with the columns method, observable, one per label (pattern,
-            site, mode, ...), time, value, and error: the half-width of the bar, NaN if not known.
+            site, mode, ...), time, value, error: the half-width of the bar, NaN if not known, and
+            determined: False where the value cannot be right.
         """
         if flag(tidy, "tidy"):
             word = type(self.method).__name__
-            return tidy_frame(word, self.observables, self.expect, self.errors, self.times)
+            return tidy_frame(
+                word, self.observables, self.expect, self.errors, self.times, self.determined
+            )
         frame: dict[str, Any] = {}
         for name, array in self.to_xarray().data_vars.items():
             flat = array.values.reshape(len(self.times), -1)
@@ -152,9 +158,9 @@ class Result(StoredAnswer):
         """Return (label, "value ± error") of the final values; long arrays are shortened."""
         rows = []
         for o in self.observables:
-            error = self.errors[o.name][-1]
+            error, right = self.errors[o.name][-1], self.determined[o.name][-1]
             for name, values in real_parts(o.name, self.expect[o.name][-1]):
-                rows += text_rows(name, o, np.asarray(values), np.asarray(error))
+                rows += text_rows(name, o, np.asarray(values), np.asarray(error), right)
         return rows
 
     def _head(self) -> list[str]:
@@ -165,8 +171,14 @@ class Result(StoredAnswer):
             f"{self.method!r}, {len(self.times)} times up to t = {self.times[-1]:g}"
             + (f" (stopped: {ended})" if ended else "")
             + (f", {self.stats['wall_time']:.2g} s" if "wall_time" in self.stats else ""),
+            *filter(None, [self.undetermined]),
             f"values at t = {self.times[-1]:g}:",
         ]
+
+    def _is_state(self, right: NDArray[np.bool_], ranges: Any) -> Any:  # noqa: ARG002
+        """Return whether the outputs are of a time before the state had negative eigenvalues."""
+        before = np.asarray(self.times) < self.stats.get(NEGATIVE_SINCE, np.inf)
+        return before.reshape(-1, *(1,) * (right.ndim - 1))
 
     def _draw(self, **options: Any) -> Any:
         """Draw observables over time, with error bands."""

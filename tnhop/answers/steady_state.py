@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tnhop.answers.answer import StoredAnswer
 from tnhop.answers.error_budget import ErrorBudget
 from tnhop.answers.tables import Values, text_rows, tidy_frame, values_of, variables
+from tnhop.answers.verdict import UNDETERMINED, is_negative
 from tnhop.physics.model import Model
 from tnhop.physics.observables import Observable, real_parts
 
@@ -74,14 +76,15 @@ class SteadyState(StoredAnswer):
         """Return a Dataset of observables, errors, gap, residuals and multiplicity.
 
         Complex observables become ``<name>_re`` and ``<name>_im``; ``<name>_error`` is NaN where
-        the method does not measure it.
+        the method does not measure it, and ``<name>_determined`` False where a value cannot be
+        right.
         """
         import xarray as xr
 
         data: dict[str, Any] = {name: ((), getattr(self, name)) for name in QUALITY}
         coords: dict[str, Any] = {}
         for o in self.observables:
-            data |= variables(o, self.expect[o.name], self.errors)
+            data |= variables(o, self.expect[o.name], self.errors, self.determined[o.name])
             if self.errors is None:
                 data[f"{o.name}_error"] = (o.dims, np.full(o.shape, np.nan))
             coords |= {dim: list(labels) for dim, labels in o.coords}
@@ -101,13 +104,16 @@ class SteadyState(StoredAnswer):
         )  # fmt: skip
 
     def to_dataframe(self) -> Any:
-        """Return a pandas DataFrame: columns method, observable, labels, value, error.
+        """Return a pandas DataFrame: columns method, observable, labels, value, error, determined.
 
         Every kind of label (pattern, site, mode, ...) is a column; the error is the half-width of
-        the bar, NaN if it is not known. Gap, residual and multiplicity are in ``attrs``.
+        the bar, NaN if it is not known; what cannot be right is not determined. Gap, residual and
+        multiplicity are in ``attrs``.
         """
         name = type(self.method).__name__
-        frame = tidy_frame(name, self.observables, self.expect, self.errors)
+        frame = tidy_frame(
+            name, self.observables, self.expect, self.errors, determined=self.determined
+        )
         frame.attrs |= {key: getattr(self, key) for key in QUALITY}
         return frame
 
@@ -118,7 +124,11 @@ class SteadyState(StoredAnswer):
             for o in self.observables
             for name, values in real_parts(o.name, self.expect[o.name])
             for row in text_rows(
-                name, o, np.asarray(values), self.errors[o.name] if self.errors else None
+                name,
+                o,
+                np.asarray(values),
+                self.errors[o.name] if self.errors else None,
+                self.determined[o.name],
             )
         ]
 
@@ -129,7 +139,19 @@ class SteadyState(StoredAnswer):
             f"steady state of {self.model.summary}",
             f"{self.method!r}: {label}, residual {self.residual:.1e}, gap {self.gap:.6g},"
             f" multiplicity {self.multiplicity}",
+            *filter(None, [self.undetermined]),
         ]
+
+    def judged(self) -> SteadyState:
+        """Return the same, not converged if a value cannot be right."""
+        if not self.undetermined:
+            return self
+        return replace(self, converged=False, label=f"not converged: values are {UNDETERMINED}")
+
+    def _is_state(self, right: NDArray[np.bool_], ranges: Any) -> Any:  # noqa: ARG002
+        """Return whether the reduced states have no negative eigenvalues."""
+        linear = {o.name: ranges[o.name] for o in self.observables if o.functional is None}
+        return not is_negative(self.stats.get("smallest_eigenvalue", 0.0), self.errors, linear)
 
     def _draw(self, **options: Any) -> Any:
         """Draw values with error bars over their labels."""

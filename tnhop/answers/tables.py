@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tnhop.answers.error_budget import ErrorBudget
+from tnhop.answers.verdict import UNDETERMINED
 from tnhop.physics.observables import Observable, real_parts
 
 if TYPE_CHECKING:
@@ -36,9 +37,16 @@ def aligned(rows: Sequence[Sequence[str]], head: Sequence[str] = ()) -> str:
 
 
 def text_rows(
-    name: str, o: Observable, values: NDArray[Any], errors: NDArray[Any] | None
+    name: str,
+    o: Observable,
+    values: NDArray[Any],
+    errors: NDArray[Any] | None,
+    determined: NDArray[np.bool_],
 ) -> list[tuple[str, str]]:
-    """Return (label, 'value ± error') of one observable; long arrays are shortened."""
+    """Return (label, 'value ± error') of one observable; long arrays are shortened.
+
+    What cannot be right has its verdict behind it.
+    """
     flat = values.ravel()
     bars = None if errors is None else np.broadcast_to(errors, values.shape).ravel()
     found = []
@@ -51,6 +59,8 @@ def text_rows(
         text = f"{flat[k] + 0.0:+.8f}".replace("-0.00000000", "+0.00000000")
         if bars is not None:
             text += " ± unknown" if np.isnan(bars[k]) else f" ± {bars[k]:.1e}"
+        if not determined.ravel()[k]:
+            text += f" ({UNDETERMINED})"
         found.append((label, text))
     if flat.size > 8:
         found.append((f"{name} ...", f"{flat.size - 8} more"))
@@ -58,11 +68,18 @@ def text_rows(
 
 
 def variables(
-    o: Observable, values: NDArray[Any], errors: ErrorBudget | None, before: tuple[str, ...] = ()
-) -> dict[str, tuple[tuple[str, ...], NDArray[np.float64]]]:
-    """Return name → (dims, array) of the values, the half-widths and their sources."""
+    o: Observable,
+    values: NDArray[Any],
+    errors: ErrorBudget | None,
+    determined: NDArray[np.bool_],
+    before: tuple[str, ...] = (),
+) -> dict[str, tuple[tuple[str, ...], NDArray[Any]]]:
+    """Return name → (dims, array) of the values, the verdict, the half-widths and their sources."""
     dims = (*before, *o.dims)
-    data = {name: (dims, part) for name, part in real_parts(o.name, values)}
+    data: dict[str, tuple[tuple[str, ...], NDArray[Any]]] = {
+        name: (dims, part) for name, part in real_parts(o.name, values)
+    }
+    data[f"{o.name}_determined"] = (dims, determined)
     if errors is not None:
         data[f"{o.name}_error"] = (dims, errors[o.name])
         for source, widths in errors.sources(o.name).items():
@@ -90,6 +107,7 @@ def values_of(
 UNITS = {
     "time": "inverse of the unit of rates and frequencies (hbar = 1)",
     "error": "half-width of the error bar, at least 95 %; NaN: not known",
+    "determined": "False: the value cannot be right (out of range, or no finite number)",
 }
 
 
@@ -99,8 +117,9 @@ def tidy_frame(
     expect: Mapping[str, NDArray[Any]],
     errors: Mapping[str, NDArray[np.float64]] | None,
     times: NDArray[np.float64] | None = None,
+    determined: Mapping[str, NDArray[np.bool_]] | None = None,
 ) -> Any:
-    """Return a DataFrame with columns method, observable, labels, [time,] value, error.
+    """Return a DataFrame: method, observable, labels, [time,] value, error[, determined].
 
     Every dimension of an observable is a column of its own, empty (NA) where an observable has no
     such label. Complex observables have two names, ``<name>_re`` and ``<name>_im``.
@@ -111,10 +130,12 @@ def tidy_frame(
     dims = list(dict.fromkeys(dim for o in listed for dim in o.dims))
     parts = [
         _columns_of(name, o, values, None if errors is None else errors[o.name], dims, times)
+        | ({} if determined is None else {"determined": determined[o.name].ravel()})
         for o in listed
         for name, values in real_parts(o.name, expect[o.name])
     ]
     columns = ["observable", *dims, *(["time"] if times is not None else []), "value", "error"]
+    columns += [] if determined is None else ["determined"]
     frame = pd.DataFrame({c: np.concatenate([part[c] for part in parts]) for c in columns})
     for dim in dims:
         frame[dim] = frame[dim].convert_dtypes()

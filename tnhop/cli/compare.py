@@ -25,8 +25,11 @@ def compare(
     output: str | None = None,
     overwrite: Flag = False,
     format: Format = "png",
-) -> None:
+) -> int:
     """Compare results of `tnhop run`: who agrees with whom, within which error bars.
+
+    The status is 0 where they could be compared, even if they disagree, and 1 if some values are
+    undetermined: out of range by more than their bars, or with bars wider than the range.
 
     Parameters
     ----------
@@ -43,14 +46,14 @@ def compare(
         raise fail("files", "name at least two files", f"there are {len(files)}")
     results = _comparable([load_kind(file, Result) for file in files], files)
     both = Comparison(tuple(results), _names(files))
-    if output is None:
-        say(report(both))
-        return
-    figure = Path(f"{output}.{format}")
-    check_writable([figure], overwrite)
+    figure = None if output is None else Path(f"{output}.{format}")
+    if figure is not None:
+        check_writable([figure], overwrite)
     say(report(both))
-    draw(both, figure, overwrite)
-    say(f"wrote {figure}")
+    if figure is not None:
+        draw(both, figure, overwrite)
+        say(f"wrote {figure}")
+    return 0 if both.determined else 1
 
 
 def _names(files: Sequence[Path]) -> tuple[str, ...]:
@@ -93,6 +96,7 @@ def report(both: Comparison) -> str:
         model = "" if both.one_model else f"{result.model.summary}; "
         seconds = f"{result.stats.get('wall_time', np.nan):.2g} s"
         lines.append(f"  {label}: {model}{result.method}, {seconds}")
+        lines += [f"    {result.undetermined}"] if result.undetermined else []
     stopped = [result.times[-1] for result in both.results if result.stats.get("stopped")]
     if stopped:
         lines.append(f"  Stopped at t = {stopped[0]:g}: final values belong to different times.")

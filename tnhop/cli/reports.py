@@ -16,6 +16,7 @@ from tnhop.answers.citations import cite
 from tnhop.answers.loading import load
 from tnhop.answers.result import Result
 from tnhop.answers.steady_state import SteadyState
+from tnhop.answers.verdict import UNDETERMINED
 from tnhop.cli.context import Changes, ConfigFile, load_kind, say
 from tnhop.models import ALL_MODELS
 from tnhop.physics.problem import Problem
@@ -117,11 +118,17 @@ def contents(found: Any) -> list[str]:
     attrs = found.attrs
     axes = [f"{name} ({found.sizes[name]})" for name in attrs["axes"]]
     failed = int((found["failure"] != "").sum()) if "failure" in found else 0
+    wrong = {
+        str(name): int((array == 0).sum()) for name, array in found.data_vars.items()
+        if str(name).endswith("_determined")
+    }  # fmt: skip
+    counts = ", ".join(f"{n.removesuffix('_determined')} {k}" for n, k in wrong.items() if k)
     return [
         f"sweep: {attrs['verb']} over {', '.join(axes)}",
         f"points: {attrs['points']}; {attrs['missing']} without an answer, {failed} of them failed",
         f"methods: {', '.join(attrs['methods'])}",
         "variables: " + ", ".join(f"{name} {a.shape}" for name, a in found.data_vars.items()),
+        *([f"{UNDETERMINED} values: {counts}"] if counts else []),
     ]
 
 

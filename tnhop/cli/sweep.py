@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tnhop.answers.analysis import quenched_average
+from tnhop.answers.verdict import UNDETERMINED
 from tnhop.cli.config import Plan
 from tnhop.cli.context import Changes, ConfigFile, Flag, Format, check_writable, put, say
 from tnhop.support.checks import fail, integer, one_of, real, wrong_type
@@ -41,7 +42,8 @@ def sweep(
 
     Every answer is a file of its own in the store; what is there is not computed again, so that the
     same command goes on after Ctrl-C, a kill or a power cut, and may run on many machines at once.
-    Writes NAME.png once all points were tried; those that failed are not in it.
+    Writes NAME.png once all points were tried; those that failed are not in it. A figure of that
+    name that was there before the sweep, such as that of `tnhop run`, is never replaced unasked.
 
     Parameters
     ----------
@@ -70,8 +72,9 @@ def sweep(
         raise fail("--workers", "be left out with `--scheduler`", "both are there")
     name = source.output_name(grid.plan, output)
     figure = Path(f"{name}.{format or grid.plan.format}")
-    check_writable([figure], overwrite=True)
     folder = store or name.with_name(f"{name.name}.sweep")
+    begun = any(folder.glob("sweep-*.json"))  # else a figure of that name is not of this sweep
+    check_writable([figure], overwrite or begun)
     options = grid.plan.sweep
     data = sweep_grid(
         grid.problem, grid.axes, method=grid.method, verb=options.verb, store=folder,
@@ -180,25 +183,31 @@ def _table(data: xr.Dataset, axes: Sequence[str]) -> str:
     if data.attrs["missing"] == data.attrs["points"]:
         return "No point has an answer yet."
     from tnhop.plots.sweep import main_observable
+    from tnhop.plots.undetermined import determined
 
     name = main_observable(data)
-    values, bars = data[name], data.get(f"{name}_error")
+    values, bars, right = data[name], data.get(f"{name}_error"), determined(data, name)
     if "time" in values.dims:
         values, bars = values.isel(time=-1), None if bars is None else bars.isel(time=-1)
+        right = right.isel(time=-1)
     inner = [dim for dim in values.dims if dim not in axes]
     rows = [f"{name}, last time:" if "time" in data.dims else f"{name}:"]
     points = values.stack(point=list(axes)).transpose("point", *inner)
     widths = None if bars is None else bars.stack(point=list(axes)).transpose("point", *inner)
+    verdicts = right.stack(point=list(axes)).transpose("point", *inner)
     for k in range(min(points.sizes["point"], _MOST_ROWS)):
         labels = points["point"].values[k]
         place = ", ".join(f"{a} = {_short(x)}" for a, x in zip(axes, labels, strict=True))
         numbers = points.values[k].ravel()[:4]
-        if np.isnan(numbers).all():
+        verdict = verdicts.values[k].ravel()[:4]
+        if (np.isnan(numbers) & verdict).all():
             continue
         errors = np.full(4, np.nan) if widths is None else widths.values[k].ravel()[:4]
         texts = [
-            f"{x:+.6f} ± " + ("unknown" if np.isnan(e) else f"{e:.1e}")
-            for x, e in zip(numbers, errors, strict=False)
+            f"{x:+.6f} ± "
+            + ("unknown" if np.isnan(e) else f"{e:.1e}")
+            + ("" if fits else f" ({UNDETERMINED})")
+            for x, e, fits in zip(numbers, errors, verdict, strict=False)
         ]
         more = " ..." if points.values[k].size > 4 else ""
         rows.append(f"  {place}:  {'  '.join(texts)}{more}")

@@ -288,6 +288,7 @@ def _check_labels(chosen: Mapping[str, Observable]) -> None:
     for name in chosen:
         reserved = {"time", "xi", "model", "observables", *coords}
         derived = [other for other in chosen if name.startswith(f"{other}_error")]
+        derived += [other for other in chosen if name == f"{other}_determined"]
         derived += [other for other in chosen if name in (f"{other}_re", f"{other}_im")]
         if name in reserved or derived:
             raise fail("observables", "have names that stand for nothing else", f"one is '{name}'")

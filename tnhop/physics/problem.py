@@ -164,6 +164,9 @@ class Method(Protocol):
     ----------
     controlled : bool
         Whether every source of error is measured; only then does ``method="auto"`` prefer it.
+
+    A method whose modes have more than the kept levels of the model says so by a class attribute
+    ``keeps_levels = False``: their occupations and amplitudes then have no largest value.
     """
 
     controlled: ClassVar[bool]

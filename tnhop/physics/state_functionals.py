@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -29,9 +29,50 @@ from tnhop.physics.terms import Operator, Term, number, sigma
 from tnhop.support.arrays import Real
 from tnhop.support.checks import affordable, fail, integers, real_array
 
-__all__ = ["ModeFunctionals", "StateFunctionals"]
+__all__ = ["FUNCTIONAL_RANGES", "QUOTIENTS", "ModeFunctionals", "StateFunctionals"]
 
 _MOST_REDUCED = 8  # spins of a reduced state that is made of 4^n expectation values
+
+Ends = tuple[ArrayLike, ArrayLike]
+
+
+def _probability(model: Model, arguments: Mapping[str, Any]) -> Ends:  # noqa: ARG001
+    return 0.0, 1.0
+
+
+def _positive(model: Model, arguments: Mapping[str, Any]) -> Ends:  # noqa: ARG001
+    return 0.0, np.inf
+
+
+def _entropy(model: Model, arguments: Mapping[str, Any]) -> Ends:  # noqa: ARG001
+    return 0.0, float(np.sum(np.log(model.dims)))
+
+
+def _binder(model: Model, arguments: Mapping[str, Any]) -> Ends:  # noqa: ARG001
+    return -np.inf, 2 / 3  # because <m^4> >= <m^2>^2
+
+
+def _moments(model: Model, arguments: Mapping[str, Any]) -> Ends:  # noqa: ARG001
+    return np.where(np.asarray(arguments["orders"]) % 2, -1.0, 0.0), 1.0
+
+
+# Name of a functional → least and greatest value of any state of a model, given the arguments;
+# they broadcast to the functional's shape. A functional that is not here may have any value.
+FUNCTIONAL_RANGES: dict[str, Callable[[Model, Mapping[str, Any]], Ends]] = {
+    "purity": _probability,
+    "overlap_distribution": _probability,
+    "joint_overlap_distribution": _probability,
+    "overlap_moments": _moments,
+    "binder_cumulant": _binder,
+    "edwards_anderson": _probability,
+    "entropy": _entropy,
+    "renyi_entropy": _entropy,
+    "negativity": _positive,
+    "g2": _positive,
+    "photon_distribution": _probability,
+    "photon_distributions": _probability,
+}
+QUOTIENTS = {"binder_cumulant", "g2"}  # NaN, 0/0, in some states: without overlap, without light
 
 
 class StateFunctionals:

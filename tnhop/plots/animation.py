@@ -18,6 +18,7 @@ from PIL import Image
 
 from tnhop.plots.evolution import draw_evolution
 from tnhop.plots.style import COLOURS, colours, style
+from tnhop.plots.undetermined import with_gaps
 from tnhop.support.atomic_files import file_name, new_file, write_whole
 from tnhop.support.checks import fail, integer, integers
 
@@ -58,7 +59,7 @@ def draw_retrieval(
         raise fail("observables", "contain 'sigma_z' to draw an image of the sites", found)
     if data.sizes["time"] < 2:
         raise fail("times", "hold at least two times to be animated", "there is one")
-    frames = data["sigma_z"].values.reshape(-1, *_checked_shape(shape, data.sizes["site"]))
+    frames = with_gaps(data, "sigma_z").reshape(-1, *_checked_shape(shape, data.sizes["site"]))
     times, speed = data["time"].values, integer(fps, "fps", minimum=1, maximum=50)
     with style():
         figure = _figure(window)
@@ -66,7 +67,7 @@ def draw_retrieval(
         left, right = halves
         picture = left.subplots()
         shown = picture.imshow(frames[0], cmap="RdBu_r", vmin=-1, vmax=1)
-        picture.set(xticks=[], yticks=[])
+        picture.set(xticks=[], yticks=[], facecolor="0.75")  # seen where nothing is determined
         left.colorbar(shown, ax=picture, label=r"$\langle\sigma^z_k\rangle$", ticks=[-1, 0, 1],
                       aspect=14, pad=0.03, location="bottom", shrink=0.8)  # fmt: skip
         curves = _draw_right(right, data, frames.shape[1:])

@@ -32,6 +32,14 @@ from tnhop.plots.style import (
     style,
     symbol,
 )
+from tnhop.plots.undetermined import (
+    determined,
+    is_value,
+    mark,
+    spread,
+    undetermined_entries,
+    with_gaps,
+)
 from tnhop.support.checks import fail, one_of
 
 __all__ = ["draw_evolution", "draw_run"]
@@ -53,7 +61,8 @@ def draw_evolution(
     datasets : sequence of Dataset
         From ``result.to_xarray()``. Bands are the error bars ``<name>_error``, which hold the exact
         answer in at least 95 % of cases, and the legend says so; where they are not known there is
-        no band and the method is called "uncontrolled".
+        no band and the method is called "uncontrolled". What ``<name>_determined`` calls wrong is
+        an open grey circle, without line and band.
     ax : matplotlib Axes, optional
         Where to draw; by default a new figure.
     observables : sequence of str, optional
@@ -89,22 +98,26 @@ def _draw_panel(
     labels = [(name, label) for name in names for label in _curve_labels(datasets[0], name)]
     alone, crowd = len(labels) == 1, max(1.0, len(labels) / 8)
     scale = dict(zip(labels, colours(len(labels)), strict=True))
-    bars = []
+    bars, wrong = list[float](), False
     for k, data in enumerate(datasets):
         single = data.sizes["time"] == 1
         how = line_style(k, len(datasets), single_time=single)
         if crowd > 3 and not single:
             how["linewidth"] = 0.6 * how["linewidth"]
         for name in names:
+            right = determined(data, name).values.reshape(data.sizes["time"], -1).all(axis=1)
+            mark(ax, data["time"].values, right)
+            wrong = wrong or not right.all()
             for label, curve, bar in _curves(data, name):
                 colour = COLOURS[k % len(COLOURS)] if alone else scale[name, label]
                 ax.plot(data["time"], curve, color=colour, **how)
-                if np.all(np.isfinite(bar)):
-                    bars.append(float(bar.max()))
+                if np.isfinite(bar[np.isfinite(curve)]).all() and np.isfinite(bar).any():
+                    bars.append(float(np.nanmax(bar)))
                     _draw_band(ax, data["time"].values, curve, bar, colour, 0.25 / crowd)
     _finish_axes(ax, datasets, names)
     curves = [] if alone else _curve_entries(scale, several=len(names) > 1)
     ways = _method_entries(datasets, names, coloured=alone) if methods else []
+    ways += undetermined_entries(wrong)
     caption = band_caption(bars, ax, points=datasets[0].sizes["time"] == 1) if methods else []
     if len(labels) > len(COLOURS):
         caption.append(f"{len(curves)} of {len(labels)} curves named")
@@ -129,9 +142,10 @@ def _finish_axes(ax: Axes, datasets: Sequence[xr.Dataset], names: Sequence[str])
         ax.set_xlim(start, end)
     else:
         ax.set_xticks([start])
-    drawn = [data[name].values for data in datasets for name in names]
-    calm(ax, min(map(np.nanmin, drawn)), max(map(np.nanmax, drawn)))
-    if names[0][:2] in {"m_", "si"} or any((data[n] < 0).any() for data in datasets for n in names):
+    ends = spread([with_gaps(data, name) for data in datasets for name in names])
+    if ends is not None:
+        calm(ax, *ends)
+    if names[0][:2] in {"m_", "si"} or (ends is not None and ends[0] < 0):
         ax.axhline(0.0, color="0.6", lw=0.8, zorder=0)
     ax.spines[["top", "right"]].set_visible(False)
 
@@ -193,12 +207,12 @@ def _main_panel(data: xr.Dataset) -> list[str]:
     for name in ("m_z", "occupation", "sigma_z"):
         if name in data:
             return [name]
-    return [str(name) for name in data.data_vars if "_error" not in str(name)][:1]
+    return [str(name) for name in data.data_vars if is_value(name)][:1]
 
 
 def _names(datasets: Sequence[xr.Dataset], requested: Sequence[str]) -> list[str]:
     """Return the variables of the requested observables; complex ones have two."""
-    known = [str(name) for name in datasets[0].data_vars if "_error" not in str(name)]
+    known = [str(name) for name in datasets[0].data_vars if is_value(name)]
     parts = {name[:-3]: [name, f"{name[:-3]}_im"] for name in known if name.endswith("_re")}
     names = []
     for name in listed(requested):
@@ -235,10 +249,11 @@ def _error_name(data: xr.Dataset, name: str) -> str:
 def _curves(
     data: xr.Dataset, name: str
 ) -> list[tuple[str, NDArray[np.float64], NDArray[np.float64]]]:
-    """Return (label, values, half-widths) of every curve of one observable."""
-    values = data[name].values.reshape(data.sizes["time"], -1)
+    """Return (label, values, half-widths) of every curve, with gaps where values are wrong."""
+    values = with_gaps(data, name).reshape(data.sizes["time"], -1)
     error = _error_name(data, name)
     bars = data[error].values.reshape(values.shape) if error in data else np.nan * values
+    bars = np.where(np.isfinite(values), bars, np.nan)
     return list(zip(_curve_labels(data, name), values.T, bars.T, strict=True))
 
 
@@ -290,7 +305,7 @@ def _method_entries(
 
 def _draw_image(ax: Axes, data: xr.Dataset) -> None:
     """Draw site against time: blue and red, or agreement with a pattern where it is known."""
-    values, label = data["sigma_z"].values, r"$\langle\sigma^z_k\rangle$"
+    values, label = with_gaps(data, "sigma_z"), r"$\langle\sigma^z_k\rangle$"
     method = _method_label(data, ["sigma_z"])
     title = f"magnetisation of the sites, {method}"
     if "xi" in data.coords and "m_z" in data:
@@ -298,6 +313,9 @@ def _draw_image(ax: Axes, data: xr.Dataset) -> None:
         values = values * data["xi"].values[target]
         label = rf"$\xi^{{\,{target}}}_k\,\langle\sigma^z_k\rangle$"
         title = f"image on the sites, {method}: red agrees with pattern {target}, blue differs"
+    if np.isnan(values).any():
+        title += ", grey is undetermined"
+        ax.set_facecolor("0.75")
     sites = np.arange(values.shape[1])
     mesh = ax.pcolormesh(
         data["time"], sites, values.T, cmap="RdBu_r", vmin=-1, vmax=1, shading="nearest",

@@ -25,6 +25,14 @@ from tnhop.plots.style import (
     style,
     symbol,
 )
+from tnhop.plots.undetermined import (
+    determined,
+    is_value,
+    mark,
+    spread,
+    undetermined_entries,
+    with_gaps,
+)
 from tnhop.support.checks import fail, one_of
 
 _BARS, _UNKNOWN = "error bars, at least 95 %", "errors not known"
@@ -52,16 +60,20 @@ def draw_steady(
     with style(width):
         own, ax = ax is None, new_axes(ax, width)
         if ranks == {2}:
-            entries, known = _draw_two_labels(ax, data, names[0])
+            handles, known = _draw_two_labels(ax, data, names[0])
         else:
-            entries, known = _draw_points(ax, data, names)
+            handles, known = _draw_points(ax, data, names)
             ax.set_ylabel(axis_label(names))
-        drawn = [data[name].values for name in names]
-        calm(ax, min(map(np.nanmin, drawn)), max(map(np.nanmax, drawn)))
+        if ends := spread([with_gaps(data, name) for name in names]):
+            calm(ax, *ends)
+        wrong = any(not determined(data, name).all() for name in names)
         method = str(data.attrs.get("method", "")).split("(")[0]
         caption = [method, _BARS if known else _UNKNOWN]
         legend = place_legend(
-            ax, entries, caption=caption, room=room_of(ax.figure) if own else None
+            ax,
+            [*handles, *undetermined_entries(wrong)],
+            caption=caption,
+            room=room_of(ax.figure) if own else None,
         )
         if own:
             heighten(ax.figure, legend)
@@ -71,7 +83,7 @@ def draw_steady(
 
 def _names(data: xr.Dataset, requested: Sequence[str] | None) -> list[str]:
     quality = {"residual", "weighted_residual", "gap", "multiplicity", "converged"}
-    known = [str(n) for n in data.data_vars if "_error" not in str(n) and n not in quality]
+    known = [str(n) for n in data.data_vars if is_value(n) and n not in quality]
     if requested is None:
         groups = (("m_x", "m_y", "m_z"), ("occupation",), ("sigma_z",))
         for group in groups:
@@ -89,8 +101,10 @@ def _names(data: xr.Dataset, requested: Sequence[str] | None) -> list[str]:
 def _bars(data: xr.Dataset, name: str) -> NDArray[np.float64] | None:
     """Return the half-widths of an observable, or None where they are not known."""
     for key in (f"{name}_error", f"{name[:-3]}_error"):
-        if key in data and np.all(np.isfinite(data[key])):
-            return np.asarray(data[key].values, dtype=float)
+        if key in data:
+            right = determined(data, name).values
+            bars = np.where(right, data[key].values, np.nan)
+            return np.asarray(bars) if np.isfinite(bars[right]).all() and right.any() else None
     return None
 
 
@@ -100,13 +114,15 @@ def _draw_points(ax: Axes, data: xr.Dataset, names: Sequence[str]) -> tuple[list
     together = len(dims) == 1 and dims != {()}
     n_ticks, texts, entries, known = 0, [], [], 0
     for k, name in enumerate(names):
-        values, bars = np.atleast_1d(data[name].values), _bars(data, name)
+        values, bars = np.atleast_1d(with_gaps(data, name)), _bars(data, name)
         own = data[name].dims[0] if data[name].ndim else None
         labels = [""] if own is None else [f"{v}" for v in data[own].values]
         shift = _SPREAD * (k - (len(names) - 1) / 2) if together else n_ticks
         how: dict[str, Any] = {"color": COLOURS[k % 8], "marker": MARKERS[k % 8]}
         yerr = None if bars is None else np.atleast_1d(bars)
-        ax.errorbar(np.arange(len(values)) + shift, values, yerr=yerr, linestyle="none", **how)
+        at = np.arange(len(values)) + shift
+        ax.errorbar(at, values, yerr=yerr, linestyle="none", **how)
+        mark(ax, at, np.atleast_1d(determined(data, name).values))
         entries.append(Line2D([], [], linestyle="none", label=symbol(name), **how))
         known += bars is not None
         if not together:
@@ -134,17 +150,19 @@ def _draw_two_labels(ax: Axes, data: xr.Dataset, name: str) -> tuple[list[Line2D
     bars = _bars(data, name)
     if str(second).endswith("_2"):
         rows, columns = data[first].values, data[second].values
-        mesh = ax.pcolormesh(columns, rows, data[name].values, cmap="RdBu_r", vmin=-1, vmax=1,
+        mesh = ax.pcolormesh(columns, rows, with_gaps(data, name), cmap="RdBu_r", vmin=-1, vmax=1,
                              shading="nearest", rasterized=True)  # fmt: skip
         ax.set(xlabel=str(first), ylabel=str(first), aspect="equal")
+        ax.set_facecolor("0.75")  # seen where nothing is determined
         ax.figure.colorbar(mesh, ax=ax, label=axis_label([name]), ticks=[-1, 0, 1])
         return [], bars is not None
     scale = colours(data.sizes[first])
+    mark(ax, data[second].values, determined(data, name).values.all(axis=0))
     entries = []
     for k, (label, colour) in enumerate(zip(data[first].values, scale, strict=True)):
         how = {"color": colour, "marker": MARKERS[k % 8]}
         yerr = None if bars is None else bars[k]
-        ax.errorbar(data[second].values, data[name].values[k], yerr=yerr, **how)
+        ax.errorbar(data[second].values, with_gaps(data, name)[k], yerr=yerr, **how)
         entries.append(Line2D([], [], label=f"{first} {label}", **how))
     if len(entries) > 8:
         entries = [entries[i] for i in np.linspace(0, len(entries) - 1, 5).round().astype(int)]

@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from tnhop.plots.style import MARKERS, axis_label, colours, new_axes, place_legend, style, symbol
+from tnhop.plots.undetermined import HOW, determined, is_value, mark, undetermined_entries
 from tnhop.support.checks import fail, one_of
 
 __all__ = ["draw_sweep"]
@@ -70,7 +71,8 @@ def main_observable(data: xr.Dataset) -> str:
     for name in (*_PREFERRED, *known):
         if name in known:
             return name
-    rest = [str(n) for n, a in data.data_vars.items() if a.dtype.kind == "f" and n != "wall_time"]
+    floats = [str(n) for n, a in data.data_vars.items() if a.dtype.kind == "f" and is_value(n)]
+    rest = [name for name in floats if name != "wall_time"]
     if not rest:
         raise fail("data", "hold an observable", "there is no answer in it yet")
     return next((name for name in _PREFERRED if name in rest), rest[0])
@@ -79,7 +81,10 @@ def main_observable(data: xr.Dataset) -> str:
 def _values(data: xr.Dataset, observable: str | None) -> xr.DataArray:
     name = observable or main_observable(data)
     one_of(name, "observable", [str(known) for known in data.data_vars])
-    array = data[name]
+    return _at_last_time(data[name])
+
+
+def _at_last_time(array: xr.DataArray) -> xr.DataArray:
     return array.isel(time=-1) if "time" in array.dims else array
 
 
@@ -87,9 +92,10 @@ def _draw_curves(ax: Axes, data: xr.Dataset, values: xr.DataArray, names: Sequen
     (along,) = names
     error = data.get(f"{values.name}_error")
     bars = xr.full_like(values, np.nan) if error is None else error
-    bars = bars.isel(time=-1) if "time" in bars.dims else bars
+    bars = _at_last_time(bars)
+    right = _at_last_time(determined(data, str(values.name)))
     others = [dim for dim in values.dims if dim != along]
-    stacked = values.stack(curve=others).transpose("curve", along)
+    stacked = values.where(right).stack(curve=others).transpose("curve", along)
     widths = bars.stack(curve=others).transpose("curve", along)
     known = bool(np.isfinite(widths).any())
     shades = colours(stacked.sizes["curve"])
@@ -108,22 +114,30 @@ def _draw_curves(ax: Axes, data: xr.Dataset, values: xr.DataArray, names: Sequen
             yerr=np.nan_to_num(widths.isel(curve=k).values[there]) if known else None,
             marker=MARKERS[k % len(MARKERS)], color=shade, capsize=2.0, label=text,
         ))  # fmt: skip
+    mark(ax, data[along].values, right.all(others).values)
     ax.set(xlabel=symbol(along), ylabel=axis_label([str(values.name)]))
     caption = ["bars: at least 95 %" if known else "uncontrolled: no error bars"]
     shown = handles if 1 < len(handles) <= 12 else []
-    place_legend(ax, shown, caption=caption)
+    place_legend(ax, shown, undetermined_entries(not right.all()), caption=caption)
 
 
 def _draw_map(ax: Axes, data: xr.Dataset, values: xr.DataArray, names: Sequence[str]) -> None:
-    """Give every place the colour of the nearest point; failed points stay white."""
+    """Give every place the colour of the nearest point; failed and undetermined ones stay white."""
     across, up = names
     first = {dim: 0 for dim in values.dims if dim not in names}
-    table = values.isel(first).transpose(across, up).values
+    right = _at_last_time(determined(data, str(values.name))).isel(first).transpose(across, up)
+    table = values.isel(first).transpose(across, up).where(right).values
     x, y = np.meshgrid(data[across].values, data[up].values, indexing="ij")
     there = np.isfinite(table)
     if not there.any():
-        raise fail("data", "hold an answer", "every value is missing", "Go on with the sweep.")
-    tried = there | _failed(data, names)
+        raise fail(
+            "data",
+            "hold an answer",
+            "every value is missing or undetermined",
+            "Go on with the sweep.",
+        )
+    wrong = ~right.values
+    tried = there | wrong | _failed(data, names)
     limit = float(np.abs(table[there]).max(initial=0.0)) or 1.0
     low = -limit if (table[there] < 0).any() else 0.0
     points = np.stack([x[tried], y[tried]], axis=1).astype(float)
@@ -133,6 +147,9 @@ def _draw_map(ax: Axes, data: xr.Dataset, values: xr.DataArray, names: Sequence[
         cmap="RdBu_r" if low else "viridis", rasterized=True,
     )  # fmt: skip
     ax.plot(x[there], y[there], ".", color="0.5", markersize=2.0)
+    if wrong.any():
+        ax.plot(x[wrong], y[wrong], **HOW)
+        place_legend(ax, undetermined_entries(True))
     figure = ax.get_figure()
     assert figure is not None
     place = ", ".join(

@@ -10,8 +10,10 @@ from tnhop.physics.problem import Cost, Method, Problem
 from tnhop.solvers.contract import VERBS, HasCorrelation, HasSpectrum, HasSteadyState
 from tnhop.solvers.registry import ALL_METHODS, known_methods
 from tnhop.support.checks import one_of, wrong_type
+from tnhop.support.errors import warn
 
 _SECONDS = 5.0  # estimated time up to which "auto" does not look for a faster method
+_TAIL = 1e-3  # occupation of the highest kept level from which it is said
 
 
 def is_auto(method: Any) -> bool:
@@ -72,6 +74,29 @@ def obstacle(method: Method, problem: Problem, verb: str) -> str | None:
         name = type(method).__name__
         return f"Method `{name}` does not offer `{verb}`. Use {' or '.join(others)}."
     return reason
+
+
+def warn_of_limits(answer: Any, problem: Problem, verb: str) -> None:
+    """Warn if the Fock space was too small, or values cannot be right."""
+    tail = answer.stats.get("fock_tail", 0.0)
+    if tail > _TAIL:
+        warn(
+            f"A mode reached an occupation of {tail:.1e} in its highest kept level."
+            " Increase `fock_dim`."
+        )
+    if answer.undetermined:
+        warn(f"{answer.undetermined} {_remedy(answer.method, problem, verb)}")
+
+
+def _remedy(method: Method, problem: Problem, verb: str) -> str:
+    """Return a sentence that names what to do where a method gave values that cannot be right."""
+    others = [
+        f"`{name}`" for name, kind in ALL_METHODS.items()
+        if kind.controlled and kind is not type(method) and obstacle(kind(), problem, verb) is None
+    ]  # fmt: skip
+    if others:
+        return f"Use {' or '.join(others)}, which can solve this problem, too."
+    return "Use finer numerics: `th.converge` refines them until an evolution is determined."
 
 
 def _automatic(problem: Problem, verb: str) -> tuple[Method, Cost]:

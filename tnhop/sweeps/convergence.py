@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from tnhop.answers.answer import Answer
 from tnhop.answers.loading import load
 from tnhop.answers.result import Result
+from tnhop.answers.verdict import UNDETERMINED
 from tnhop.physics.model import Model
 from tnhop.physics.observables import Observable
 from tnhop.physics.problem import Problem
@@ -34,6 +35,7 @@ __all__ = ["Convergence", "Run", "converge"]
 _SHARE = 0.7  # of the tolerance that is given out to the sources of error
 _NEGLIGIBLE = 0.02  # share of the tolerance below which a source needs no attention
 _AGAIN = 1.5  # by which all errors are reduced where only the stability is missing
+_MOST = 10.0  # largest factor from a run whose values cannot be right: its bars measure nothing
 
 
 @dataclass(frozen=True)
@@ -50,12 +52,15 @@ class Run:
         Largest change since the run before, in units of the tolerance; NaN for the first.
     sources : dict of str to float
         Largest half-width by source, in units of the tolerance.
+    determined : bool
+        Whether all values of the named observables can be right.
     """
 
     result: Result
     bar: float
     change: float
     sources: dict[str, float]
+    determined: bool = True
 
     @property
     def limited_by(self) -> str:
@@ -111,7 +116,8 @@ class Convergence(Answer):
             change = "" if math.isnan(run.change) else f"{run.change:.2g}"
             seconds = f"{run.result.stats['wall_time']:.2g}"
             numbers = ", ".join(f"{name} = {values[k]}" for name, values in knobs.items())
-            rows.append((f"{k + 1}", f"{run.bar:.2g}", change, run.limited_by, seconds, numbers))
+            bar = f"{run.bar:.2g}" + ("" if run.determined else f" ({UNDETERMINED})")
+            rows.append((f"{k + 1}", bar, change, run.limited_by, seconds, numbers))
         return rows
 
     def _head(self) -> list[str]:
@@ -150,8 +156,8 @@ def converge(
     A cheap run with coarser numerics comes first. What its budget says of each source of error
     decides by how much each knob is turned for the next: time step, cutoff and bond, generator,
     samples, and levels of modes, beyond the `fock_dim` of the model. It ends where all error bars
-    of the named observables, at all times, are at most the tolerance, and the last two runs differ
-    by no more.
+    of the named observables, at all times, are at most the tolerance, the last two runs differ by
+    no more, and none of the values is undetermined.
 
     Parameters
     ----------
@@ -273,14 +279,16 @@ class _Refinement:
 
     def _good(self) -> bool:
         last = self._runs[-1]
-        return last.bar <= 1.0 and last.change <= 1.0  # the first has no change: NaN
+        return last.determined and last.bar <= 1.0 and last.change <= 1.0  # NaN for the first
 
     def _answer(self, converged: bool, reason: str) -> Convergence:
         if not self._runs:
             raise ValueError(f"No run could be finished: {reason}.")
         runs = self._runs
-        if not converged:  # the best last: the smallest bar
-            runs = sorted(runs, key=lambda run: -run.bar)
+        if not converged:  # the best last: the smallest bar of those that can be right
+            runs = sorted(runs, key=lambda run: (run.determined, -run.bar))
+            if not runs[-1].determined:
+                reason = f"{reason}; values are {UNDETERMINED}"
         return Convergence(tuple(runs), self._tolerance, converged, reason)
 
     def _next(self, problem: Problem, method: Any) -> tuple[Problem, Any]:
@@ -292,6 +300,8 @@ class _Refinement:
         excess = {name: factor for name, factor in excess.items() if factor > 1.0}
         if last.bar <= 1.0:  # only the stability is missing
             excess = {name: max(excess.get(name, 1.0), _AGAIN) for name in last.sources}
+        if not last.determined:
+            excess = {name: min(factor, _MOST) for name, factor in excess.items()}
         if "fock_tail" in excess:
             model = more_levels(problem.model, last.result.stats["fock_tail"], excess["fock_tail"])
             names = _names(problem.model, problem.observables)
@@ -327,19 +337,25 @@ class _Refinement:
     def _judged(self, result: Result) -> Run:
         """Measure bars and changes in units of the tolerance."""
         sources: dict[str, float] = {}
+        determined = all(result.determined[name].all() for name in self._tolerance)
         bar = change = 0.0
         for name, accepted in self._tolerance.items():
             widths = result.errors[name]
-            if not np.isfinite(widths).all():
+            if determined and not np.isfinite(widths).all():
                 found = f"those of '{name}' are unknown with `{type(result.method).__name__}`"
                 raise fail("tolerance", "name observables with error bars", found)
-            bar = max(bar, float(widths.max()) / accepted)
+            bar = max(bar, _largest(widths) / accepted)
             for source, size in result.errors.sources(name).items():
-                sources[source] = max(sources.get(source, 0.0), float(size.max()) / accepted)
+                sources[source] = max(sources.get(source, 0.0), _largest(size) / accepted)
             if self._runs:
                 before = self._runs[-1].result.expect[name]
                 change = max(change, _distance(result.expect[name], before) / accepted)
-        return Run(result, bar, change if self._runs else math.nan, sources)
+        return Run(result, bar, change if self._runs else math.nan, sources, determined)
+
+
+def _largest(widths: NDArray[np.float64]) -> float:
+    """Return the largest half-width; one that is not known is infinite."""
+    return float(np.where(np.isnan(widths), np.inf, widths).max())
 
 
 def _distance(now: NDArray[Any], before: NDArray[Any]) -> float:
@@ -347,7 +363,8 @@ def _distance(now: NDArray[Any], before: NDArray[Any]) -> float:
     shape = tuple(max(pair) for pair in zip(now.shape, before.shape, strict=True))
     padded = [np.pad(a, [(0, n - m) for n, m in zip(shape, a.shape, strict=True)])
               for a in (now, before)]  # fmt: skip
-    return float(np.abs(padded[0] - padded[1]).max())
+    change = float(np.abs(padded[0] - padded[1]).max())
+    return math.inf if math.isnan(change) else change
 
 
 def more_levels(model: Model, tail: float, factor: float) -> Model:

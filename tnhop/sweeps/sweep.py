@@ -262,6 +262,8 @@ class _Work:
         if not self._store.answer(answer).exists():
             return None
         result = load(self._store.answer(answer))
+        if not all(result.determined[n].all() for n in threshold if n in result.determined):
+            return None
         found = []
         for name, accepted in threshold.items():
             one_of(name, "refine", result.expect)

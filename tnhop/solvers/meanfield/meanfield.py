@@ -79,6 +79,7 @@ class MeanField:
     """
 
     controlled: ClassVar[bool] = False
+    keeps_levels: ClassVar[bool] = False
     papers: ClassVar[tuple[str, ...]] = ("CarolloLesanovsky2021",)
 
     closure: str = "auto"
