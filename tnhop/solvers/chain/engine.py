@@ -55,7 +55,7 @@ class EngineSetup:
     engine : callable
         Chain → engine.
     mpo_error : callable
-        Returns the typical error of a rate in the gates or the generator.
+        Transverse length of the Bloch vectors → how fast gates or generator make them err.
     facts : callable
         Returns entries of the statistics about generator or gates.
     extrapolate : bool
@@ -77,7 +77,7 @@ class EngineSetup:
     cutoff: float
     max_bond: int
     engine: Callable[[list[Array]], Engine]
-    mpo_error: Callable[[], float]
+    mpo_error: Callable[[float], float]
     facts: Callable[[], dict[str, Any]]
     extrapolate: bool = False
     reference_engine: Callable[[list[Array]], Engine] | None = None
@@ -103,8 +103,10 @@ class Progress:
         Discarded and projected norms, summed over steps.
     step_errors : dict
         Measured errors of the time step, by observable.
-    trace_defect, mpo_error, largest_bond : float, float, int
+    trace_defect, largest_bond : float, int
         Largest values so far.
+    mpo_error : float
+        Error of Bloch vectors by gates or generator, added up.
     levels : tuple of int
         Present numbers of Fock levels.
     tail : ndarray

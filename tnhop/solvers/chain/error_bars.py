@@ -65,13 +65,18 @@ class ErrorBars:
             "projection": FELT * norm * progress.projected,
             "time_step": progress.step_errors.get(o.name, np.zeros(o.shape)),
             "krylov": norm * math.sqrt(progress.tally.krylov),
-            "mpo": norms.get("rate_sensitivity", unknown) * progress.mpo_error * progress.time,
+            "mpo": norms.get("bloch_sensitivity", unknown) * progress.mpo_error,
         }
         if self._rate_error:
             errors["rates"] = bound * self._rate_error * progress.time
         if len(progress.tail):  # as calibrated for `Exact`
             errors["fock_tail"] = bound * float(np.array(self._level_counts) @ progress.tail)
         return errors
+
+
+def transverse_length(state: MPSState) -> float:
+    """Return the root mean square length of the x and y components of the Bloch vectors."""
+    return math.sqrt(np.sum(state.bloch()[:, :2] ** 2) / max(state.n_spins, 1))
 
 
 def probed_step_error(o: Observable, one_step: MPSState, two_halves: MPSState, repeats: int) -> Any:

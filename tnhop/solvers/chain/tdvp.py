@@ -311,7 +311,7 @@ class TDVP(ChainMethod):
 
         return EngineSetup(
             epsilon, mpo.order, mpo.bases, like, self.schedule(), self.cutoff, self.max_bond,
-            engine, lambda: mpo.typical_error, lambda: facts,
+            engine, mpo.error_speed, lambda: facts,
             reference_engine=reference_engine if self._has_reference_chain(model) else None,
             fock_tolerance=self.fock_tolerance,
             at_levels=at_levels if model.n_modes and self.fock_tolerance else None,

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from tnhop.physics.model import Model
 from tnhop.physics.operators import LocalBasis
+from tnhop.solvers.chain.network.field_drift import Configurations, Drift, drift
 from tnhop.solvers.chain.network.field_interpolation import FieldTable, field_table, rank_estimate
 from tnhop.solvers.chain.network.field_jumps import field_chain, field_cores
 from tnhop.solvers.chain.network.mode_core import ModeCore
@@ -54,21 +55,21 @@ class LindbladMPO:
         Site of the Model at every position.
     max_error : float
         Largest error of a rate (a product of two amplitudes) found on probe configurations.
-    typical_error : float
-        Root mean square of those errors without coherences.
     rate_error : float
         Largest relative error of a population rate found there.
     smallest_rate : float
         Smallest population rate found there; inf without field jumps.
+    drift : Drift, optional
+        What the errors do to single spins; None without field jumps.
     """
 
     factors: tuple[Real | ModeCore, ...] = field(repr=False)
     bases: tuple[LocalBasis, ...] = field(repr=False)
     order: NDArray[np.intp] = field(repr=False)
     max_error: float = 0.0
-    typical_error: float = 0.0
     rate_error: float = 0.0
     smallest_rate: float = np.inf
+    drift: Drift | None = field(default=None, repr=False)
 
     @cached_property
     def cores(self) -> tuple[Real, ...]:
@@ -84,6 +85,10 @@ class LindbladMPO:
     def filling(self) -> float:
         """Share of non-zero entries of the cores."""
         return sum(np.count_nonzero(W) for W in self.cores) / sum(W.size for W in self.cores)
+
+    def error_speed(self, transverse: float) -> float:
+        """Return how fast errors of Bloch vectors grow, see `Drift.speed`."""
+        return self.drift.speed(transverse) if self.drift else 0.0
 
     def trace_defect(self) -> float:
         """Return the norm of ⟨⟨1|L relative to the mean row of L: how much of the trace is lost.
@@ -207,8 +212,8 @@ def lindblad_mpo(
         )
     sites = zip(chain_of_terms, families, kinds, field_cores(chain, bases), strict=True)
     factors = _with_open_ends([_combined_core(weights, *site) for weights, *site in sites])
-    errors = chain.max_error, chain.typical_error, chain.rate_error, chain.smallest_rate
-    return LindbladMPO(factors, bases, order, *errors)
+    errors = chain.max_error, chain.rate_error, chain.smallest_rate
+    return LindbladMPO(factors, bases, order, *errors, drift(chain, Configurations(table)))
 
 
 @one_thread
