@@ -17,7 +17,7 @@ from tnhop.solvers.chain.network.field_interpolation import (
 )
 from tnhop.support.arrays import Complex, Real
 
-_SAFETY = 0.45  # first guess of the tolerance of one cut of a short chain
+_SAFETY = 0.4  # first guess of the tolerance of one cut of a short chain
 _SHORT, _GROWTH = 40, 0.5  # beyond 40 sites errors of the cuts add up: tolerance ∝ n_sites**-0.5
 _ATTEMPTS = 8
 _FAR = 4.0  # excess of the error that the sum over the cuts cannot explain: refine the grid
@@ -166,7 +166,7 @@ def _with_errors(
             continue
         exact = table.functions(n, lambda row: ket[:, row], lambda row: bra[:, row])
         for (weights, _), (f, _, is_rate) in zip(chain.local(n), exact, strict=True):
-            values = np.einsum("kn,nm,km->k", before, weights, after, optimize=True)
+            values = ((before @ weights) * after).sum(axis=1)
             largest = max(largest, float(np.abs(values - f).max()))
             squares.append(float(np.mean(np.abs(values - f) ** 2)))
             if is_rate:
