@@ -151,7 +151,7 @@ class TDVP(ChainMethod):
     cutoff: float = 1e-5
     dt: float = 0.4
     epsilon: float | None = None
-    mpo_tolerance: float = 3e-4
+    mpo_tolerance: float = 3e-5
     rate_tolerance: float = 0.1
     sites: int = 1
     expansion: int = 4
