@@ -159,7 +159,7 @@ def test_steps_are_shortened_by_their_order():
     assert method.refined({"truncation": 8.0}, FACTS).cutoff == pytest.approx(1e-6)
     assert method.refined({"truncation": 8.0}, FACTS).max_bond == 256
     assert method.refined({"truncation": 8.0}, FACTS | {"largest_bond": 9}).max_bond == 128
-    assert method.refined({"mpo": 4.0}, FACTS).mpo_tolerance == pytest.approx(6e-5)
+    assert method.refined({"mpo": 4.0}, FACTS).mpo_tolerance == pytest.approx(6e-6)
 
 
 def test_more_levels_follow_the_tail():

@@ -56,7 +56,7 @@ class EngineSetup:
     engine : callable
         Chain → engine.
     mpo_error : callable
-        Returns the typical error of a rate in the gates or the generator.
+        Transverse length of the Bloch vectors → how fast gates or generator make them err.
     facts : callable
         Returns entries of the statistics about generator or gates.
     extrapolate : bool
@@ -81,7 +81,7 @@ class EngineSetup:
     cutoff: float
     max_bond: int
     engine: Callable[[list[Array]], Engine]
-    mpo_error: Callable[[], float]
+    mpo_error: Callable[[float], float]
     facts: Callable[[], dict[str, Any]]
     extrapolate: bool = False
     reference_engine: Callable[[list[Array]], Engine] | None = None
@@ -125,8 +125,10 @@ class Progress:
         Largest distance from the chain with double steps so far, by observable.
     nodes : list
         Ends of the last steps, between which observables are interpolated.
-    trace_defect, mpo_error, largest_bond : float, float, int
+    trace_defect, largest_bond : float, int
         Largest values so far.
+    mpo_error : float
+        Error of Bloch vectors by gates or generator, added up.
     levels : tuple of int
         Present numbers of Fock levels.
     tail : ndarray

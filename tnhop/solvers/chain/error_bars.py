@@ -65,7 +65,7 @@ class ErrorBars:
             "projection": FELT * norm * progress.projected,
             "time_step": step_error(o, progress),
             "krylov": norm * math.sqrt(progress.tally.krylov),
-            "mpo": norms.get("rate_sensitivity", unknown) * progress.mpo_error * time,
+            "mpo": norms.get("bloch_sensitivity", unknown) * progress.mpo_error,
         }
         if self._rate_error:
             errors["rates"] = bound * self._rate_error * time
@@ -85,6 +85,11 @@ def step_error(o: Observable, progress: Progress) -> Real:
         return settled
     longer = progress.pending_cubes / progress.probed_length**2
     return settled + max(progress.pending, longer) * progress.error_rates[o.name]
+
+
+def transverse_length(state: MPSState) -> float:
+    """Return the root mean square length of the x and y components of the Bloch vectors."""
+    return math.sqrt(np.sum(state.bloch()[:, :2] ** 2) / max(state.n_spins, 1))
 
 
 def probed_step_error(o: Observable, one_step: MPSState, two_halves: MPSState) -> Any:

@@ -1,4 +1,4 @@
-"""Norms of observables: their sensitivity to errors of the vector, of rates, of the state."""
+"""Norms of observables: their sensitivity to errors of the vector, of Bloch vectors, of states."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from tnhop.support.arrays import Real
 def observable_norms(
     o: Observable, model: Model, bases: tuple[LocalBasis, ...], order: NDArray[np.intp]
 ) -> dict[str, Real]:
-    """Return the factors of errors of the vector, of rates and of the state, by name."""
+    """Return the factors of errors of the vector, of Bloch vectors and of the state, by name."""
     each = {
         "norm": [dual_norm(A, bases, order) for A in o.operators],
-        "rate_sensitivity": [rate_sensitivity(A) for A in o.operators],
+        "bloch_sensitivity": [bloch_sensitivity(A) for A in o.operators],
         "bound": [operator_bound(A, model) for A in o.operators],
     }
     return {name: np.array(values).reshape(o.shape) for name, values in each.items()}
 
 
-def rate_sensitivity(operator: Operator) -> float:
-    """Return the sum of |c| times the number of factors: the worst factor of errors of rates."""
+def bloch_sensitivity(operator: Operator) -> float:
+    """Return the sum of |c| times the number of factors: if all Bloch vectors err alike."""
     return sum(abs(c) * len(factors) for factors, c in pauli_terms(operator).items())
 
 

@@ -24,6 +24,7 @@ from tnhop.solvers.chain.error_bars import (
     double_step_error,
     probed_step_error,
     reference_error,
+    transverse_length,
 )
 from tnhop.solvers.chain.fock_levels import Levels, resized, reweighted, wanted_levels
 from tnhop.solvers.chain.network.distances import distance, vector_norm
@@ -256,13 +257,13 @@ class ChainRun:
         now.steps += 1
         now.time += length
         now.length, now.moved = length, self.moved
-        now.mpo_error = max(now.mpo_error, self.setup.mpo_error())
         now.facts = self._facts()
         now.tensors = _numpy(self.engine.chain)
         now.coarse = _numpy(self.double_step_engine.chain) if self.double_step_engine else []
         now.companion = _numpy(self.reference_engine.chain) if self.reference_engine else []
         now.largest_bond = max(now.largest_bond, *(A.shape[2] for A in now.tensors))
         state = self.state()
+        now.mpo_error += length * self.setup.mpo_error(transverse_length(state))
         now.trace_defect = max(now.trace_defect, abs(float(state.trace()) - 1))
         highest = [state.photon_distribution(k)[n - 1] for k, n in enumerate(now.levels)]
         now.tail = np.maximum(now.tail, highest)

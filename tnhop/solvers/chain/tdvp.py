@@ -157,7 +157,7 @@ class TDVP(ChainMethod):
     cutoff: float = 1e-5
     dt: float | None = None
     epsilon: float | None = None
-    mpo_tolerance: float = 3e-4
+    mpo_tolerance: float = 3e-5
     rate_tolerance: float = 0.1
     sites: int = 1
     expansion: int = 4
@@ -330,7 +330,7 @@ class TDVP(ChainMethod):
 
         return EngineSetup(
             epsilon, mpo.order, mpo.bases, like, self.schedule(model), self.cutoff, self.max_bond,
-            engine, lambda: mpo.typical_error, lambda: facts,
+            engine, mpo.error_speed, lambda: facts,
             reference_engine=reference_engine if self._has_reference_chain(model) else None,
             fock_tolerance=self.fock_tolerance,
             functionals=GeneratorFunctionals(mpo),

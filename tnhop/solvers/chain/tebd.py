@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, ClassVar
 
@@ -206,18 +206,18 @@ class TEBD(ChainMethod):
         pieces = lindblad_pieces(model, epsilon=epsilon, ordering=order)
         traces = [placed(b.trace / np.linalg.norm(b.trace), like) for b in pieces.bases]
         meetings = len(swap_network(pieces.pairs, model.n_sites))
-        made: list[tuple[float, float, int]] = []  # of all gates so far
+        made: list[Gates] = []  # for all lengths of steps so far
 
         @lru_cache(maxsize=_KEPT_GATES)
         def gates(t: float) -> Gates:
             half = half_step(pieces, t, self.mpo_tolerance, self.rate_tolerance, like)
-            made.append((half.typical_error, half.largest_error, half.largest_bond))
+            made.append(replace(half, channels=[], singles={}, forth=[], back=[]))
             return half
 
         def facts() -> dict[str, Any]:
             return {
-                "channel_bond": max((bond for _, _, bond in made), default=1),
-                "channel_error": max((largest for _, largest, _ in made), default=0.0),
+                "channel_bond": max((half.largest_bond for half in made), default=1),
+                "channel_error": max((half.largest_error for half in made), default=0.0),
                 "meetings": meetings,
             }
 
@@ -226,6 +226,6 @@ class TEBD(ChainMethod):
 
         return EngineSetup(
             epsilon, order, pieces.bases, like, self.schedule(model), self.cutoff, self.max_bond,
-            engine,            lambda: max((typical for typical, _, _ in made), default=0.0), facts,
+            engine, lambda transverse: max(half.error_speed(transverse) for half in made), facts,
             extrapolate=self.order == 4,
         )  # fmt: skip

@@ -256,8 +256,10 @@ class Nodes:
     def weights(self, before: Complex, types: NDArray[np.intp]) -> Complex:
         """Return w_n of configurations, from those of the cut before and the types in between."""
         up, down, even, odd = np.moveaxis(self.transfer, 1, 0)
-        by_type = np.stack([up, down, even + 1j * odd, even - 1j * odd])
-        return np.einsum("kn,knm->km", before, by_type[types], optimize=True)
+        after = np.empty((len(before), self.size), dtype=complex)
+        for kind, transfer in enumerate((up, down, even + 1j * odd, even - 1j * odd)):
+            after[types == kind] = before[types == kind] @ transfer
+        return after
 
 
 def start_nodes(n_rows: int, n_watched: int) -> Nodes:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from tnhop.support.arrays import Complex, Real
 
 _PIVOT_ACCURACY = 0.3  # share of the accepted error; the singular vectors may use the rest
-_LAWSON = 8  # reweightings towards the smallest maximal error
+_GRAM_RANGE = 3e6  # singular values beyond which squares lose those near 1
 _TINY = 1e-14
 
 
@@ -67,11 +67,12 @@ def _two_stage(
     for rows in groups:
         if not len(rows) or not M.shape[1]:
             continue
-        both = np.concatenate([chosen, _pivots(M, small, rows, chosen)])
-        H = np.pad(interpolation_rows, ((0, 0), (0, len(both) - len(chosen))))
+        pivots, T = _interpolation(M, small, rows, chosen)
+        both = np.concatenate([chosen, pivots])
+        H = np.pad(interpolation_rows, ((0, 0), (0, len(pivots))))
         Y = _regression(small[rows], H @ small[both])
-        T = _interpolation(small, rows, both) - Y @ H
-        W, G, error_here = _minimax_factors(M[rows] - Y @ (H @ M[both]), T, M[both])
+        T = T - Y @ H
+        W, G, error_here = _dominant_factors(M[rows] - Y @ (H @ M[both]), T, M[both], small[both])
         interpolation_rows = np.concatenate([H, G @ T])
         weights = np.pad(weights, ((0, 0), (0, len(G))))
         weights[rows] = np.concatenate([Y, W], axis=1)
@@ -79,42 +80,60 @@ def _two_stage(
     return chosen, interpolation_rows, weights, error
 
 
-def _minimax_factors(M: Real, T: Real, N: Real) -> tuple[Real, Real, float]:
+def _interpolation(
+    M: Real, small: Real, rows: NDArray[np.intp], chosen: NDArray[np.intp]
+) -> tuple[NDArray[np.intp], Real]:
+    """Return pivots among the rows, and weights of those chosen before and of pivots in all rows.
+
+    One pivoted QR decomposition ranks the rows; every number of pivots is then a triangular solve.
+    """
+    Q, R = np.linalg.qr(small[chosen].T)
+    inside = sl.solve_triangular(R, Q.T @ small[rows].T).T  # by rows chosen before
+    remainder = small[rows] - inside @ small[chosen]
+    missing = M[rows] - inside @ M[chosen]
+    R, order = sl.qr(remainder.T, mode="r", pivoting=True, check_finite=False)[:2]
+    largest = max(float(np.linalg.norm(small, axis=1).max()), _TINY)
+    place = np.argsort(order)
+
+    def by_pivots(n: int) -> Real:
+        """Return the weights of the first n pivots in what the chosen rows leave."""
+        return np.asarray(sl.solve_triangular(R[:n, :n], R[:n]).T[place])
+
+    low, high = 0, int(np.sum(np.abs(np.diag(R)) > 1e-12 * largest))
+    while low < high:
+        middle = (low + high) // 2
+        error = np.abs(missing - by_pivots(middle) @ missing[order[:middle]])
+        low, high = (low, middle) if error.max(initial=0) <= _PIVOT_ACCURACY else (middle + 1, high)
+    C = by_pivots(high)
+    return rows[order[:high]], np.concatenate([inside - C @ inside[order[:high]], C], axis=1)
+
+
+def _dominant_factors(M: Real, T: Real, N: Real, small: Real) -> tuple[Real, Real, float]:
     """Return W, G with M ≈ W G T N to accuracy 1 and few columns of W, where M = T N nearly.
 
-    The dominant singular vectors would be best in the mean square; weights on rows and columns,
-    raised where the error is largest (Lawson's iteration), make them nearly best in the maximum.
+    W has the dominant singular vectors of T N, as many as the largest error needs.
     """
-    row, column = np.ones(len(M)), np.ones(M.shape[1])
-
-    def project() -> tuple[Real, Real, Real]:
-        R = np.asarray(np.linalg.qr((N * column).T, mode="r"))
-        U = _left_vectors((row[:, None] * T) @ R.T)
-        G = U.T * row
-        return U / row[:, None], G, (G @ T) @ N
-
-    W, G, P = project()
-    low, rank = 0, W.shape[1]
+    Q, R = np.linalg.qr(T)
+    U = Q @ _left_vectors(R @ small)
+    P = (U.T @ T) @ N
+    low, rank = 0, U.shape[1]
     while low < rank:
         middle = (low + rank) // 2
-        good = np.abs(M - W[:, :middle] @ P[:middle]).max() <= 1
+        good = np.abs(M - U[:, :middle] @ P[:middle]).max() <= 1
         low, rank = (low, middle) if good else (middle + 1, rank)
-    best = W[:, :rank], G[:rank]
-    for _ in range(_LAWSON if rank > 1 else 0):
-        R = np.abs(M - W[:, : rank - 1] @ P[: rank - 1])
-        row *= np.maximum(R.max(axis=1) / R.max(), 1e-3) ** 0.4
-        column *= np.maximum(R.max(axis=0) / R.max(), 1e-3) ** 0.4
-        row, column = np.maximum(row / row.max(), 0.05), np.maximum(column / column.max(), 0.05)
-        W, G, P = project()
-        while rank > 1 and np.abs(M - W[:, : rank - 1] @ P[: rank - 1]).max() <= 1:
-            rank -= 1
-            best = W[:, :rank], G[:rank]
-    W, G = best
-    return W, G, float(np.abs(M - W @ ((G @ T) @ N)).max(initial=0.0))
+    W = U[:, :rank]
+    return W, W.T, float(np.abs(M - W @ P[:rank]).max(initial=0.0))
 
 
 def _left_vectors(M: Real) -> Real:
-    """Return the left singular vectors; the slower algorithm converges where the fast one fails."""
+    """Return the left singular vectors: those of singular values near 1, the accuracy, included.
+
+    Eigenvectors of M Mᵀ are cheaper, if rounding leaves them; the slower algorithm for singular
+    vectors converges where the fast one fails.
+    """
+    gram = M @ M.T
+    if np.trace(gram) < _GRAM_RANGE**2:
+        return np.asarray(np.linalg.eigh(gram)[1][:, ::-1])
     try:
         return np.asarray(np.linalg.svd(M, full_matrices=False)[0])
     except np.linalg.LinAlgError:
@@ -126,29 +145,3 @@ def _regression(rows: Real, basis: Real) -> Real:
     if not len(basis):
         return np.zeros((len(rows), 0))
     return np.asarray(np.linalg.lstsq(basis.T, rows.T, rcond=None)[0].T)
-
-
-def _interpolation(small: Real, rows: NDArray[np.intp], nodes: NDArray[np.intp]) -> Real:
-    """Return the least-squares weights of the node rows in all rows."""
-    Q, R = np.linalg.qr(small[nodes].T)
-    return np.asarray(sl.solve_triangular(R, Q.T @ small[rows].T).T)
-
-
-def _pivots(
-    M: Real, small: Real, rows: NDArray[np.intp], chosen: NDArray[np.intp]
-) -> NDArray[np.intp]:
-    """Return pivots among the rows that, with those chosen before, give them all accurately."""
-    basis = np.linalg.qr(small[chosen].T)[0]
-    remainder = small[rows] - (small[rows] @ basis) @ basis.T
-    R, order = sl.qr(remainder.T, mode="r", pivoting=True, check_finite=False)
-    largest = max(float(np.linalg.norm(small, axis=1).max()), _TINY)
-    low, high = 0, int(np.sum(np.abs(np.diag(R)) > 1e-12 * largest))
-    while low < high:
-        middle = (low + high) // 2
-        nodes = np.concatenate([chosen, rows[order[:middle]]])
-        C = _interpolation(small, rows, nodes) if len(nodes) else np.zeros((len(rows), 0))
-        if np.abs(M[rows] - C @ M[nodes]).max(initial=0.0) <= _PIVOT_ACCURACY:
-            high = middle
-        else:
-            low = middle + 1
-    return rows[order[:high]]

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tnhop.physics.jumps import FieldJump
 from tnhop.physics.model import Model
 from tnhop.physics.operators import LocalBasis
+from tnhop.solvers.chain.network.field_drift import Configurations, Drift, drift
 from tnhop.solvers.chain.network.field_interpolation import FieldTable, field_table, rank_estimate
-from tnhop.solvers.chain.network.field_jumps import field_chain, field_cores
+from tnhop.solvers.chain.network.field_jumps import FieldChain, field_chain, field_cores
 from tnhop.solvers.chain.network.mode_core import ModeCore
 from tnhop.solvers.chain.network.ordering import site_order
 from tnhop.solvers.chain.network.term_strings import (
@@ -35,6 +37,8 @@ __all__ = ["LindbladMPO", "lindblad_mpo", "predicted_bond"]
 
 
 _CUTS = 2.5  # error of whole configurations in units of the error of one cut, about
+
+_KEPT = 2  # interpolations: restarts and sweeps of other parameters ask for the same again
 
 # decompositions of matrices of some hundred rows: more threads only wait for each other
 
@@ -54,21 +58,21 @@ class LindbladMPO:
         Site of the Model at every position.
     max_error : float
         Largest error of a rate (a product of two amplitudes) found on probe configurations.
-    typical_error : float
-        Root mean square of those errors without coherences.
     rate_error : float
         Largest relative error of a population rate found there.
     smallest_rate : float
         Smallest population rate found there; inf without field jumps.
+    drift : Drift, optional
+        What the errors do to single spins; None without field jumps.
     """
 
     factors: tuple[Real | ModeCore, ...] = field(repr=False)
     bases: tuple[LocalBasis, ...] = field(repr=False)
     order: NDArray[np.intp] = field(repr=False)
     max_error: float = 0.0
-    typical_error: float = 0.0
     rate_error: float = 0.0
     smallest_rate: float = np.inf
+    drift: Drift | None = field(default=None, repr=False)
 
     @cached_property
     def cores(self) -> tuple[Real, ...]:
@@ -84,6 +88,10 @@ class LindbladMPO:
     def filling(self) -> float:
         """Share of non-zero entries of the cores."""
         return sum(np.count_nonzero(W) for W in self.cores) / sum(W.size for W in self.cores)
+
+    def error_speed(self, transverse: float) -> float:
+        """Return how fast errors of Bloch vectors grow, see `Drift.speed`."""
+        return self.drift.speed(transverse) if self.drift else 0.0
 
     def trace_defect(self) -> float:
         """Return the norm of ⟨⟨1|L relative to the mean row of L: how much of the trace is lost.
@@ -196,7 +204,9 @@ def lindblad_mpo(
     if table is None:
         plain = zip(chain_of_terms, families, kinds, strict=True)
         return LindbladMPO(_with_open_ends([_site_core(*site) for site in plain]), bases, order)
-    chain = field_chain(table, tolerance, rate_tolerance)
+    jumps = tuple(jump for jump in model.jumps if isinstance(jump, FieldJump))
+    positions = tuple(order.tolist()), model.n_spins
+    chain, errors_of_spins = _interpolated(jumps, *positions, tolerance, rate_tolerance)
     missed = chain.max_error > tolerance or chain.rate_error > rate_tolerance
     if missed or chain.smallest_rate < -1e-13:
         warn(
@@ -207,8 +217,19 @@ def lindblad_mpo(
         )
     sites = zip(chain_of_terms, families, kinds, field_cores(chain, bases), strict=True)
     factors = _with_open_ends([_combined_core(weights, *site) for weights, *site in sites])
-    errors = chain.max_error, chain.typical_error, chain.rate_error, chain.smallest_rate
-    return LindbladMPO(factors, bases, order, *errors)
+    errors = chain.max_error, chain.rate_error, chain.smallest_rate
+    return LindbladMPO(factors, bases, order, *errors, errors_of_spins)
+
+
+@lru_cache(maxsize=_KEPT)
+def _interpolated(
+    jumps: tuple[FieldJump, ...], order: tuple[int, ...], n_spins: int,
+    tolerance: float, rate_tolerance: float,
+) -> tuple[FieldChain, Drift]:  # fmt: skip
+    """Return the interpolated field jumps: the same for all Hamiltonians, starts and weights."""
+    table = FieldTable(jumps, np.array(order), n_spins)
+    chain = field_chain(table, tolerance, rate_tolerance)
+    return chain, drift(chain, Configurations(table))
 
 
 @one_thread

@@ -9,6 +9,7 @@ A pair or a channel takes along the terms of its single sites. Eqs. (63)-(65) of
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,7 @@ from tnhop.physics.jumps import Jump
 from tnhop.physics.model import Model
 from tnhop.physics.operators import LocalBasis, spin_basis
 from tnhop.solvers.chain.network.field_channel import ChannelTable
+from tnhop.solvers.chain.network.field_drift import Configurations, Drift, drift
 from tnhop.solvers.chain.network.field_interpolation import FieldTable, field_table
 from tnhop.solvers.chain.network.field_jumps import field_chain, field_cores
 from tnhop.solvers.chain.network.ordering import site_order
@@ -40,16 +42,16 @@ class Channel:
         By position; axes: left bond, outgoing coordinate, incoming coordinate, right bond.
     position : int
         Where the spin stands.
-    max_error, typical_error, rate_error, smallest_rate : float
+    max_error, rate_error, smallest_rate, drift
         As in `LindbladMPO`, for (exp(t (D_k + G_k)) - 1)/t.
     """
 
     cores: tuple[Real, ...] = field(repr=False)
     position: int
     max_error: float
-    typical_error: float
     rate_error: float
     smallest_rate: float
+    drift: Drift = field(repr=False)
 
     @property
     def bond_dims(self) -> tuple[int, ...]:
@@ -81,6 +83,12 @@ class Pieces:
     pairs: dict[tuple[int, int], Real]
     _table: FieldTable | None
     _within: dict[int, Real]
+
+    @cached_property
+    def _configurations(self) -> Configurations:
+        """The same for all channels, whose errors add up."""
+        assert self._table is not None
+        return Configurations(self._table)
 
     @property
     def channels(self) -> list[int]:
@@ -116,8 +124,8 @@ class Pieces:
             core = forward if n < position else jump if n == position else backward
             size = self.bases[n].size
             cores.append(core if core.shape[1] == size else core * np.eye(size)[..., None])
-        errors = chain.max_error, chain.typical_error, chain.rate_error, chain.smallest_rate
-        return Channel(tuple(cores), position, *errors)
+        errors = chain.max_error, chain.rate_error, chain.smallest_rate
+        return Channel(tuple(cores), position, *errors, drift(chain, self._configurations))
 
 
 def lindblad_pieces(model: Model, *, epsilon: float = 1.0, ordering: object = "auto") -> Pieces:

@@ -7,14 +7,17 @@ the first vector of every bond is the trace functional of the sites to its right
 from __future__ import annotations
 
 import copy
+import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any
 
 import numpy as np
 import scipy.linalg as sl
 from autoray import do
 
+from tnhop.solvers.chain.network.field_drift import Drift
 from tnhop.solvers.chain.network.trotter import Pieces
 from tnhop.solvers.chain.steps.backend import placed
 from tnhop.solvers.chain.steps.environments import (
@@ -83,8 +86,10 @@ class Gates:
         Gates of single positions.
     forth, back : list of Gate
         Gates of pairs, in the order of time, in the first and in the second half of a step.
-    typical_error, largest_error : float
-        Of the channels, per unit of time.
+    drift : Drift, optional
+        Error of all channels together.
+    largest_error : float
+        Of a channel, per unit of time.
     largest_bond : int
         Of the channels.
     """
@@ -93,9 +98,13 @@ class Gates:
     singles: dict[int, Array]
     forth: list[Gate]
     back: list[Gate]
-    typical_error: float
+    drift: Drift | None
     largest_error: float
     largest_bond: int
+
+    def error_speed(self, transverse: float) -> float:
+        """Return how fast errors of Bloch vectors grow, see `Drift.speed`."""
+        return self.drift.speed(transverse) if self.drift else 0.0
 
 
 def half_step(
@@ -128,10 +137,10 @@ def half_step(
         matrix = None if step.pair is None else exponential(step.pair, step.turned)
         forth.append(Gate(step.n, matrix, step.swap, False))
         back.append(Gate(step.n, matrix, step.swap, True))
-    typical = max((channel.typical_error for channel in channels), default=0.0)
+    drift = reduce(operator.add, (channel.drift for channel in channels)) if channels else None
     largest = max((channel.max_error for channel in channels), default=0.0)
     bond = max((d for channel in channels for d in channel.bond_dims), default=1)
-    return Gates(both, singles, forth, back[::-1], typical, largest, bond)
+    return Gates(both, singles, forth, back[::-1], drift, largest, bond)
 
 
 class TEBDEngine:
