@@ -61,7 +61,7 @@ class Symmetric(TaylorMethod):
     Parameters
     ----------
     tolerance : float
-        Accepted error of the state (Frobenius norm of the blocks), summed over the evolution.
+        Accepted error of the state (trace norm), summed over times up to 10⁶ units.
     max_memory : float, optional
         Refuse computations that need more, in bytes; by default half the memory of the machine.
     eigensolver : str
@@ -72,9 +72,8 @@ class Symmetric(TaylorMethod):
 
     Notes
     -----
-    **Error**: None of its own: the reduction is exact. Time step: at most ‖O‖ √n times the measured
-    truncation and rounding of the series, n the summed dimension of the blocks, Eq. (36). Fock
-    space and rates: as `Exact`.
+    **Error**: None of its own: the reduction is exact. Time step, start, functionals, Fock space
+    and rates: as `Exact`.
 
     **Cost**: Memory about 8 vectors of :math:`\prod_g \binom{N_g+3}{3} \prod_\mu d_\mu^2` reals
     (one pattern, N = 100: 1.4 MB each). Time proportional to that size, to t and to the norm of the
