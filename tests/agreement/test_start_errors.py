@@ -191,3 +191,31 @@ def test_records_are_beside_the_arrays_and_in_files(method, tmp_path):
             [state, *run.states], [other.final_state, *other.states], strict=True
         ):
             assert digest(read.start_errors) == digest(mine.start_errors)
+
+
+def test_samples_carry_their_spread_and_remember_the_rest():
+    """Errors of rates add up over restarts; those of sampling are in the samples."""
+    model = th.open_hopfield(th.random_patterns(2, 6, rng=3), beta=1.5)
+    method, state = th.KineticMonteCarlo(n_samples=50), th.pattern_state(model, overlap=0.5)
+    first = th.evolve(model, state, [0.7], observables="m_z", method=method, rng=1)
+    rest = th.evolve(model, first.final_state, [0.0, 0.6], observables="m_z", method=method, rng=2)
+    rates = first.errors.sources("m_z")["rates"]
+    np.testing.assert_allclose(rest.errors.sources("m_z")["start"], np.repeat(rates, 2, axis=0))
+    assert "start" not in first.errors.sources("m_z")
+
+
+@pytest.mark.parametrize("method", ["Exact", "Symmetric"])
+def test_correlations_have_the_error_of_their_state(method):
+    model = th.independent_spins(2, Omega=0.4, decay=0.7)
+    M, start = th.sigma("-")(0) + th.sigma("-")(1), th.product_state(model, spins=[1, 1])
+    coarse, fine = (
+        th.evolve(model, start, [1.0], observables="sigma_z", method=m).final_state
+        for m in (getattr(th, method)(1e-4), getattr(th, method)(1e-12))
+    )
+    found, truth = (
+        th.correlation(model, state, [0.0, 0.5, 2.0], M, M, method=getattr(th, method)(1e-12))
+        for state in (coarse, fine)
+    )
+    distance = np.abs(found.values - truth.values)
+    assert np.all(distance <= found.errors + truth.errors)
+    assert np.all(distance[1:] > truth.errors[1:])

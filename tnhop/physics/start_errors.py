@@ -11,6 +11,7 @@ import numpy as np
 from tnhop.physics.observables import Observable
 from tnhop.physics.state_functionals import StateFunctionals
 from tnhop.support.arrays import Real
+from tnhop.support.checks import kept
 from tnhop.support.codec import digest, register
 
 __all__ = ["StartErrors"]
@@ -53,6 +54,11 @@ class StartErrors:
     method: str = ""
     history: dict[str, Any] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        for name in ("half_widths", "history"):
+            object.__setattr__(self, name, _own(getattr(self, name)))
+        object.__setattr__(self, "definitions", dict(self.definitions))
+
     @property
     def size(self) -> float:
         """Error per unit of the norm of any observable; NaN if nothing is known."""
@@ -64,6 +70,13 @@ class StartErrors:
             return None
         widths = self.half_widths[observable.name].values()
         return np.sum([np.abs(width) for width in widths], axis=0) + np.zeros(observable.shape)
+
+
+def _own(value: Any) -> Any:
+    """Return arrays, and dicts of them, that nobody else can change."""
+    if isinstance(value, dict):
+        return {name: _own(item) for name, item in value.items()}
+    return kept(value) if isinstance(value, np.ndarray) else value
 
 
 def with_start_errors(state: StateT, errors: StartErrors | None) -> StateT:

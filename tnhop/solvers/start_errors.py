@@ -54,6 +54,12 @@ def start_error(
     return functional_error(observable, state, model, errors.size)
 
 
+def size_of_error(state: Any) -> float:
+    """Return the error of a state per unit of the norm of any observable: 0 if it is exact."""
+    errors: StartErrors | None = getattr(state, "start_errors", None)
+    return 0.0 if errors is None else errors.size
+
+
 class StartErrorRecorder:
     """Writer of the error that the states of a run were reached with.
 

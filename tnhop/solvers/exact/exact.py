@@ -47,6 +47,7 @@ from tnhop.solvers.exact.taylor import Allowance, predicted_applications
 from tnhop.solvers.fitted import DenseMatrix, Taylor
 from tnhop.solvers.machine_speed import speed
 from tnhop.solvers.refinement import TaylorMethod
+from tnhop.solvers.start_errors import size_of_error
 from tnhop.support.arrays import Complex, Real
 from tnhop.support.checks import fail
 from tnhop.support.codec import register
@@ -171,7 +172,7 @@ class Exact(TaylorMethod):
     def correlation(
         self, problem: Problem, first: Operator, second: Operator
     ) -> tuple[Complex, float]:
-        """Return ⟨second(t) first(0)⟩ at the times of the problem and the time-step error."""
+        """Return ⟨second(t) first(0)⟩ at the times of the problem, and its error."""
         model, L = problem.model, Lindbladian(problem.model)
         part = RegressionPart(
             L, _packed(problem.state, model), [operator_matrix(model.dims, first)],
@@ -180,6 +181,7 @@ class Exact(TaylorMethod):
         one = np.ones(1, dtype=complex), np.zeros((1, 1), dtype=np.intp)
         allowance = Allowance(self.tolerance, model.rate_scale)
         values, error = regression([part], one, one, np.asarray(problem.times), allowance)
+        error += operator_bound(first, model) * size_of_error(problem.state)
         return values, error * operator_bound(second, model)
 
     def liouvillian_spectrum(self, problem: Problem, k: int) -> Spectrum:

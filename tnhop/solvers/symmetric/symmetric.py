@@ -26,6 +26,7 @@ from tnhop.solvers.exact.stationary import (
 from tnhop.solvers.fitted import SymmetricBlocks, Taylor
 from tnhop.solvers.machine_speed import speed
 from tnhop.solvers.refinement import TaylorMethod
+from tnhop.solvers.start_errors import size_of_error
 from tnhop.solvers.symmetric.class_state import ClassState
 from tnhop.solvers.symmetric.cost import blocks_time, chain_time
 from tnhop.solvers.symmetric.operators import is_averaged, jump_obstacle
@@ -187,12 +188,13 @@ class Symmetric(TaylorMethod):
         return steady_result(problem, self, state, product, lowest, stats)
 
     def correlation(self, problem: Problem, first: Operator, second: Operator) -> Any:
-        """Return ⟨second(t) first(0)⟩ at the times of the problem and the time-step error."""
+        """Return ⟨second(t) first(0)⟩ at the times of the problem, and its error."""
         reduced = SymmetricProblem(problem)
         if not is_averaged(first, reduced.classes, problem.model.modes):
             raise fail("first", "be symmetric in the spins of every class", "it is not",
                        "Sum it over a class, or use `Exact`.")  # fmt: skip
         values, error = reduced.correlation(first, second, self.tolerance)
+        error += operator_bound(first, problem.model) * size_of_error(problem.state)
         return values, error * operator_bound(second, problem.model)
 
     def liouvillian_spectrum(self, problem: Problem, k: int) -> Spectrum:
