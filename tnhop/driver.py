@@ -22,6 +22,7 @@ from tnhop.answers.result import Result
 from tnhop.answers.verdict import NEGATIVE_SINCE, is_negative_output
 from tnhop.physics.problem import Method, Problem, Snapshot
 from tnhop.solvers.choice import warn_of_limits
+from tnhop.solvers.start_errors import StartErrorRecorder
 from tnhop.storage.checkpoints import Checkpoint, slots
 from tnhop.support.checks import fail
 from tnhop.support.codec import dumps, state_form, state_of
@@ -279,7 +280,7 @@ def drive(
     callback: Callable[[Snapshot], None] | None = None,
 ) -> Result:
     """Run a method to its end, a limit or an interrupt, from the checkpoint if there is one."""
-    record = RunRecord(problem, method)
+    record, remember = RunRecord(problem, method), StartErrorRecorder(problem, method)
     place, limit = _place(options), options.max_wall_time
     with place or nullcontext():
         keeper = CheckpointWriter(place, record, options.checkpoint_interval)
@@ -292,7 +293,7 @@ def drive(
         ):
             bar.initial = bar.n = min(record.position.time, bar.total)
             try:
-                for snapshot in method.evolve(problem, carry):
+                for snapshot in map(remember, method.evolve(problem, carry)):
                     record.add(snapshot)
                     bar.n = min(snapshot.time, bar.total)
                     bar.refresh(nolock=True)

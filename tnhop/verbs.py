@@ -23,6 +23,7 @@ from tnhop.physics.observables import Observable
 from tnhop.physics.problem import Cost, Problem, Snapshot
 from tnhop.physics.terms import Operator
 from tnhop.solvers.choice import choose_method, is_auto, resolve_method, warn_of_limits
+from tnhop.solvers.start_errors import remember_stationary
 from tnhop.support.checks import fail, flag, integer, members, wrong_type
 from tnhop.support.run_options import RunOptions
 from tnhop.support.threads import one_thread
@@ -82,7 +83,7 @@ def evolve(
     model : Model
         The system.
     state : State
-        `pattern_state`, `product_state`, or ``previous.final_state`` (a quench is a restart).
+        `pattern_state`, `product_state`, or ``previous.final_state`` (a quench), with its error.
     times : array_like, shape (n_times,)
         Output times, increasing, starting at 0 or later.
     observables : None, str, Observable or list of those
@@ -190,7 +191,7 @@ def steady_state(
         problem, chosen, options, "steady_state", lambda: chosen.steady_state(problem)
     )
     warn_of_limits(answer, problem, "steady_state")
-    return answer.judged()
+    return remember_stationary(answer.judged(), problem)
 
 
 @_verb

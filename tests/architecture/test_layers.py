@@ -20,7 +20,7 @@ FOLDERS = [
 ]  # fmt: skip
 # The same inside of solvers.
 SOLVERS = [
-    "contract", "bounds", "refinement", "fitted", "machine_speed",
+    "contract", "bounds", "start_errors", "refinement", "fitted", "machine_speed",
     "meanfield", "exact", "symmetric", "classical", "chain",
     "registry", "choice",
 ]  # fmt: skip

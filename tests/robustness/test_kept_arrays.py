@@ -21,6 +21,7 @@ def instances():
         name = type(value).__name__
         if dataclasses.is_dataclass(value) and codec._REGISTRY.get(name) is type(value):
             found.setdefault(name, value)
+            collect(getattr(value, "start_errors", None))
             for field in dataclasses.fields(value):
                 collect(getattr(value, field.name))
         elif isinstance(value, tuple | list):
@@ -49,6 +50,8 @@ def copied(value, arrays):
         return arrays[-1]
     if isinstance(value, tuple | list):
         return type(value)(copied(item, arrays) for item in value)
+    if isinstance(value, dict):
+        return {name: copied(item, arrays) for name, item in value.items()}
     return value
 
 
@@ -56,8 +59,8 @@ def held(value):
     """Yield the arrays that an object holds."""
     if isinstance(value, np.ndarray):
         yield value
-    elif isinstance(value, tuple | list):
-        for item in value:
+    elif isinstance(value, tuple | list | dict):
+        for item in value.values() if isinstance(value, dict) else value:
             yield from held(item)
     elif dataclasses.is_dataclass(value):
         for field in dataclasses.fields(value):

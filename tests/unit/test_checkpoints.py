@@ -132,7 +132,7 @@ def test_newest_slot_is_read_and_the_one_before_kept(path):
 
 def test_file_says_what_it_is_and_is_hdf5(path):
     Checkpoint(path).write({"x": np.arange(3.0)})
-    assert path.read_bytes().startswith(b"tnhop checkpoint\nschema: 3\ntnhop: 0.")
+    assert path.read_bytes().startswith(b"tnhop checkpoint\nschema: 4\ntnhop: 0.")
     with h5py.File(path) as file:
         np.testing.assert_array_equal(file["arrays/0"], [0.0, 1.0, 2.0])
 
@@ -194,7 +194,7 @@ def test_other_schema_is_refused(path, monkeypatch):
     monkeypatch.setattr(checkpoints, "CHECKPOINT_SCHEMA", 7)
     run(checkpoint=path)
     monkeypatch.undo()
-    with pytest.raises(ValueError, match=r"must have schema version 3, but '.*' has version 7"):
+    with pytest.raises(ValueError, match=r"must have schema version 4, but '.*' has version 7"):
         run(checkpoint=path)
 
 

@@ -16,7 +16,7 @@ import pytest
 import tnhop as th
 from tnhop.solvers.chain import predicted_bonds
 from tnhop.solvers.exact.cost import row_operations, spectral_bounds
-from tnhop.solvers.exact.taylor import predicted_applications
+from tnhop.solvers.exact.taylor import Allowance, predicted_applications
 from tnhop.solvers.machine_speed import speed
 
 SCRIPT = Path(__file__).parents[2] / "studies" / "benchmarks" / "estimate.py"
@@ -121,7 +121,8 @@ def test_predicted_bonds_are_those_of_a_run():
 def test_predicted_applications_are_those_of_a_run(end, tolerance):
     model = network(5, n_patterns=2, Omega=0.6)
     run = th.evolve(model, th.pattern_state(model), [0.0, end], method=th.Exact(tolerance))
-    predicted = predicted_applications(spectral_bounds(model), end, tolerance)
+    allowance = Allowance(tolerance, model.rate_scale)
+    predicted = predicted_applications(spectral_bounds(model), end, allowance)
     assert predicted / 1.5 < run.stats["applications"] < 1.5 * predicted
 
 

@@ -146,6 +146,11 @@ class Snapshot:
     carry : object
         Restart data: all that the solver needs to go on from here, as dicts, lists, numbers and
         arrays, which are not changed afterwards. None: a run cannot be resumed from here.
+    trace_norm : float
+        Error of the state in the trace norm; NaN where the method does not know it.
+    history : dict
+        What the method needs besides the state in order to go on from it as one run would, as
+        numbers and arrays; the state keeps it in its `StartErrors`.
     """
 
     time: float
@@ -154,6 +159,8 @@ class Snapshot:
     stats: dict[str, Any] = field(default_factory=dict)
     state: Any = None
     carry: Any = None
+    trace_norm: float = float("nan")
+    history: dict[str, Any] = field(default_factory=dict)
 
 
 @runtime_checkable

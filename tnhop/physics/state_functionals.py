@@ -84,6 +84,8 @@ class StateFunctionals:
 
     n_spins: Any
     dims: Any
+    # beside the arrays and no part of the state: the error that it was reached with
+    start_errors: Any = None
 
     def size(self) -> tuple[int, int]:
         """Return the numbers of spins and modes."""

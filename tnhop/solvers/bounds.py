@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
 import numpy as np
+from scipy.special import entr
 
 from tnhop.physics.jumps import FieldJump
 from tnhop.physics.model import Model
@@ -31,6 +33,49 @@ def functional_bound(o: Observable, state: Any) -> Real:
         with np.errstate(divide="ignore", invalid="ignore"):  # no overlap at all: unknown
             return np.asarray((1 + 2 * fourth / second) / (3 * second**2))
     return np.full(o.shape, _FUNCTIONAL_BOUNDS.get(o.functional.name, np.nan))
+
+
+def functional_error(o: Observable, state: Any, model: Model, error: float) -> Real:
+    """Return the change of a functional by a trace-norm error, Eq. (88); NaN where it is unknown.
+
+    Parameters
+    ----------
+    o : Observable
+        The functional.
+    state : State
+        The state that was computed.
+    model : Model
+        The system.
+    error : float
+        Trace norm of the difference to the true state.
+    """
+    assert o.functional is not None
+    name = o.functional.name
+    if name == "entropy":
+        return np.full(o.shape, _entropy_error(model, error))
+    if name in ("purity", "renyi_entropy"):
+        purity = float(state.purity())
+        # |tr (2ρ + δ) δ| with ‖ρ‖² ≤ tr ρ² and tr δ² ≤ ‖δ‖₁²
+        change = 2 * math.sqrt(max(purity, 0.0)) * error + error**2
+        if name == "renyi_entropy":
+            change = -math.log1p(-change / purity) if change < purity else change * math.inf
+        return np.full(o.shape, change)
+    return np.broadcast_to(functional_bound(o, state) * error, o.shape)
+
+
+def _entropy_error(model: Model, error: float) -> float:
+    """Return the largest change of the entropy at a trace-norm error: Fannes and Audenaert."""
+    largest = math.fsum(math.log(site.dim) for site in model.sites)  # ln D ≥ ln(D - 1)
+    distance = error / 2
+    if distance >= 0.5:
+        return largest
+    mixing = float(entr(distance) + entr(1 - distance))
+    return min(distance * largest + mixing, largest)
+
+
+def operator_bounds(o: Observable, model: Model) -> Real:
+    """Return the bounds of the norms of the operators of an observable, in its shape."""
+    return np.array([operator_bound(op, model) for op in o.operators]).reshape(o.shape)
 
 
 def cut_weights(state: Any, model: Model, modes: Sequence[int]) -> Real:

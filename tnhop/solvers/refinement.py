@@ -22,7 +22,7 @@ class TaylorMethod:
     Parameters
     ----------
     tolerance : float
-        Accepted error of the state (2-norm), summed over the evolution.
+        Accepted error of the state (trace norm), summed over times up to 10⁶ units.
     max_memory : float, optional
         Refuse computations that need more, in bytes; by default half the memory of the machine.
     """

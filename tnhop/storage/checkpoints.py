@@ -27,7 +27,7 @@ from tnhop.support.errors import warn
 from tnhop.support.locks import Lock
 
 # To be raised whenever a solver changes what it carries.
-CHECKPOINT_SCHEMA = 3
+CHECKPOINT_SCHEMA = 4
 
 _TITLE = b"tnhop checkpoint\n"
 _HEADER = 512

@@ -30,12 +30,13 @@ from tnhop.physics.problem import Method
 from tnhop.storage import netcdf
 from tnhop.support.atomic_files import file_name, new_file, write_whole
 from tnhop.support.checks import fail, shown
-from tnhop.support.codec import SCHEMA_VERSION, decode, dumps, encode, loads, state_class
+from tnhop.support.codec import SCHEMA_VERSION, decode, dumps, encode, loads, rebuilt_state
 
 _SEAL = b"\nsha256 "  # and 64 letters: how a file ends
 _LENGTH = len(_SEAL) + 64
 _DIGEST = "digest"  # of the task, in the files of a store
 _STATES = "output_states"
+_START_ERRORS = "start_errors"
 REMEDY = "Remove it and sweep again: only it is computed anew."
 _PROMISE = f"SHA-256 of all bytes but the last {_LENGTH}, which hold it"
 
@@ -98,10 +99,13 @@ def _image(content: Content, attributes: dict[str, str]) -> bytes:
 
 def _arrays_of(state: Any) -> xr.Dataset:
     """Return the arrays of a state, each with dimensions of its own."""
-    arrays = {}
+    arrays: dict[str, Any] = {}
     for name, array in state.to_arrays().items():
         for key, part in real_parts(name, np.asarray(array)):
             arrays[key] = ([f"{key}_{axis}" for axis in range(part.ndim)], part)
+    errors = getattr(state, _START_ERRORS, None)
+    if errors is not None:
+        arrays[_START_ERRORS] = ((), dumps(errors))
     return xr.Dataset(arrays, attrs={"type": type(state).__name__})
 
 
@@ -253,10 +257,11 @@ def intact(source: Any) -> Iterator[None]:
 def _state_of(data: xr.Dataset) -> Any:
     """Return the state whose arrays these are."""
     arrays: dict[str, NDArray[Any]] = {}
-    for key, array in data.data_vars.items():
+    errors = loads(str(data[_START_ERRORS].item())) if _START_ERRORS in data else None
+    for key, array in data.drop_vars(_START_ERRORS, errors="ignore").data_vars.items():
         name = str(key)
         if name.endswith("_re"):
             arrays[name[:-3]] = array.values + 1j * data[f"{name[:-3]}_im"].values
         elif not name.endswith("_im"):
             arrays[name] = array.values
-    return state_class(data.attrs["type"]).from_arrays(arrays)
+    return rebuilt_state(data.attrs["type"], arrays, errors)

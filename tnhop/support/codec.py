@@ -151,7 +151,7 @@ def encode(value: Any, aside: Aside | None = None) -> Any:
     if value is None or isinstance(value, bool | str | int):
         return value
     if isinstance(value, float):
-        return value if np.isfinite(value) else {"type": "float", "value": repr(value)}
+        return value if np.isfinite(value) else {"type": "float", "value": repr(float(value))}
     if isinstance(value, complex):
         return {"type": "complex", "re": again(value.real), "im": again(value.imag)}
     if isinstance(value, np.generic):
@@ -248,13 +248,27 @@ def loads(text: str) -> Any:
 
 
 def state_form(state: Any) -> Any:
-    """Return class and arrays of a state; None stays None."""
-    return None if state is None else {"type": type(state).__name__, "arrays": state.to_arrays()}
+    """Return class, arrays and, if known, the errors of a state; None stays None."""
+    if state is None:
+        return None
+    form = {"type": type(state).__name__, "arrays": state.to_arrays()}
+    errors = getattr(state, "start_errors", None)
+    return form if errors is None else form | {"start_errors": errors}
 
 
 def state_of(form: Any) -> Any:
     """Rebuild a state from `state_form`."""
-    return None if form is None else state_class(form["type"]).from_arrays(form["arrays"])
+    if form is None:
+        return None
+    return rebuilt_state(form["type"], form["arrays"], form.get("start_errors"))
+
+
+def rebuilt_state(name: str, arrays: dict[str, Any], start_errors: Any = None) -> Any:
+    """Return the state of a class and its arrays, with the error that it was reached with."""
+    state = state_class(name).from_arrays(arrays)
+    if start_errors is not None:
+        object.__setattr__(state, "start_errors", start_errors)
+    return state
 
 
 def digest(value: Any) -> str:

@@ -90,6 +90,10 @@ class RateMatrix:
         out[:] = self.R @ x
         return out
 
+    def trace_norm(self, x: Real) -> float:
+        """Return the sum of the absolute values of x."""
+        return float(np.abs(x).sum())
+
     def __call__(self, x: Real) -> Real:
         """Return R x."""
         return np.asarray(self.R @ x)

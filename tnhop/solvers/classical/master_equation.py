@@ -63,14 +63,14 @@ class ClassicalMaster(TaylorMethod):
     Parameters
     ----------
     tolerance : float
-        Accepted error of the populations (2-norm), summed over the evolution.
+        Accepted error of the populations (trace norm), summed over times up to 10⁶ units.
     max_memory : float, optional
         Refuse computations that need more, in bytes; by default half the memory of the machine.
 
     Notes
     -----
     **Error**: None of its own: populations are exact, whatever the coherences of the start. Time
-    step and rates: as `Exact`, with the number of configurations in place of D.
+    step, start, functionals and rates: as `Exact`.
 
     **Cost**: Memory and time per application are those of (N + 1) 2^N non-zeros (N = 16: 20 MB,
     3 ms), or of 2 G ∏(N_g + 1) for G classes of N_g spins (one pattern, N = 1000: nothing).

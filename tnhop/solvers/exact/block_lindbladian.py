@@ -91,6 +91,14 @@ class BlockLindbladian:
             kernels.mirror(layout, out)
         return out
 
+    def trace_norm(self, x: Real) -> float:
+        """Bound the trace norm of the packed x by the sum of the 2-norms of the columns."""
+        total = 0.0
+        for X in split_blocks(x, self.block_dims):
+            squares = X**2  # |ρ_ij|² = (X_ij² + X_ji²)/2
+            total += float(np.sqrt((squares.sum(axis=0) + squares.sum(axis=1)) / 2).sum())
+        return total
+
     def matrix(self) -> sp.csr_array:
         """Return the generator as a sparse matrix on packed states, shape (size, size).
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property, partial
-from typing import Any, Protocol
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
@@ -18,14 +18,21 @@ from numpy.typing import NDArray
 
 from tnhop.physics.observables import Observable
 from tnhop.physics.problem import Problem, Snapshot, evaluate
-from tnhop.solvers.bounds import functional_bound, operator_bound, rate_error, saved_states_memory
+from tnhop.solvers.bounds import (
+    functional_error,
+    operator_bounds,
+    rate_error,
+    saved_states_memory,
+)
 from tnhop.solvers.exact.block_lindbladian import BlockLindbladian, multiplied
-from tnhop.solvers.exact.taylor import TaylorPropagator
+from tnhop.solvers.exact.taylor import EPS, Allowance, LinearGenerator, TaylorPropagator
+from tnhop.solvers.start_errors import start_error
 from tnhop.support.arrays import Real
 from tnhop.support.heartbeat import beat
 
 Combine = Callable[[list[NDArray[np.complex128]]], NDArray[np.complex128]]
 
+_HISTORY = "taylor"  # under which states remember what `_Start` holds
 STATES_MEMORY = 1e8  # bytes spent on states at output times inside one step
 
 
@@ -36,25 +43,6 @@ def output_states_memory(problem: Problem, size: float) -> float:
     if all(o.functional is None for o in problem.observables or ()):
         return 0.0
     return min(STATES_MEMORY, 8 * size * len(np.atleast_1d(problem.times)))
-
-
-class LinearGenerator(Protocol):
-    """A generator L of x' = L x, as the propagator applies it."""
-
-    size: int
-    dim: int
-    norm: float
-
-    @property
-    def mean_diagonal(self) -> float:
-        """Mean of the diagonal: the centre of the spectrum."""
-
-    @property
-    def accumulate(self) -> Callable[[Real, Real, Real], None]:
-        """``accumulate(weights, x, rows)`` adds ``weights[q] * x`` to every ``rows[q]``."""
-
-    def apply(self, x: Real, out: Real, half: bool = False) -> Real:
-        """Write the derivative of x into `out`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,6 +63,8 @@ class LinearPart:
         Packed state at the start.
     cut : ndarray, shape (n_modes,)
         Weight of the initial coherent states above the kept levels.
+    modes : tuple of int
+        Numbers of its modes.
     half : bool
         Whether x is symmetric and stays so.
     """
@@ -85,6 +75,7 @@ class LinearPart:
     levels: tuple[int, ...]
     x: Real
     cut: Real
+    modes: tuple[int, ...] = ()
     half: bool = False
 
 
@@ -95,9 +86,30 @@ class _Progress:
     time: float
     x: Real
     length: float | None
-    error: float
+    rounding: float
     tail: Real
     applications: int
+
+
+@dataclass(frozen=True, eq=False)
+class _Start:
+    """What was before the start: error without that of Fock levels (None: no error), and a time.
+
+    `elapsed` is in units of the rates, `tail` the largest population of the highest levels so far.
+    """
+
+    error: float | None = None
+    elapsed: float = 0.0
+    tail: Real | None = None
+
+    @classmethod
+    def of(cls, state: Any) -> _Start:
+        """Return what a state brings along."""
+        errors = getattr(state, "start_errors", None)
+        if errors is None:
+            return cls()
+        known = errors.history.get(_HISTORY)  # of any method with these steps
+        return cls(errors.size) if known is None else cls(**known)
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,7 +133,7 @@ class Evolution:
     parts : sequence of LinearPart
         The independent parts.
     tolerance : float
-        Accepted error of the state (2-norm), summed over the evolution.
+        Accepted error of the state (trace norm), summed over times up to 10⁶ units.
     combine : callable
         Takes the moments of all parts to the values of all operators, shape (n_operators,).
     state : callable
@@ -140,9 +152,8 @@ class Evolution:
     @cached_property
     def bounds(self) -> dict[str, Real]:
         """Bounds of the operators of every observable."""
-        model = self.problem.model
-        return {o.name: np.array([operator_bound(op, model) for op in o.operators])
-                .reshape(o.shape) for o in self.problem.observables if o.operators}  # fmt: skip
+        model, observables = self.problem.model, self.problem.observables
+        return {o.name: operator_bounds(o, model) for o in observables if o.functional is None}
 
     @cached_property
     def needs_state(self) -> bool:
@@ -158,11 +169,16 @@ class Evolution:
         """Yield a snapshot at every output time and a heartbeat after every step."""
         times = np.asarray(self.problem.times)
         if carry is None:
-            done = [self._start(part) for part in self.parts]
+            before = _Start.of(self.problem.state)
+            done = [self._start(part, before) for part in self.parts]
         else:
+            before = _Start(**carry["start"])
             done = [_Progress(**at) for at in carry["parts"]]
         first = 0 if carry is None else int(carry["next"])
-        runs = [self._run(part, at, times, first)
+        allowance = Allowance(self.tolerance, self.problem.model.rate_scale, before.elapsed)
+        account = _Account(self, before, allowance)
+        share = allowance.share(1 / len(self.parts))
+        runs = [self._run(part, at, times, first, share)
                 for part, at in zip(self.parts, done, strict=True)]  # fmt: skip
         now = list(done)
         for k in range(first, len(times)):
@@ -173,49 +189,58 @@ class Evolution:
                         outputs.append(item)
                         break
                     now[p] = item
-                    yield self._heartbeat(now, k)
-            yield self._snapshot(k, outputs)
+                    yield self._heartbeat(now, k, account)
+            yield self._snapshot(k, outputs, account)
 
-    def _start(self, part: LinearPart) -> _Progress:
+    def _start(self, part: LinearPart, before: _Start) -> _Progress:
         tail = np.maximum(part.tails @ part.x, part.cut)
-        rounding = 4 * float(np.finfo(float).eps * np.linalg.norm(part.x))
+        if before.tail is not None:
+            tail = np.maximum(tail, before.tail[list(part.modes)])
+        # of a state that is made here; one that was reached has had its rounding counted
+        made = before.error is None
+        rounding = 4 * EPS * math.sqrt(part.L.dim) * float(np.linalg.norm(part.x)) * made
         return _Progress(0.0, part.x, None, rounding, tail, 0)
 
     def _run(
-        self, part: LinearPart, at: _Progress, times: Real, first: int
+        self, part: LinearPart, at: _Progress, times: Real, first: int, allowance: Allowance
     ) -> Iterator[_Output | _Progress]:
         """Yield the outputs of a part, and its progress after every step."""
         rows = sp.csr_array(sp.vstack([part.rows, part.tails], format="csr"))
         n = part.rows.shape[0]
         keep = max(1, int(STATES_MEMORY // (8 * part.L.size))) if self.needs_state else 0
-        propagator = TaylorPropagator(
-            partial(part.L.apply, half=part.half), part.L.mean_diagonal, rows, self.tolerance,
-            part.L.accumulate, keep, 8 / part.L.norm,
-        )  # fmt: skip
+        propagator = TaylorPropagator(part.L, rows, allowance, keep, part.half)
         if times[0] == 0.0 and at.time == 0.0 and first == 0:
             yield _Output(_complex((rows @ at.x)[:n]), at.x, at, at)
         for step in propagator.steps(at.x, times, at.time, at.length):
             probed = np.maximum(step.probes[:, n:], 0.0).max(axis=0, initial=0.0)
-            now = replace(at, error=at.error + step.error, tail=np.maximum(at.tail, probed),
+            now = replace(at, rounding=at.rounding + step.rounding,
+                          tail=np.maximum(at.tail, probed),
                           applications=at.applications + step.n_applications)  # fmt: skip
-            end = replace(now, time=step.end, x=step.x, length=step.length)
+            left_out = step.drift * (step.end - step.start)
+            end = replace(now, time=step.end, x=step.x, length=step.length,
+                          rounding=now.rounding + left_out)  # fmt: skip
             inside = np.flatnonzero((times > step.start * (1 + 1e-12))
                                     & (times <= step.end * (1 + 1e-12)))  # fmt: skip
             for j, k in enumerate(inside[-len(step.moments) :] if len(step.moments) else ()):
                 last = times[k] == times[-1]
                 x = step.x if last else None if step.states is None else step.states[j]
                 if k >= first:
-                    yield _Output(_complex(step.moments[j, :n]), x, now, at)
+                    left_out = step.drift * (float(times[k]) - step.start)
+                    reached = replace(now, rounding=now.rounding + left_out)
+                    yield _Output(_complex(step.moments[j, :n]), x, reached, at)
             at = end
             yield at
 
-    def _heartbeat(self, now: list[_Progress], k: int) -> Snapshot:
+    def _heartbeat(self, now: list[_Progress], k: int, account: _Account) -> Snapshot:
         time = min(at.time for at in now)
-        state = self.state([now[0].x]) if len(now) == 1 else None
-        carry = {"next": k, "parts": [dict(vars(at)) for at in now]}
-        return Snapshot(time, stats=self.stats(now), state=state, carry=carry)
+        carry = {"next": k, "parts": [dict(vars(at)) for at in now],
+                 "start": dict(vars(account.before))}  # fmt: skip
+        if len(now) > 1:
+            return Snapshot(time, stats=self.stats(now), carry=carry)
+        return Snapshot(time, stats=self.stats(now), state=self.state([now[0].x]), carry=carry,
+                        **account.reached(time, now))  # fmt: skip
 
-    def _snapshot(self, k: int, outputs: list[_Output]) -> Snapshot:
+    def _snapshot(self, k: int, outputs: list[_Output], account: _Account) -> Snapshot:
         """Evaluate the observables and their errors at one time."""
         times = np.asarray(self.problem.times)
         time = float(times[k])
@@ -231,30 +256,13 @@ class Evolution:
                 values[o.name] = full if o.is_complex else full.real
             else:
                 values[o.name] = evaluate(state, o)
-        errors = {o.name: self.errors(o, time, now, state) for o in self.problem.observables}
-        carry = {"next": k + 1, "parts": [dict(vars(output.begun)) for output in outputs]}
+        errors = {o.name: account.by_source(o, time, now, state) for o in self.problem.observables}
+        carry = {"next": k + 1, "parts": [dict(vars(output.begun)) for output in outputs],
+                 "start": dict(vars(account.before))}  # fmt: skip
         last = k == len(times) - 1
         kept = state if self.problem.save_states or last or time == 0.0 else None
-        return Snapshot(time, values, errors, self.stats(now), kept, carry)
-
-    def errors(
-        self, o: Observable, time: float, now: Sequence[_Progress], state: Any
-    ) -> dict[str, Any]:
-        """Return the half-widths by source, Eq. (36) of docs/physics.md."""
-        bound = self.bounds[o.name] if o.functional is None else functional_bound(o, state)
-        pairs = list(zip(self.parts, now, strict=True))
-        # trace-norm errors of independent parts add up
-        error = sum(math.sqrt(part.L.dim) * at.error for part, at in pairs)
-        sources = {"time_step": bound * error}
-        if self.rate_error:
-            sources["rates"] = bound * self.rate_error * time
-        if self.problem.model.n_modes:
-            # calibrated on random cases: what is lost above the top level comes back up to fock_dim
-            # times larger, and covers the true error in 97 % of them (tests/convergence)
-            sources["fock_tail"] = bound * sum(
-                float(np.array(part.levels) @ at.tail) for part, at in pairs
-            )
-        return {name: np.broadcast_to(value, o.shape).copy() for name, value in sources.items()}
+        return Snapshot(time, values, errors, self.stats(now), kept, carry,
+                        **account.reached(time, now))  # fmt: skip
 
     def stats(self, now: Sequence[_Progress]) -> dict[str, Any]:
         """Return the effort so far."""
@@ -263,6 +271,57 @@ class Evolution:
         if self.problem.model.n_modes:
             stats["fock_tail"] = max(float(at.tail.max(initial=0.0)) for at in now)
         return stats
+
+
+@dataclass(frozen=True, eq=False)
+class _Account:
+    """Errors of an evolution by source: of the state in the trace norm, and of observables."""
+
+    run: Evolution
+    before: _Start
+    allowance: Allowance
+
+    def of_state(self, time: float, now: Sequence[_Progress]) -> dict[str, float]:
+        """Return the trace-norm errors, those of independent parts added, Eqs. (36) and (85)."""
+        steps = self.allowance.between(0.0, time) + math.fsum(at.rounding for at in now)
+        errors = {"time_step": steps}
+        if self.run.rate_error:
+            errors["rates"] = self.run.rate_error * time
+        if self.run.problem.model.n_modes:
+            # calibrated on random cases: what is lost above the top level comes back up to fock_dim
+            # times larger, and covers the true error in 97 % of them (tests/convergence)
+            errors["fock_tail"] = math.fsum(
+                float(np.array(part.levels) @ at.tail)
+                for part, at in zip(self.run.parts, now, strict=True)
+            )
+        if self.before.error is not None:
+            errors["start"] = self.before.error
+        return errors
+
+    def by_source(
+        self, o: Observable, time: float, now: Sequence[_Progress], state: Any
+    ) -> dict[str, Any]:
+        """Return the half-widths of an observable, Eq. (36) of docs/physics.md."""
+        model, start = self.run.problem.model, self.run.problem.state
+        widths = {
+            source: self.run.bounds[o.name] * error if o.functional is None
+            else functional_error(o, state, model, error)
+            for source, error in self.of_state(time, now).items()
+        }  # fmt: skip
+        if time == 0.0 and "start" in widths and self.before.tail is None:
+            widths["start"] = start_error(o, model, start.start_errors, state=state, moved=False)
+        return {name: np.broadcast_to(width, o.shape).copy() for name, width in widths.items()}
+
+    def reached(self, time: float, now: Sequence[_Progress]) -> dict[str, Any]:
+        """Return what a state remembers of how it was reached."""
+        errors = self.of_state(time, now)
+        tail = np.zeros(self.run.problem.model.n_modes)
+        for part, at in zip(self.run.parts, now, strict=True):
+            tail[list(part.modes)] = at.tail
+        elapsed = self.before.elapsed + self.allowance.rate * time
+        total = math.fsum(errors.values())
+        known = {"error": total - errors.get("fock_tail", 0.0), "elapsed": elapsed, "tail": tail}
+        return {"trace_norm": total, "history": {_HISTORY: known}}
 
 
 @dataclass(frozen=True, eq=False)
@@ -289,7 +348,7 @@ class RegressionPart:
     sizes: list[float]
     rows: sp.csr_array
 
-    def moments(self, times: Real, tolerance: float) -> tuple[NDArray[np.complex128], Real]:
+    def moments(self, times: Real, allowance: Allowance) -> tuple[NDArray[np.complex128], Real]:
         """Return ⟨A(t) B⟩ and its trace-norm error, shapes (n_first, n_times, n_rows), (n_first,).
 
         Quantum regression: Bρ is split into Hermitian parts, which the generator propagates.
@@ -298,10 +357,7 @@ class RegressionPart:
         for B in self.first:
             halves, error = [], 0.0
             for x in multiplied(B, self.x, self.L.block_dims):
-                propagator = TaylorPropagator(
-                    self.L.apply, self.L.mean_diagonal, self.rows, tolerance, self.L.accumulate,
-                    first_length=8 / self.L.norm,
-                )  # fmt: skip
+                propagator = TaylorPropagator(self.L, self.rows, allowance)
                 start = [self.rows @ x] if times[0] == 0.0 else []
                 steps = []
                 for step in propagator.steps(x, times) if times[-1] > 0 else ():
@@ -310,7 +366,8 @@ class RegressionPart:
                 rows = np.concatenate([np.reshape(start, (-1, len(self.rows.indptr) - 1)),
                                        *(step.moments for step in steps)])  # fmt: skip
                 halves.append(rows[:, 0::2] + 1j * rows[:, 1::2])
-                error += math.sqrt(self.L.dim) * sum(step.error for step in steps)
+                error += allowance.between(0.0, float(times[-1]))
+                error += sum(s.rounding + s.drift * (s.end - s.start) for s in steps)
             values.append(halves[0] + 1j * halves[1])
             errors.append(error)
         return np.array(values), np.array(errors)
@@ -321,13 +378,13 @@ def regression(
     first: tuple[NDArray[np.complex128], NDArray[np.intp]],
     second: tuple[NDArray[np.complex128], NDArray[np.intp]],
     times: Real,
-    tolerance: float,
+    allowance: Allowance,
 ) -> tuple[NDArray[np.complex128], float]:
     """Return Σ over products of factors of ⟨A(t) B(0)⟩, and the error per unit of ‖A‖.
 
     `first` and `second` are weights and, for every weight and part, the factor.
     """
-    moments, errors = zip(*(part.moments(times, tolerance) for part in parts), strict=True)
+    moments, errors = zip(*(part.moments(times, allowance) for part in parts), strict=True)
     total, error = np.zeros(len(times), dtype=complex), 0.0
     for weight, factors in zip(*first, strict=True):
         product = np.ones((len(times), len(second[0])), dtype=complex)

@@ -43,10 +43,11 @@ from tnhop.solvers.exact.stationary import (
     steady_result,
     zero_tolerance,
 )
-from tnhop.solvers.exact.taylor import predicted_applications
+from tnhop.solvers.exact.taylor import Allowance, predicted_applications
 from tnhop.solvers.fitted import DenseMatrix, Taylor
 from tnhop.solvers.machine_speed import speed
 from tnhop.solvers.refinement import TaylorMethod
+from tnhop.solvers.start_errors import size_of_error
 from tnhop.support.arrays import Complex, Real
 from tnhop.support.checks import fail
 from tnhop.support.codec import register
@@ -66,15 +67,18 @@ class Exact(TaylorMethod):
     Parameters
     ----------
     tolerance : float
-        Accepted error of the density matrix (Frobenius norm), summed over the evolution.
+        Accepted error of the density matrix (trace norm), summed over times up to 10⁶ units,
+        Eq. (85); runs from a final state go on with what is left of it.
     max_memory : float, optional
         Refuse computations that need more, in bytes; by default half the memory of the machine.
 
     Notes
     -----
-    **Error**: Time step: at most ‖O‖ √D times the measured truncation and rounding of the series,
-    Eq. (36). Fock space: ‖O‖ fock_dim times the largest population that the highest kept level has
-    had, calibrated on random cases. Rates: ‖O‖ t times the error of fitted callables.
+    **Error**: Time step: ‖O‖ times the error that the tolerance allows up to that time, Eqs. (36)
+    and (85), and the rounding of the series. Start: ‖O‖ times the error of the state that a run
+    goes on from, Eq. (87). Purity and entropies: Eq. (88). Fock space: ‖O‖ fock_dim times the
+    largest population that the highest kept level has had, calibrated on random cases.
+    Rates: ‖O‖ t times the error of fitted callables.
 
     **Cost**: Memory about 8 vectors of 4^N reals (N = 10: 70 MB). Time about t · ‖L‖ applications
     of some 10 N · 4^N operations each (N = 8: 0.1 s, N = 10: 2 s to t = 10). Functionals such as
@@ -113,7 +117,8 @@ class Exact(TaylorMethod):
         """Predict memory and time without allocating."""
         model, size = problem.model, _size(problem.model)
         end = float(np.max(problem.times, initial=0.0))
-        count = predicted_applications(spectral_bounds(model), end, self.tolerance)
+        allowance = Allowance(self.tolerance, model.rate_scale)
+        count = predicted_applications(spectral_bounds(model), end, allowance)
         each = application_time(
             size, math.sqrt(size), row_operations(model), DenseMatrix.PER_OPERATION,
             states_per_step(problem, count),
@@ -143,6 +148,7 @@ class Exact(TaylorMethod):
             tuple(model.sites[k].dim for k in model.modes),
             _packed(problem.state, model),
             cut_weights(problem.state, model, model.modes),
+            tuple(range(model.n_modes)),
         )
 
         def state(x: list[Real]) -> DenseState:
@@ -166,14 +172,16 @@ class Exact(TaylorMethod):
     def correlation(
         self, problem: Problem, first: Operator, second: Operator
     ) -> tuple[Complex, float]:
-        """Return ⟨second(t) first(0)⟩ at the times of the problem and the time-step error."""
+        """Return ⟨second(t) first(0)⟩ at the times of the problem, and its error."""
         model, L = problem.model, Lindbladian(problem.model)
         part = RegressionPart(
             L, _packed(problem.state, model), [operator_matrix(model.dims, first)],
             [operator_bound(first, model)], expectation_rows(model.dims, [second]),
         )  # fmt: skip
         one = np.ones(1, dtype=complex), np.zeros((1, 1), dtype=np.intp)
-        values, error = regression([part], one, one, np.asarray(problem.times), self.tolerance)
+        allowance = Allowance(self.tolerance, model.rate_scale)
+        values, error = regression([part], one, one, np.asarray(problem.times), allowance)
+        error += operator_bound(first, model) * size_of_error(problem.state)
         return values, error * operator_bound(second, model)
 
     def liouvillian_spectrum(self, problem: Problem, k: int) -> Spectrum:

@@ -15,7 +15,7 @@ from tnhop.solvers.exact.cost import (
     spectral_bounds,
     states_per_step,
 )
-from tnhop.solvers.exact.taylor import predicted_applications
+from tnhop.solvers.exact.taylor import Allowance, predicted_applications
 from tnhop.solvers.fitted import Populations, SymmetricBlocks, Taylor
 from tnhop.solvers.machine_speed import speed
 from tnhop.solvers.symmetric.operators import IndependentPart, partition
@@ -27,12 +27,13 @@ def blocks_time(problem: Problem, verb: str, tolerance: float) -> float:
     model, classes = problem.model, chosen_classes(problem)
     parts = partition(model, classes, joined_parts(problem.state))
     end = float(np.max(problem.times, initial=0.0))
+    allowance = Allowance(tolerance, model.rate_scale).share(1 / len(parts))
     total = _start_time(classes.sizes) if problem.state is not None else 0.0
     for part in parts:
         work = class_operations(model, part.sizes, part.fock_dims)
         rows = float(math.prod(map(dimension, part.sizes)) * math.prod(part.fock_dims))
         bounds = spectral_bounds(model).share(_share(part, problem))
-        count = predicted_applications(bounds, end, tolerance)
+        count = predicted_applications(bounds, end, allowance)
         states = states_per_step(problem, count)
         each = application_time(float(part.size), rows, work, SymmetricBlocks.PER_OPERATION, states)
         count = count if verb == "evolve" else Taylor.EIGENPAIRS
@@ -84,7 +85,8 @@ def populations_time(
         Accepted error.
     """
     end = float(np.max(problem.times, initial=0.0))
-    count = predicted_applications(spectral_bounds(problem.model), end, tolerance)
+    allowance = Allowance(tolerance, problem.model.rate_scale)
+    count = predicted_applications(spectral_bounds(problem.model), end, allowance)
     each = application_time(size, 0.0, 0.0, 0.0, states_per_step(problem, count))
     each += (
         size

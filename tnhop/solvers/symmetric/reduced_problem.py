@@ -18,6 +18,7 @@ from tnhop.physics.terms import Operator
 from tnhop.solvers.bounds import cut_weights
 from tnhop.solvers.exact.evolution import Combine, Evolution, LinearPart, RegressionPart, regression
 from tnhop.solvers.exact.stationary import Stationary, needs_start, stationary
+from tnhop.solvers.exact.taylor import Allowance
 from tnhop.solvers.symmetric.class_state import ClassState
 from tnhop.solvers.symmetric.lindbladian import SymmetricLindbladian
 from tnhop.solvers.symmetric.operators import (
@@ -188,6 +189,7 @@ class SymmetricProblem:
                     L, L.rows([part.space.operator(key) for key in part_keys]),
                     L.rows(L.top_levels())[::2], part.fock_dims, x,
                     cut_weights(problem.state, model, part.modes),
+                    tuple(site - model.n_spins for site in part.modes),
                     L.is_real and L.is_symmetric(x),
                 )
             )  # fmt: skip
@@ -212,7 +214,8 @@ class SymmetricProblem:
             )
         ]  # fmt: skip
         times = np.asarray(self.problem.times)
-        return regression(parts, (weights_1, table_1), (weights_2, table_2), times, tolerance)
+        allowance = Allowance(tolerance, self.model.rate_scale)
+        return regression(parts, (weights_1, table_1), (weights_2, table_2), times, allowance)
 
     def state(self, packed: Sequence[Real]) -> SymmetricState:
         """Return the state of packed parts in the frames of their generators."""

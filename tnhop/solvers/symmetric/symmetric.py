@@ -26,6 +26,7 @@ from tnhop.solvers.exact.stationary import (
 from tnhop.solvers.fitted import SymmetricBlocks, Taylor
 from tnhop.solvers.machine_speed import speed
 from tnhop.solvers.refinement import TaylorMethod
+from tnhop.solvers.start_errors import size_of_error
 from tnhop.solvers.symmetric.class_state import ClassState
 from tnhop.solvers.symmetric.cost import blocks_time, chain_time
 from tnhop.solvers.symmetric.operators import is_averaged, jump_obstacle
@@ -61,7 +62,7 @@ class Symmetric(TaylorMethod):
     Parameters
     ----------
     tolerance : float
-        Accepted error of the state (Frobenius norm of the blocks), summed over the evolution.
+        Accepted error of the state (trace norm), summed over times up to 10⁶ units.
     max_memory : float, optional
         Refuse computations that need more, in bytes; by default half the memory of the machine.
     eigensolver : str
@@ -72,9 +73,8 @@ class Symmetric(TaylorMethod):
 
     Notes
     -----
-    **Error**: None of its own: the reduction is exact. Time step: at most ‖O‖ √n times the measured
-    truncation and rounding of the series, n the summed dimension of the blocks, Eq. (36). Fock
-    space and rates: as `Exact`.
+    **Error**: None of its own: the reduction is exact. Time step, start, functionals, Fock space
+    and rates: as `Exact`.
 
     **Cost**: Memory about 8 vectors of :math:`\prod_g \binom{N_g+3}{3} \prod_\mu d_\mu^2` reals
     (one pattern, N = 100: 1.4 MB each). Time proportional to that size, to t and to the norm of the
@@ -188,12 +188,13 @@ class Symmetric(TaylorMethod):
         return steady_result(problem, self, state, product, lowest, stats)
 
     def correlation(self, problem: Problem, first: Operator, second: Operator) -> Any:
-        """Return ⟨second(t) first(0)⟩ at the times of the problem and the time-step error."""
+        """Return ⟨second(t) first(0)⟩ at the times of the problem, and its error."""
         reduced = SymmetricProblem(problem)
         if not is_averaged(first, reduced.classes, problem.model.modes):
             raise fail("first", "be symmetric in the spins of every class", "it is not",
                        "Sum it over a class, or use `Exact`.")  # fmt: skip
         values, error = reduced.correlation(first, second, self.tolerance)
+        error += operator_bound(first, problem.model) * size_of_error(problem.state)
         return values, error * operator_bound(second, problem.model)
 
     def liouvillian_spectrum(self, problem: Problem, k: int) -> Spectrum:
