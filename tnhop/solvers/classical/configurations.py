@@ -288,10 +288,15 @@ class ConfigurationSamples(_Weighted):
 
     def purity(self) -> Real:
         """Return tr ρ² without bias: how often two samples coincide."""
-        n, bits = len(self.spins), np.packbits(self.spins > 0, axis=1)
-        words = bits.view(np.dtype((np.void, bits.shape[1])))  # sorted as one number each
-        counts = np.unique(words, return_counts=True)[1]
-        return np.asarray((counts * (counts - 1.0)).sum() / (n * (n - 1)))
+        n = len(self.spins)
+        return np.asarray((self.multiplicities() - 1.0).sum() / (n * (n - 1)))
+
+    def multiplicities(self) -> NDArray[np.int64]:
+        """Return how many samples every sample coincides with, itself included."""
+        bits = np.packbits(self.spins > 0, axis=1)
+        words = bits.view(np.dtype((np.void, bits.shape[1]))).ravel()  # sorted as one number each
+        _, which, counts = np.unique(words, return_inverse=True, return_counts=True)
+        return np.asarray(counts[which])
 
     def edwards_anderson(self, spins: Sequence[int]) -> Real:
         """Return q = Σ_k ⟨σᶻ_k⟩² / N without bias: the overlap of two different samples."""
