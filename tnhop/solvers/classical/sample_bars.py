@@ -10,7 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tnhop.physics.observables import Observable
-from tnhop.solvers.classical.configurations import ConfigurationSamples, DiagonalOperators
+from tnhop.solvers.classical.configurations import (
+    ConfigurationSamples,
+    DiagonalOperators,
+    multiplicities,
+)
 from tnhop.support.arrays import Real, Signs
 from tnhop.support.statistics import (
     Z,
@@ -111,7 +115,7 @@ def _squared_covariances(spins: Real) -> float:
 def _purity(state: ConfigurationSamples) -> Real:
     """Return that of the chance that two samples coincide; of many pairs none may."""
     n, value = len(state.spins), float(state.purity())
-    influence = 2 * (state.multiplicities() - 1) / (n - 1)
+    influence = 2 * (multiplicities(state.spins) - 1) / (n - 1)
     p = missed_mass(n) / (1 + carriers(influence, 1.0))
     unseen = value * (1 - (1 - p) ** 2)
     pairs = float(proportion_width(value, n * (n - 1) // 2))
