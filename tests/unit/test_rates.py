@@ -23,9 +23,20 @@ def test_glauber_rate_does_not_overflow():
 
 def test_zero_temperature_decides_by_sign_with_ties_at_one_half():
     rate = th.GlauberRate(np.inf, +1)
-    assert rate(np.array([-0.2, -1e-14, 0.0, 1e-14, 0.2])).tolist() == [0.0, 0.5, 0.5, 0.5, 1.0]
+    assert rate(np.array([-0.2, -1e-30, 0.0, 1e-30, 0.2])).tolist() == [0.0, 0.0, 0.5, 1.0, 1.0]
     assert not rate.smooth
     assert not th.SqrtRate(rate).smooth
+
+
+@pytest.mark.parametrize("scale", [1e-200, 1e-12, 1.0, 1e12])
+def test_rounding_decides_no_tie_of_a_field_jump_in_any_unit(scale):
+    """0.1 + 0.2 - 0.3 is 5.6e-17; a field of 1e-11 of the largest one is a field."""
+    weights = scale * np.array([0.0, 0.1, 0.2, -0.3])
+    jump = th.FieldJump(0, {"+": th.GlauberRate(np.inf, +1), "-": th.ConstantRate(0.2)}, weights)
+    (_, rate), (_, constant) = jump.functions
+    sums = np.array([0.1 * scale + 0.2 * scale - 0.3 * scale, 1e-11 * scale, -1e-11 * scale])
+    assert rate(sums).tolist() == [0.5, 1.0, 0.0]
+    assert constant is jump.amplitudes[1][1]
 
 
 @pytest.mark.parametrize("degree", [2, 3, 4, 7])

@@ -76,7 +76,7 @@ def limit_cycle(
     model: Model,
     start: ProductState,
     *,
-    transient: float = 200.0,
+    transient: float | None = None,
     n_points: int = 201,
     closure: str = "auto",
 ) -> LimitCycle:
@@ -92,8 +92,8 @@ def limit_cycle(
         The system.
     start : ProductState
         Start of the orbit.
-    transient : float
-        Time to come near the cycle.
+    transient : float, optional
+        Time to come near the cycle; by default 200 over the rate of the model, `Model.rate_scale`.
     n_points : int
         Number of states along the orbit.
     closure : str
@@ -124,9 +124,11 @@ def limit_cycle(
     """
     flow = PhaseFlow(model, closure)
     n_points = integer(n_points, "n_points", minimum=2, maximum=_MOST_POINTS)
-    transient = real(transient, "transient", minimum=0.0)
-    y = _orbit_after(flow, flow.pack(start, "start"), transient)
-    y, period = _one_turn(flow, y, transient)
+    duration = 200.0
+    if transient is not None:
+        duration = real(transient, "transient", minimum=0.0) * flow.unit
+    y = _orbit_after(flow, flow.pack(start, "start"), duration)
+    y, period = _one_turn(flow, y, duration)
     for _ in range(12):
         end = _orbit_after(flow, y, period)
         # rough derivatives are enough for the steps; those of the result are integrated, too
@@ -144,11 +146,12 @@ def limit_cycle(
     values = np.delete(values, np.argmin(np.abs(values - 1)))
     times = np.linspace(0, period, n_points)
     orbit = [y]
-    for duration in np.diff(times):
-        orbit.append(_orbit_after(flow, orbit[-1], float(duration)))
+    for step in np.diff(times):
+        orbit.append(_orbit_after(flow, orbit[-1], float(step)))
     states = tuple(flow.unpack(point) for point in orbit)
     values = values[np.argsort(-np.abs(values))]
-    return LimitCycle(period, times, states, values, float(np.linalg.norm(end - y)))
+    defect = float(np.linalg.norm(end - y))
+    return LimitCycle(period / flow.unit, times / flow.unit, states, values, defect)
 
 
 def _orbit_after(flow: PhaseFlow, y: Real, duration: float) -> Real:

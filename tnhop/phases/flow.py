@@ -35,19 +35,22 @@ def end_of_orbit(f: Callable[..., Any], y: Any, duration: float, rtol: float, at
     else:
         raise ConvergenceError(
             f"The mean-field flow takes more than {_MOST_STEPS} steps of time"
-            f" to t = {duration:g}. Ask for a shorter time.",
+            f" to t = {duration:g} in units of the rate of the model. Ask for a shorter time.",
             np.asarray(solver.y),
         )
     return np.asarray(solver.y)
 
 
 class PhaseFlow:
-    """The flow of a model with its derivatives, and the lengths that it conserves."""
+    """The flow of a model with its derivatives, and the lengths that it conserves.
+
+    Times and rates are measured in `unit`, the rate of the model, Eq. (82) of docs/physics.md.
+    """
 
     def __init__(self, model: Any, closure: str) -> None:
         if not isinstance(model, Model):
             raise wrong_type("model", "be a Model", model)
-        self.model = model
+        self.model, self.unit = model, model.rate_scale
         self._flow = MeanFieldFlow(model, MeanField(closure).closure_for(model))
         self.size = 3 * model.n_spins + 2 * model.n_modes
         rng = np.random.default_rng(0)
@@ -55,8 +58,8 @@ class PhaseFlow:
         self.conserved = np.flatnonzero(np.abs(changes).max(axis=0) < 1e-12)
 
     def __call__(self, y: Real) -> Real:
-        """Return dy/dt."""
-        return self._flow(0.0, y)
+        """Return dy/dt, in units of the rate of the model."""
+        return self._flow(0.0, y) / self.unit
 
     def pack(self, state: Any, name: str = "state") -> Real:
         """Return the variables of a product state."""

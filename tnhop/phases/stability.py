@@ -29,8 +29,10 @@ __all__ = [
 
 
 _APART = 1e-6  # distance of different fixed points
+# in units of the rate of the model
 _MARGINAL = 1e-6  # |Re λ| that counts as neither growth nor decay
 _BESIDE = 1e-3  # of an interval: from where a point is interpolated that rounding moves
+_MOVED = 1e-10  # growth left at a root, beyond which rounding has moved the fixed point
 _GROWING = 1e-9  # growth that is more than the rounding of undamped precession
 _MOST_PATTERNS = 4  # up to which all mixtures are tried
 
@@ -48,11 +50,14 @@ class FixedPoint:
         lengths are left out.
     speed : float
         Length of the time derivative that is left.
+    unit : float
+        Rate of the model, in which thresholds are measured.
     """
 
     state: ProductState
     eigenvalues: Complex
     speed: float
+    unit: float = 1.0
 
     @property
     def growth(self) -> float:
@@ -62,11 +67,12 @@ class FixedPoint:
     @property
     def stable(self) -> bool:
         """Whether all deviations decay."""
-        return self.growth < -_MARGINAL
+        return self.growth < -_MARGINAL * self.unit
 
     def __repr__(self) -> str:
         """Return stability and growth in one line."""
-        kind = "stable" if self.stable else "unstable" if self.growth > _MARGINAL else "marginal"
+        growing = self.growth > _MARGINAL * self.unit
+        kind = "stable" if self.stable else "unstable" if growing else "marginal"
         return f"FixedPoint({kind}, growth {self.growth:.6g})"
 
 
@@ -91,7 +97,7 @@ class CriticalPoint:
     @property
     def kind(self) -> str:
         """Return "Hopf" for a pair of complex eigenvalues, else "static"."""
-        return "Hopf" if self.frequency > _MARGINAL else "static"
+        return "Hopf" if self.frequency > _MARGINAL * self.point.unit else "static"
 
 
 def _point(flow: PhaseFlow, y: Real) -> FixedPoint:
@@ -99,7 +105,9 @@ def _point(flow: PhaseFlow, y: Real) -> FixedPoint:
     values = np.linalg.eigvals(flow.jacobian(y)).astype(complex)
     values = values[np.argsort(np.abs(values))][len(flow.conserved) :]  # lengths: exact zeros
     order = np.lexsort((-values.imag, -np.round(values.real, 12)))
-    return FixedPoint(flow.unpack(y), values[order], float(np.linalg.norm(flow(y))))
+    speed = float(np.linalg.norm(flow(y))) * flow.unit
+    rates = np.asarray(values[order] * flow.unit, dtype=complex)
+    return FixedPoint(flow.unpack(y), rates, speed, flow.unit)
 
 
 @one_thread
@@ -142,8 +150,9 @@ def fixed_points(
 
     Notes
     -----
-    **Error**: Points are solved to a speed of 1e-10; eigenvalues err by about 1e-11, more at
-    temperatures below 0.03. The search is by sampling: nothing proves that all were found.
+    **Error**: Points are solved to a speed of 1e-10, eigenvalues err by about 1e-11, both in units
+    of the rate of the model, and more at temperatures below 0.03. The search is by
+    sampling: nothing proves that all were found.
     **Cost**: About a hundred Jacobians per start, of 6 n_variables evaluations of the flow.
 
     See Also
@@ -268,7 +277,7 @@ def critical_point(
 
     def growth(value: float) -> float:
         flow, y = fixed_point(value)
-        return _point(flow, y).growth - undamped
+        return _point(flow, y).growth / flow.unit - undamped
 
     undamped = 0.0
     for value in np.linspace(real(low, "low"), real(high, "high"), 9):
@@ -279,8 +288,9 @@ def critical_point(
     elif ends[0] * ends[1] > 0:
         found = f"the growth rates are {ends[0]:.3g} and {ends[1]:.3g}"
         raise fail("high", "be where stability differs from that at `low`", found)
-    value = float(brentq(growth, low, high, xtol=1e-13))
-    if not undamped and abs(growth(value)) > _GROWING:  # it meets others: rounding moves it there
+    accuracy = 1e-13 * max(abs(low), abs(high))
+    value = float(brentq(growth, low, high, xtol=accuracy))
+    if not undamped and abs(growth(value)) > _MOVED:  # it meets others: rounding moves it there
         from scipy.interpolate import barycentric_interpolate  # slow to import
 
         around = value + _BESIDE * (high - low) * np.array([-2.0, -1.0, 1.0, 2.0])
@@ -331,7 +341,8 @@ def lyapunov_coefficient(model: Model, state: ProductState, *, closure: str = "a
     k = int(np.argmin(np.abs(values.real) + (values.imag < 1e-6)))
     omega = float(values[k].imag)
     if abs(values[k].real) > 1e-5 or omega < 1e-6:
-        raise fail("state", "be a Hopf point", f"the nearest eigenvalue is {values[k]:.3g}")
+        nearest = values[k] * flow.unit
+        raise fail("state", "be a Hopf point", f"the nearest eigenvalue is {nearest:.3g}")
     q = vectors[:, k] / np.linalg.norm(vectors[:, k])
     adjoint_values, adjoint_vectors = np.linalg.eig(A.T)
     p = adjoint_vectors[:, np.argmin(np.abs(adjoint_values + 1j * omega))]

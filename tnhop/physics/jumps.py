@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from tnhop.physics.operators import kind_of
 from tnhop.physics.rate_base import Rate
-from tnhop.physics.rates import as_amplitude
+from tnhop.physics.rates import AtFields, as_amplitude
 from tnhop.physics.terms import Operator, Term, as_operator, pairs_of
 from tnhop.support.checks import fail, integer, real_array, wrong_type
 from tnhop.support.codec import digest, register
@@ -110,6 +110,14 @@ class FieldJump:
         put("amplitudes", _field_amplitudes(amplitudes, bound, len(weights)))
         put("fields", weights)
         put("self_field", tuple(map(float, self_fields)))
+
+    @property
+    def functions(self) -> tuple[tuple[str, Rate], ...]:
+        """Amplitudes to be evaluated: at zero temperature rounding of the fields makes no field."""
+        reach = tuple(np.abs(self.fields).sum(axis=1).tolist())
+        return tuple(
+            (name, rate if rate.smooth else AtFields(rate, reach)) for name, rate in self.amplitudes
+        )
 
     @property
     def sites(self) -> tuple[int, ...]:

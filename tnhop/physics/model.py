@@ -382,8 +382,13 @@ def _check_sites(sites: Iterable[Site]) -> tuple[Site, ...]:
 
 
 def _not_hermitian(operator: Operator) -> bool:
-    """Decide in the Pauli basis, because ``+``, ``up``, ``x`` ... are not independent names."""
-    return any(abs(c) > 1e-12 for c in pauli_terms(operator - operator.dag()).values())
+    """Decide in the Pauli basis, because ``+``, ``up``, ``x`` ... are not independent names.
+
+    Rounding is measured in the largest coefficient.
+    """
+    largest = max(map(abs, pauli_terms(operator).values()), default=0.0)
+    odd = pauli_terms(operator - operator.dag()).values()
+    return any(abs(c) > 1e-12 * largest for c in odd)
 
 
 def _kinds(terms: Iterable[Term]) -> list[str]:

@@ -42,8 +42,8 @@ __all__ = [
 
 _UNDAMPED = "An undamped flip stays coherent and has no rate."
 _MOST_FIELDS = 10**7  # at once: each takes an integral
-_FARTHEST = 1e12  # field up to which the phases of the integral keep digits
-_ZERO_FIELD = 1e-12  # at beta = inf a field below this is a tie: rounding must not decide it
+_ROUNDING = 1e-12  # of the largest field
+_LONGEST_PHASE = 1e14  # of the integral, field times duration: it keeps digits up to there
 
 
 MOST_DEGREE = 1000  # of the dense energy: its binomial coefficients are floats
@@ -109,7 +109,7 @@ class GlauberRate(Rate):
         """Evaluate at one field."""
         h = field_values(fields[0])
         if math.isinf(self.beta):
-            return 0.5 * (1 + self.sign * np.where(np.abs(h) < _ZERO_FIELD, 0.0, np.sign(h)))
+            return 0.5 * (1 + self.sign * np.sign(h))
         with np.errstate(over="ignore"):  # far fields: 0 or 1
             return expit(2 * (self.sign * self.beta * h))
 
@@ -171,11 +171,15 @@ class DenseGlauberRate(Rate):
             found = f"there are {[m.shape for m in overlaps]}"
             raise fail("fields", f"be {len(self.column)} arrays of one shape", found)
         n, h = self.degree, np.zeros(overlaps[0].shape)
+        size = np.zeros(h.shape)
         with np.errstate(over="ignore", invalid="ignore"):
             for entry, m in zip(self.column, overlaps, strict=True):
                 # the odd part of the binomial expansion, written out so that step = 0 is its limit
                 for k in range(1, n + 1, 2):
-                    h = h + math.comb(n, k) / n * entry * m ** (n - k) * self.step ** (k - 1)
+                    part = math.comb(n, k) / n * entry * m ** (n - k) * self.step ** (k - 1)
+                    h, size = h + part, size + np.abs(part)
+            if math.isinf(self.beta):
+                h = np.where(np.abs(h) <= _ROUNDING * size, 0.0, h)
         return GlauberRate(self.beta, self.sign)(h)
 
     def thermodynamic(self) -> Rate:
@@ -250,9 +254,10 @@ class SpinBosonRate(Rate):
         field = field_values(h)
         if field.size > _MOST_FIELDS:
             raise fail("h", f"be at most {_MOST_FIELDS:.0e} fields", f"there are {field.size}")
-        if np.abs(field).max(initial=0.0) > _FARTHEST:
+        farthest = _LONGEST_PHASE / self._integral.end
+        if np.abs(field).max(initial=0.0) > farthest:
             found = f"it reaches {np.abs(field).max():g}"
-            raise fail("h", f"stay below {_FARTHEST:g}", found)
+            raise fail("h", f"stay below {farthest:g}", found)
         return self._integral(-4.0 * self.sign * field)
 
     def __call__(self, *fields: ArrayLike) -> NDArray[np.float64]:
@@ -341,6 +346,27 @@ class ScaledRate(_OfRate):
         return ScaledRate(self.factor, self.rate.thermodynamic())
 
 
+@dataclass(frozen=True)
+class AtFields(_OfRate):
+    """A rate that jumps at zero field, where rounding of the fields must not decide ties.
+
+    Parameters
+    ----------
+    rate : Rate
+        The function.
+    reach : tuple of float
+        Largest possible size of every field; 1e-12 of it count as zero.
+    """
+
+    rate: Rate
+    reach: tuple[float, ...]
+
+    def __call__(self, *fields: ArrayLike) -> NDArray[Any]:
+        """Evaluate the function at fields without rounding."""
+        pairs = zip(map(field_values, fields), self.reach, strict=False)
+        return self.rate(*(np.where(np.abs(h) <= _ROUNDING * r, 0.0, h) for h, r in pairs))
+
+
 def as_amplitude(value: Any, bound: float, name: str, n_fields: int = 1) -> Rate:
     """Accept a `Rate` object, or fit a plain callable once on ``|h| <= bound``."""
     if isinstance(value, Rate):
@@ -349,5 +375,5 @@ def as_amplitude(value: Any, bound: float, name: str, n_fields: int = 1) -> Rate
         if n_fields > 1:
             remedy = "Write a subclass of `Rate` for several fields."
             raise wrong_type(name, f"be a Rate object for {n_fields} fields", value, remedy)
-        return ChebyshevRate.fit(value, max(bound, 1e-3), name=name)
+        return ChebyshevRate.fit(value, bound or 1.0, name=name)
     raise wrong_type(name, "be a Rate object or a callable", value)

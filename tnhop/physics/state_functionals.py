@@ -130,9 +130,13 @@ class StateFunctionals:
 
     @with_checked_arguments(xi=check_overlap_patterns)
     def binder_cumulant(self, xi: NDArray[np.int8]) -> NDArray[np.float64]:
-        """Return U = 1 - ⟨m⁴⟩ / (3 ⟨m²⟩²) of every pattern, shape (n_patterns,)."""
+        """Return U = 1 - ⟨m⁴⟩ / (3 ⟨m²⟩²) of every pattern, shape (n_patterns,).
+
+        NaN where the overlap is 0 in all configurations.
+        """
         second, fourth = self.overlap_moments(xi, (2, 4)).T
-        return np.asarray(1 - fourth / (3 * second**2))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.asarray(np.where(second > 0, 1 - fourth / (3 * second**2), np.nan))
 
     @with_checked_arguments(spins=check_spins)
     def edwards_anderson(self, spins: Sequence[int]) -> NDArray[np.float64]:

@@ -63,8 +63,8 @@ class Samples:
     LOADING, PER_SAMPLE = 1.1, 3e-5  # seconds
     PER_ATTEMPT = 4.5e-8  # seconds of an attempt to flip a spin
     PER_VALUE, PER_SPIN = 1e-4, 1e-8  # seconds of an observable at an output time
-    # seconds of a purity: per group of samples, comparison and number
-    GROUP, COMPARISON, PACKED = 1.5e-4, 3e-8, 1e-9
+    # seconds of a purity: per sorting of the samples, comparison and number
+    SORTING, COMPARISON, PACKED = 1.5e-4, 3e-8, 1e-9
     LOADED = 2.2e7  # bytes of the compiled loops
 
 

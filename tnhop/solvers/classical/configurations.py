@@ -44,6 +44,7 @@ __all__ = [
     "RateMatrix",
     "all_configurations",
     "configuration_rates",
+    "multiplicities",
 ]
 
 
@@ -51,6 +52,14 @@ def all_configurations(n_spins: int) -> Signs:
     """Return all configurations in the order of the basis, shape (2**n_spins, n_spins)."""
     bits = (np.arange(2**n_spins)[:, None] >> np.arange(n_spins)[::-1]) & 1
     return (1 - 2 * bits).astype(np.int8)
+
+
+def multiplicities(spins: Signs) -> NDArray[np.int64]:
+    """Return how many samples every sample coincides with, itself included."""
+    bits = np.packbits(spins > 0, axis=1)
+    words = bits.view(np.dtype((np.void, bits.shape[1]))).ravel()  # sorted as one number each
+    _, which, counts = np.unique(words, return_inverse=True, return_counts=True)
+    return np.asarray(counts[which])
 
 
 class RateMatrix:
@@ -292,10 +301,8 @@ class ConfigurationSamples(_Weighted):
 
     def purity(self) -> Real:
         """Return tr ρ² without bias: how often two samples coincide."""
-        n, bits = len(self.spins), np.packbits(self.spins > 0, axis=1)
-        words = bits.view(np.dtype((np.void, bits.shape[1])))  # sorted as one number each
-        counts = np.unique(words, return_counts=True)[1]
-        return np.asarray((counts * (counts - 1.0)).sum() / (n * (n - 1)))
+        n = len(self.spins)
+        return np.asarray((multiplicities(self.spins) - 1.0).sum() / (n * (n - 1)))
 
     def edwards_anderson(self, spins: Sequence[int]) -> Real:
         """Return q = Σ_k ⟨σᶻ_k⟩² / N without bias: the overlap of two different samples."""

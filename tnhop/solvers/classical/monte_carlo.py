@@ -14,7 +14,7 @@ from tnhop.physics.states import ProductState
 from tnhop.solvers.bounds import saved_states_memory
 from tnhop.solvers.classical.closure import POPULATION_FUNCTIONALS, quantum_obstacle
 from tnhop.solvers.classical.configurations import ConfigurationSamples
-from tnhop.solvers.classical.sampling import JACKKNIFE_GROUPS, SampledEvolution
+from tnhop.solvers.classical.sampling import SampledEvolution
 from tnhop.solvers.classical.spin_flips import flip_obstacle, rate_bound
 from tnhop.solvers.fitted import Samples
 from tnhop.solvers.machine_speed import speed
@@ -46,10 +46,12 @@ class KineticMonteCarlo:
 
     Notes
     -----
-    **Error**: Sampling: 1.96 standard errors, falling as 1/√n_samples. Proportions, such as σᶻ of
-    one spin or a distribution of overlaps, have Wilson's interval, so that what was never seen is
-    not certain; functionals leave out groups of samples in turn. Rates: ‖O‖ t times the measured
-    error of the tabulated rates (1e-10 each).
+    **Error**: Sampling: half-widths of 95 % intervals, falling as 1/√n_samples. Means have
+    Student's, widened where few samples carry the spread, Eq. (95) of docs/physics.md; functionals
+    the same for the influence of every sample, Eq. (96); proportions, such as σᶻ of one spin or a
+    distribution of overlaps, Wilson's. What was never seen is not certain: two samples or a hundred
+    equal ones have a bar, too, up to the whole range. The Binder cumulant is NaN where all overlaps
+    are 0. Rates: ‖O‖ t times the measured error of the tabulated rates (1e-10 each).
 
     **Cost**: About 30 ns per attempt, of which there are n_samples N w_max t. Couplings of low rank
     r (after the self term is added to their diagonal) cost r operations per attempt and flip,
@@ -148,10 +150,9 @@ class KineticMonteCarlo:
         total = Samples.PER_VALUE * values + Samples.PER_SPIN * samples * (n + values)
         for o in problem.observables or ():
             if o.functional is not None and o.functional.name == "purity":
-                groups = min(samples, JACKKNIFE_GROUPS) + 1
                 compared = samples * math.log2(samples)
-                total += groups * (Samples.GROUP + Samples.COMPARISON * compared
-                                   + Samples.PACKED * samples * n)  # fmt: skip
+                total += 2 * (Samples.SORTING + Samples.COMPARISON * compared
+                              + Samples.PACKED * samples * n)  # fmt: skip
         return total * len(np.atleast_1d(problem.times))
 
     def evolve(self, problem: Problem, carry: Any = None) -> Iterator[Snapshot]:

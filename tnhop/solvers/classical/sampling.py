@@ -1,4 +1,4 @@
-"""Spin flips in continuous time: compiled thinning, and error bars.
+"""Spin flips in continuous time: compiled thinning.
 
 Attempts come at the rate N w_max. Each picks a spin and flips it with probability w/w_max, w its
 rate: the Markov process itself, without a time step.
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,23 +19,20 @@ from typing import Any
 import numba
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtrit
 
 from tnhop.physics.observables import Observable
 from tnhop.physics.problem import Problem, Snapshot
 from tnhop.solvers.bounds import functional_bound, operator_bound, rate_error
 from tnhop.solvers.classical.configurations import ConfigurationSamples, DiagonalOperators
+from tnhop.solvers.classical.sample_bars import functional_width, sample_means
 from tnhop.solvers.classical.spin_flips import FlipModel
 from tnhop.solvers.start_errors import start_error
 from tnhop.support.arrays import Real
-from tnhop.support.statistics import Z, proportion_width
 
 _jit = numba.njit(cache=True, nogil=True, boundscheck=False, fastmath={"contract", "reassoc"})
 _TIE = 1e-10  # a field below this, in units of the largest, is zero: rounding must not decide it
-_MANY = 2000  # spins and samples above which no matrix of all pairs is made
 _CHUNK = 500.0  # mean attempts whose number is drawn at once: e^-500 is not yet zero
 _HEARTBEAT = 2e7  # attempts between two heartbeats
-JACKKNIFE_GROUPS = 40  # of samples left out in turn
 
 
 def _wrapping() -> Any:
@@ -251,7 +248,8 @@ class SampledEvolution:
                 mean, width = sample_means(self.operators[o.name], walkers.spins)
                 values[o.name] = (mean if o.is_complex else mean.real).reshape(o.shape)
             else:
-                values[o.name], width = jackknife(o, state)
+                values[o.name] = np.asarray(o.functional(state))
+                width = functional_width(o, state)
             errors[o.name] = {
                 "sampling": width.reshape(o.shape),
                 "rates": self._rates(o, time, state),
@@ -283,54 +281,3 @@ class SampledEvolution:
         return {"seed": seed, "samples": self.n_samples, "attempts": attempts, "flips": flipped,
                 "fields": f"{rank} overlaps" if rank else "one per spin",
                 "table_error": self.flips.error}  # fmt: skip
-
-
-def sample_means(operators: DiagonalOperators, spins: Any) -> tuple[NDArray[np.complex128], Real]:
-    """Return the means of operators over samples, and 1.96 standard errors.
-
-    Where all samples lie at the ends of the range, as those of σᶻ do, it is a proportion: Wilson's
-    interval holds even where only one end was seen.
-    """
-    values, n = operators(spins), len(spins)
-    centre, reach = operators.ranges
-    mean = values.mean(axis=1)
-    width = Z * values.std(axis=1, ddof=1) / math.sqrt(n)
-    offset = np.abs(values - centre[:, None])
-    ends = np.all(np.abs(offset - reach[:, None]) <= 1e-9 * reach[:, None], axis=1) & (reach > 0)
-    share = (1 + np.abs(mean - centre)[ends] / reach[ends]) / 2
-    width[ends] = 2 * reach[ends] * proportion_width(share, n)
-    return mean, width
-
-
-def jackknife(o: Observable, state: ConfigurationSamples) -> tuple[Real, Real]:
-    """Return a functional of all samples, and its half-width by the jackknife over groups."""
-    assert o.functional is not None
-    value, n = np.asarray(o.functional(state)), len(state.spins)
-    if o.functional.name in ("overlap_distribution", "joint_overlap_distribution"):
-        return value, proportion_width(value, n)
-    groups = np.array_split(np.arange(n), min(n, JACKKNIFE_GROUPS))
-    some: Callable[[Any], Any] = lambda group: np.delete(state.spins, group, axis=0)  # noqa: E731
-    parts = np.array([o.functional(ConfigurationSamples(some(group))) for group in groups])
-    quantile = float(stdtrit(len(groups) - 1, 0.975))
-    width = quantile * np.sqrt((len(groups) - 1) * parts.var(axis=0))
-    if o.functional.name == "purity":  # a chance of so many pairs that none coincide
-        width = np.maximum(width, 2 * Z**2 / n**2)
-    if o.functional.name == "binder_cumulant":  # full overlaps may be rare, and not seen yet
-        unseen = Z**2 / (n + Z**2)  # the end of Wilson's interval of none
-        moments = state.overlap_moments(dict(o.functional.arguments)["xi"], (2, 4))
-        second, fourth = (moments + unseen * (1 - moments)).T
-        width = np.hypot(width, 1 - fourth / (3 * second**2) - value)
-    if o.functional.name == "edwards_anderson":  # a mean of squares: near zero of second order
-        spins = state.spins[:, dict(o.functional.arguments)["spins"]]
-        width = np.hypot(width, Z * math.sqrt(2 * _squared_covariances(spins)) / n)
-    return value, np.asarray(width)
-
-
-def _squared_covariances(spins: Any) -> float:
-    """Return Σ_jk C_jk² / N² of the covariances C of spins; for very many a bound, (Σ C_jj)²/N²."""
-    centred = spins - spins.mean(axis=0)
-    n, n_spins = centred.shape
-    if min(n, n_spins) > _MANY:
-        return float(centred.var(axis=0).mean() ** 2)
-    gram = centred @ centred.T if n < n_spins else centred.T @ centred  # the same squares
-    return float(np.sum((gram / (n * n_spins)) ** 2))

@@ -13,6 +13,7 @@ from scipy.linalg import qr
 from tnhop.physics.jumps import FieldJump, Jump
 from tnhop.physics.model import Model
 from tnhop.physics.rate_base import Rate
+from tnhop.physics.rates import AtFields
 from tnhop.support.arrays import Real
 
 _TABLE_ERROR = 1e-10  # accepted error of a tabulated rate, in units of the largest
@@ -23,7 +24,7 @@ _MOST_OVERLAPS = 64
 def flips(jump: Jump | FieldJump) -> Iterator[tuple[int, int, complex | Rate]]:
     """Yield (site, +1 for up or -1 for down, amplitude) of the flips of a jump that closes."""
     if isinstance(jump, FieldJump):
-        for name, amplitude in jump.amplitudes:
+        for name, amplitude in jump.functions:
             if name in ("+", "-"):
                 yield jump.site, 1 if name == "+" else -1, amplitude
     elif len(jump.operator.terms) == 1 and len(jump.operator.terms[0].factors) == 1:
@@ -44,6 +45,8 @@ class _SiteFlips:
 
     def with_flip(self, up: bool, amplitude: Any, jump: Any) -> _SiteFlips:
         """Return the site with one more flip."""
+        if isinstance(amplitude, AtFields):
+            amplitude = amplitude.rate  # the compiled loops know ties themselves
         if isinstance(amplitude, Rate) and amplitude.n_fields:
             rates = [*self.rates]
             rates[up] = (*rates[up], amplitude)
@@ -94,7 +97,7 @@ def flip_obstacle(model: Model) -> str | None:
     for site in _groups(_sites(model))[0]:
         if site.is_step:
             assert site.weights is not None
-            side = np.linspace(0.01, 1.0, 25) * max(float(np.abs(site.weights).sum()), 1e-3)
+            side = np.linspace(0.01, 1.0, 25) * (float(np.abs(site.weights).sum()) or 1.0)
             if np.ptp(site(side), axis=1).any() or np.ptp(site(-side), axis=1).any():
                 return "a rate jumps at zero field and is not constant on either side"
     return None
@@ -190,7 +193,7 @@ class FlipModel:
         left, right = factors or (np.zeros((n, 0)), J.T)
         kinds, group = _groups(sites)
         reach = np.abs(J).sum(axis=1)
-        bounds = [max(float(reach[group == g].max()), 1e-3) for g in range(len(kinds))]
+        bounds = [float(reach[group == g].max()) or 1.0 for g in range(len(kinds))]
         parts, errors = zip(*map(_tabulated, kinds, bounds), strict=True)
         cells = [part.shape[1] for part in parts]
         tables = np.zeros((len(kinds), 2, max(cells), 4))

@@ -107,7 +107,7 @@ def jump_matrix(dims: Sequence[int], jump: Jump | FieldJump) -> sp.csr_array:
             h = h + weights[site] * np.array([1.0, -1.0]).reshape(shape)
         fields.append(np.broadcast_to(h, dims).ravel())
     parts = []
-    for name, amplitude in jump.amplitudes:
+    for name, amplitude in jump.functions:
         rows, columns, flips = _kron(dims, {jump.site: local_matrix(name, 2)})
         factors = np.asarray(amplitude(*fields), dtype=complex)
         parts.append((rows, columns, factors[rows] * flips))

@@ -14,7 +14,9 @@ from scipy.integrate import DOP853, LSODA, Radau
 from tnhop.physics.jumps import FieldJump
 from tnhop.physics.model import Model
 from tnhop.physics.problem import Cost, Problem, Snapshot, evaluate, missing_functionals
+from tnhop.physics.rate_scale import rate_scale, site_rates
 from tnhop.physics.states import ProductState
+from tnhop.physics.terms import Operator
 from tnhop.solvers.bounds import saved_states_memory
 from tnhop.solvers.fitted import Flow
 from tnhop.solvers.machine_speed import speed
@@ -29,8 +31,9 @@ _INTEGRATORS = {"DOP853": DOP853, "LSODA": LSODA, "Radau": Radau}
 
 
 def _frequency(model: Model) -> float:
-    """Return the fastest rotation of a site by the Hamiltonian, in units of the decay at least."""
-    fastest = 1.0
+    """Return the fastest rotation of a site by the Hamiltonian, or the rate of the jumps."""
+    jumps = site_rates(model.n_sites, Operator(()), model.jumps)
+    fastest = rate_scale(jumps) if jumps.any() else 0.0
     for term in model.hamiltonian.terms:
         if len(term.factors) == 1:
             fastest = max(fastest, 2 * abs(term.coefficient) if term.sites[0] < model.n_spins
@@ -163,7 +166,15 @@ class MeanField:
     def _advance(
         self, flow: MeanFieldFlow, y: NDArray[np.float64], start: float, end: float
     ) -> tuple[NDArray[np.float64], int]:
-        solver = _INTEGRATORS[self.integrator](flow, start, y, end, rtol=self.rtol, atol=self.atol)
+        unit = flow.model.rate_scale  # integrators choose their first step in absolute numbers
+        solver = _INTEGRATORS[self.integrator](
+            lambda time, y: flow(time / unit, y) / unit,
+            start * unit,
+            y,
+            end * unit,
+            rtol=self.rtol,
+            atol=self.atol,
+        )
         steps = 0
         while solver.status == "running":
             with warnings.catch_warnings():
@@ -172,7 +183,7 @@ class MeanField:
             steps += 1
             if solver.status == "failed" or not np.all(np.isfinite(solver.y)):
                 raise ConvergenceError(
-                    f"The mean-field flow could not be integrated past t = {solver.t:.4g}:"
+                    f"The mean-field flow could not be integrated past t = {solver.t / unit:.4g}:"
                     f" {message}. Try `integrator='Radau'`, or check that the gain stays below"
                     " the loss.",
                     solver.y,

@@ -16,7 +16,7 @@ from tnhop.physics.rate_base import Rate
 from tnhop.support.arrays import Complex
 
 _STRETCH = 1.6  # period over the range of fields
-_TOLERANCE = 1e-11
+_TOLERANCE = 1e-11  # in units of the largest amplitude
 _MOST_HARMONICS = 160
 
 
@@ -33,7 +33,7 @@ def _fit(amplitude: Rate, bound: float) -> tuple[Complex, float]:
         if not samples.imag.any():
             c = (c + c[::-1].conj()) / 2  # the real part; rounding alone would spoil the symmetry
         error = float(np.abs(np.exp(1j * np.outer(probe, theta)) @ c - values).max())
-        if error < _TOLERANCE or n >= _MOST_HARMONICS:
+        if error < _TOLERANCE * np.abs(values).max() or n >= _MOST_HARMONICS:
             return c, error
         n *= 2
 
@@ -50,7 +50,7 @@ class ProductAverage:
     """
 
     def __init__(self, amplitudes: list[Rate], fields: NDArray[np.float64]) -> None:
-        bound = max(float(np.abs(fields).sum(axis=1).max()), 1e-3)
+        bound = float(np.abs(fields).sum(axis=1).max()) or 1.0
         fits = [_fit(amplitude, bound) for amplitude in amplitudes]
         self.max_error = max(error for _, error in fits)
         n = max(len(c) // 2 for c, _ in fits)

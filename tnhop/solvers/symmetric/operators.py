@@ -182,12 +182,13 @@ def _matrix(weights: dict[Key, complex], space: SymmetricSpace) -> sp.csr_array:
 def special_spins(terms: Paulis, classes: SpinClasses) -> tuple[int, ...]:
     """Spins that a jump treats differently from the majority of their class."""
     touched: dict[int, Counter[object]] = {}
+    largest = max(map(abs, terms.values()), default=0.0) or 1.0
     for factors, value in terms.items():
         for site, axis in factors:
             if site < len(classes.labels):
                 others = sorted((int(classes.labels[s]) if s < len(classes.labels) else -s, a)
                                 for s, a in factors if s != site)  # fmt: skip
-                mark = (axis, tuple(others), complex(np.round(value, 12)))
+                mark = (axis, tuple(others), complex(np.round(value / largest, 12)))
                 touched.setdefault(site, Counter())[mark] += 1
     special: list[int] = []
     for label, size in enumerate(classes.sizes):

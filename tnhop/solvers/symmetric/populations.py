@@ -122,7 +122,7 @@ def _flips(jump: Any, classes: SpinClasses, n_up: NDArray[np.int64]) -> list[tup
         if jump.site != classes.members(g)[0]:
             return []
         flips = []
-        for name, amplitude in jump.amplitudes:
+        for name, amplitude in jump.functions:
             if name in ("+", "-"):
                 sign = 1 if name == "+" else -1
                 fields = _fields(jump, classes, n_up, g, sign)

@@ -228,7 +228,7 @@ class _FieldTerm:
 def amplitude_components(jump: FieldJump, fields: Sequence[Any]) -> NDArray[np.complex128]:
     """Amplitudes of I, σˣ, σʸ, σᶻ in a field jump at given fields, shape (n, 4)."""
     total = np.zeros((len(fields[0]), 4), dtype=complex)
-    for name, amplitude in jump.amplitudes:
+    for name, amplitude in jump.functions:
         values = np.asarray(amplitude(*fields))
         for axis, c in PAULI_COMPONENTS[name].items():
             total[:, "Ixyz".index(axis)] += c * values

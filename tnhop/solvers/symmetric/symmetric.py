@@ -216,7 +216,8 @@ class Symmetric(TaylorMethod):
             # independent parts: rates add up, and so do the residuals of product vectors
             values = np.add.outer(values, part_values).ravel()
             residuals = np.add.outer(residuals, part_residuals).ravel()
-            order = np.lexsort((-values.imag, -values.real.round(10)))[:k]
+            rounded = (values.real / model.rate_scale).round(10)  # rounding parts no conjugate pair
+            order = np.lexsort((-values.imag, -rounded))[:k]
             values, residuals = values[order], residuals[order]
         zero = max(zero_tolerance(L) for L in reduced.generators)
         return Spectrum(values, residuals, int(np.sum(np.abs(values) < zero)), model, self)

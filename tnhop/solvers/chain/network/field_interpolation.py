@@ -109,7 +109,7 @@ class FieldTable:
                     row_of[key] = len(rows)
                     rows.append(field)
                 index.append(row_of[key])
-            jumps_at.setdefault(int(place[jump.site]), []).append((jump.amplitudes, tuple(index)))
+            jumps_at.setdefault(int(place[jump.site]), []).append((jump.functions, tuple(index)))
         self.weights = np.array(rows).reshape(len(rows), len(order))
         self.sites = {
             n: FieldSite(tuple(a for a, _ in pairs), tuple(r for _, r in pairs))
