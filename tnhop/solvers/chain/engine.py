@@ -121,6 +121,8 @@ class Progress:
         Change of the state per unit of time in the last step, as a norm of the vector.
     still_until, still : float
         Time up to which the state does not change, and sum of such spans before.
+    before : float
+        Time of the runs that reached the start, if this one goes on from there.
     doubled : dict
         Largest distance from the chain with double steps so far, by observable.
     nodes : list
@@ -168,5 +170,6 @@ class Progress:
     moved: float = math.inf
     still_until: float = 0.0
     still: float = 0.0
+    before: float = 0.0
     doubled: dict[str, Real] = field(default_factory=dict)
     nodes: list[Any] = field(default_factory=list)

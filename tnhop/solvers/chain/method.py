@@ -14,6 +14,7 @@ from tnhop.physics.problem import Problem, Snapshot, missing_functionals
 from tnhop.physics.states import ProductState
 from tnhop.solvers.chain.engine import EngineSetup
 from tnhop.solvers.chain.network.mps import MPSState
+from tnhop.solvers.chain.outputs import Outputs
 from tnhop.solvers.chain.refinement import coarser_chain, finer_knobs, with_knobs
 from tnhop.solvers.chain.run import ChainRun
 from tnhop.solvers.chain.schedule import StepSchedule
@@ -96,19 +97,19 @@ class ChainMethod:
 
     def run(self, problem: Problem, carry: Any = None) -> ChainRun:
         """Return a run at its beginning, or where the restart data `carry` were taken."""
-        return ChainRun(self.setup(problem), problem, carry)
+        return ChainRun(self.setup(problem), problem, self, carry)
 
     def evolve(self, problem: Problem, carry: Any = None) -> Iterator[Snapshot]:
         """Yield a snapshot at every output time and a heartbeat after every step."""
-        run, times = self.run(problem, carry), np.asarray(problem.times)
-        now = run.progress
+        outputs, times = Outputs(self.run(problem, carry)), np.asarray(problem.times)
+        now = outputs.run.progress
         while now.next_output < len(times):
-            if not run.reaches(times[now.next_output]):
-                run.advance()
-            while now.next_output < len(times) and run.reaches(times[now.next_output]):
-                yield run.output(float(times[now.next_output]))
+            if not outputs.reaches(times[now.next_output]):
+                outputs.advance()
+            while now.next_output < len(times) and outputs.reaches(times[now.next_output]):
+                yield outputs.at(float(times[now.next_output]))
             if now.next_output < len(times):
-                yield run.heartbeat()
+                yield outputs.heartbeat()
 
 
 def _positions(value: Any, name: str) -> tuple[int, ...]:

@@ -1,41 +1,35 @@
-"""One evolution of a matrix-product density matrix by steps of an engine of TDVP or TEBD.
+"""One evolution of a matrix-product density matrix: steps, their errors, and restart data.
 
-The engine advances a chain; the run adds the chains that measure errors, the adaptation of Fock
-levels, observables with error bars, and restart data.
+Engines advance chains; the run chooses the lengths of steps and adds up what they err by.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from autoray import do
 
-from tnhop.physics.observables import Observable
-from tnhop.physics.problem import Problem, Snapshot, evaluate
+from tnhop.physics.problem import Problem
+from tnhop.physics.start_errors import StartErrors
 from tnhop.solvers.bounds import cut_weights
-from tnhop.solvers.chain.dense_output import MOST_NODES, DenseOutput
-from tnhop.solvers.chain.engine import Engine, EngineSetup, Progress
-from tnhop.solvers.chain.error_bars import (
-    ErrorBars,
-    double_step_error,
-    probed_step_error,
-    reference_error,
-    transverse_length,
+from tnhop.solvers.chain.chains import (
+    Chains,
+    ChainTensors,
+    largest_levels,
+    state_with_all_levels,
 )
-from tnhop.solvers.chain.fock_levels import Levels, resized, reweighted, wanted_levels
+from tnhop.solvers.chain.engine import EngineSetup, Progress
+from tnhop.solvers.chain.error_bars import ErrorBars, probed_step_error, transverse_length
+from tnhop.solvers.chain.fock_levels import reweighted
 from tnhop.solvers.chain.network.distances import distance, vector_norm
 from tnhop.solvers.chain.network.mps import MPSState
-from tnhop.solvers.chain.steps.backend import placed
-from tnhop.solvers.chain.steps.truncation import TruncationStats, right_canonical
-from tnhop.support.arrays import Array, Real
-from tnhop.support.errors import ConvergenceError, warn
+from tnhop.solvers.chain.steps.truncation import TruncationStats
+from tnhop.support.arrays import Real
+from tnhop.support.codec import digest
+from tnhop.support.errors import ConvergenceError
 
-_REFERENCE_CUTOFF = 4.0  # cutoff of the reference chain, in units of that of the chain
-_SAME_TIME = 1e-9  # of the length of a step: an output time this close to its end is its end
 _STILL = 1e-2  # motion of a state that may be left out, in units of the tolerance of steps
 _REST = 0.25  # span for which it is left out, in units of the time so far
 _WORTHWHILE = 10  # smallest span, in steps
@@ -58,17 +52,6 @@ class Probe:
     errors: dict[str, Real]
 
 
-@dataclass(frozen=True)
-class _Engines:
-    """Engines and levels between two steps."""
-
-    main: Engine
-    double_step: Engine | None
-    reference: Engine | None
-    levels: Levels
-    setup: EngineSetup
-
-
 class ChainRun:
     """One evolution.
 
@@ -78,6 +61,8 @@ class ChainRun:
         Engine, coordinates and tolerances.
     problem : Problem
         Model, state, output times and observables.
+    method : Method
+        Whose run it is: a start that it reached itself brings its errors along.
     carry : dict, optional
         Restart data of a snapshot.
 
@@ -89,88 +74,70 @@ class ChainRun:
         Error bars of the observables.
     progress : Progress
         Chains and losses up to now.
+    chains : Chains
+        Engines at the end of the last step.
+    before : Chains
+        Engines at its beginning.
     begun : dict
-        Restart data of the beginning of the last step.
+        Restart data of its beginning.
     """
 
-    def __init__(self, setup: EngineSetup, problem: Problem, carry: Any) -> None:
-        self.problem, self.schedule = problem, setup.schedule
-        self._warned, self._witnessed = False, -1
-        self._full_setup = setup  # with all levels that the model allows
-        model = problem.model
-        self._largest_levels = tuple(model.sites[k].dim for k in model.modes)
+    def __init__(self, setup: EngineSetup, problem: Problem, method: Any, carry: Any) -> None:
+        self.problem, self.schedule, self._setup = problem, setup.schedule, setup
         self.bars = ErrorBars(problem, setup.bases, setup.order)
-        self.progress = self._start() if carry is None else _restarted(carry)
-        self.setup = self._setup_for_levels()
-        self.engine = self._new_engine(self.setup.engine, self.progress.tensors)
-        self.double_step_engine = self.reference_engine = None
-        if setup.extrapolate:
-            self.double_step_engine = self._new_engine(self.setup.engine, self.progress.coarse)
-        if self.setup.reference_engine:
-            self.reference_engine = self._new_engine(
-                self.setup.reference_engine, self.progress.companion
-            )
-        self.begun, self._before = self._carry(), self._engines()
-        if not self.progress.nodes:
-            self._add_node()
+        self.continued = carry is None and _is_continued(problem, method)
+        if carry is not None:
+            self.progress = _restarted(carry)
+        elif self.continued:
+            self.progress = self._continued_progress()
+        else:
+            self.progress = self._first_progress()
+        now = self.progress
+        tensors = ChainTensors(now.tensors, now.coarse, now.companion)
+        self.chains = Chains(setup, problem.model, tensors, now.levels)
+        if carry is None:
+            self._fit_first_levels()
+        self.begun, self.before = self.restart_data(), self.chains.copy()
 
-    def _start(self) -> Progress:
-        """Return the progress at the beginning, the chains at their first levels."""
-        model, state, setup = self.problem.model, self.problem.state, self._full_setup
+    def _first_progress(self) -> Progress:
+        """Return the progress at the beginning."""
+        model, state, setup = self.problem.model, self.problem.state, self._setup
         if isinstance(state, MPSState):
             chain = reweighted(state, setup.epsilon)
         else:
             order = [int(k) for k in setup.order]
             chain = MPSState.from_product(state, model.dims, order, setup.epsilon)
-        tail = cut_weights(state, model, model.modes)
-        self.progress = now = Progress(list(chain.tensors), levels=self._largest_levels, tail=tail)
-        (now.tensors,) = self._resized(self._wanted_levels(now.tensors), now.tensors)
-        now.coarse = now.tensors * setup.extrapolate
-        now.companion = now.tensors * bool(setup.reference_engine)
-        return now
+        tensors = list(chain.tensors)
+        return Progress(
+            tensors, tensors * setup.extrapolate, tensors * bool(setup.reference_engine),
+            levels=largest_levels(model), tail=cut_weights(state, model, model.modes),
+        )  # fmt: skip
 
-    def _new_engine(self, make: Callable[[list[Array]], Engine], tensors: list[Real]) -> Engine:
-        return make([placed(A, self.setup.like) for A in tensors])
+    def _continued_progress(self) -> Progress:
+        """Return the progress of the run that reached the start, at time 0."""
+        state = self.problem.state
+        history = dict(state.start_errors.history)
+        chain = reweighted(state, self._setup.epsilon)
+        others = {name: [history[name][str(k)] for k in range(len(history[name]))]
+                  for name in ("coarse", "companion")}  # fmt: skip
+        tally = TruncationStats(**history["tally"])
+        levels = largest_levels(self.problem.model)
+        return Progress(
+            **{**history, **others, "tally": tally, "tensors": list(chain.tensors),
+               "levels": levels, "time": 0.0, "next_output": 0, "nodes": []}
+        )  # fmt: skip
 
-    # Fock levels.
+    def _fit_first_levels(self) -> None:
+        """Begin with the levels that the start needs, and all chains in canonical form."""
+        now, chains = self.progress, self.chains
+        chains.resize(chains.wanted_levels(chains.main.chain), chains.main.chain)
+        self._take_tensors()
+        now.levels = chains.levels
 
-    def _setup_for_levels(self) -> EngineSetup:
-        """Return the setup for the present levels."""
-        levels, setup = self.progress.levels, self._full_setup
-        if levels == self._largest_levels or not setup.at_levels:
-            return setup
-        return setup.at_levels(levels)
-
-    def _wanted_levels(self, chain: list[Array]) -> Levels:
-        """Return the numbers of levels that the modes of a chain should have."""
-        now, setup = self.progress, self._full_setup
-        if not self._largest_levels or not setup.at_levels:
-            return now.levels
-        state, modes = self.state(_numpy(chain)), range(len(self._largest_levels))
-        populations = [state.photon_distribution(k) for k in modes]
-        return wanted_levels(populations, now.levels, self._largest_levels, setup.fock_tolerance)
-
-    def _resized(self, levels: Levels, *chains: list[Array]) -> list[list[Real]]:
-        """Return chains with other numbers of levels, which are then those of the run."""
-        now, n_spins, order = self.progress, self.problem.model.n_spins, self._full_setup.order
-        before, now.levels = now.levels, levels
-        self.setup = self._setup_for_levels()
-        traces = [b.trace / np.linalg.norm(b.trace) for b in self.setup.bases]
-        return [
-            right_canonical([
-                A if site < n_spins else resized(A, before[site - n_spins], levels[site - n_spins])
-                for site, A in zip(order.tolist(), _numpy(chain), strict=True)
-            ], traces)
-            for chain in chains
-        ]  # fmt: skip
-
-    def _continue_with_levels(self, levels: Levels, chain: list[Array]) -> None:
-        """Go on from a chain with other numbers of levels."""
-        references = [self.reference_engine.chain] if self.reference_engine else []
-        chain, *references = self._resized(levels, chain, *references)
-        self.engine = self._new_engine(self.setup.engine, chain)
-        if self.setup.reference_engine:
-            self.reference_engine = self._new_engine(self.setup.reference_engine, references[0])
+    def state(self) -> MPSState:
+        """Return the state at the end of the last step, as NumPy arrays, with all levels."""
+        now, model = self.progress, self.problem.model
+        return state_with_all_levels(now.tensors, now.levels, model, self._setup)
 
     # Steps.
 
@@ -180,15 +147,13 @@ class ChainRun:
         if now.still_until > now.time:
             self._pass_still_time()
         if now.steps == 0:
-            for engine in (self.engine, self.reference_engine):
-                if engine:
-                    engine.expand_initial_bonds()
-        self.begun, self._before = self._carry(), self._engines()
+            self.chains.expand_initial_bonds()
+        self.begun, self.before = self.restart_data(), self.chains.copy()
         while True:
             length = self.schedule.length(now.steps, now.length, min(now.allowed, now.smooth))
             try:
                 with np.errstate(all="ignore"):  # what overflows is not finite, which is seen
-                    losses, probe = self._step_of(length)
+                    losses, probe = self._step(length)
             except (ConvergenceError, np.linalg.LinAlgError, ValueError) as error:
                 now.allowed = self.schedule.retreat(length)
                 if not now.allowed:
@@ -197,11 +162,10 @@ class ChainRun:
                 if probe is None or self.schedule.accepts(length, probe.error):
                     break
                 now.allowed = self.schedule.allowed(length, probe.error)
-            now.smooth = math.inf
-            self._go_back(self._before)
+            now.smooth, self.chains = math.inf, self.before.copy()
         self._count(length, losses, probe)
 
-    def _step_of(self, length: float) -> tuple[TruncationStats, Probe | None]:
+    def _step(self, length: float) -> tuple[TruncationStats, Probe | None]:
         """Take a step, probed if its turn has come, or if the state moves much faster than before.
 
         Raises
@@ -209,38 +173,25 @@ class ChainRun:
         ConvergenceError
             If the state is not finite.
         """
-        now = self.progress
+        now, before = self.progress, self.state()
         probed = self.schedule.probes(length, now.probed_length, now.since_probe)
-        before, engines = self.state(_numpy(self.engine.chain)), self._engines()
-        losses, probe = self._step_at_fitting_levels(length, probed)
-        self.moved = self._distance(before) / length
-        if not math.isfinite(self.moved):
+        losses, whole = self.chains.step(length, now.steps, probed)
+        self._moved = self._distance(before) / length
+        if not math.isfinite(self._moved):
             raise ConvergenceError("The state is not finite.")
-        sudden = self.moved > max(_SUDDEN * now.moved, self.schedule.tolerance)
-        if not probed and self.schedule.adaptive and sudden:
-            self._go_back(engines)
-            losses, probe = self._step_at_fitting_levels(length, True)
-        return losses, probe
-
-    def _engines(self) -> _Engines:
-        """Return all that a step changes besides the progress."""
-        doubled, reference = self.double_step_engine, self.reference_engine
-        return _Engines(
-            self.engine.copy(), doubled and doubled.copy(), reference and reference.copy(),
-            self.progress.levels, self.setup,
-        )  # fmt: skip
-
-    def _go_back(self, before: _Engines) -> None:
-        """Return to the engines before a step."""
-        doubled, reference = before.double_step, before.reference
-        self.engine = before.main.copy()
-        self.double_step_engine = doubled and doubled.copy()
-        self.reference_engine = reference and reference.copy()
-        self.progress.levels, self.setup = before.levels, before.setup
+        sudden = self._moved > max(_SUDDEN * now.moved, self.schedule.tolerance)
+        if self.schedule.adaptive and sudden and whole is None:
+            self.chains = self.before.copy()
+            losses, whole = self.chains.step(length, now.steps, True)
+        if whole is None:
+            return losses, None
+        state, observables = self.chains.state(), self.problem.observables
+        errors = {o.name: probed_step_error(o, whole, state) for o in observables}
+        return losses, Probe(4 / 3 * self._distance(whole), errors)
 
     def _distance(self, other: MPSState) -> float:
         """Return the distance from another state, in units of the norm of the vector."""
-        chains = [list(other.tensors), list(self.state(_numpy(self.engine.chain)).tensors)]
+        chains = [list(state.tensors) for state in (other, self.chains.state())]
         return distance(*chains) / vector_norm(chains[0])
 
     def _count(self, length: float, losses: TruncationStats, probe: Probe | None) -> None:
@@ -256,41 +207,21 @@ class ChainRun:
         now.projected += math.sqrt(losses.projected)
         now.steps += 1
         now.time += length
-        now.length, now.moved = length, self.moved
-        now.facts = self._facts()
-        now.tensors = _numpy(self.engine.chain)
-        now.coarse = _numpy(self.double_step_engine.chain) if self.double_step_engine else []
-        now.companion = _numpy(self.reference_engine.chain) if self.reference_engine else []
+        now.length, now.moved, now.levels = length, self._moved, self.chains.levels
+        self._take_tensors()
+        now.facts = self.facts()
         now.largest_bond = max(now.largest_bond, *(A.shape[2] for A in now.tensors))
         state = self.state()
-        now.mpo_error += length * self.setup.mpo_error(transverse_length(state))
+        now.mpo_error += length * self.chains.setup.mpo_error(transverse_length(state))
         now.trace_defect = max(now.trace_defect, abs(float(state.trace()) - 1))
         highest = [state.photon_distribution(k)[n - 1] for k, n in enumerate(now.levels)]
         now.tail = np.maximum(now.tail, highest)
-        self._add_node()
-        self._rest(length)
+        self._rest()
 
-    def _rest(self, length: float) -> None:
-        """Let a state that hardly moves stand still for a while, longer the older it is.
-
-        Lρ follows the same equation as ρ, and its norm as an operator never grows: what is missed
-        is at most the motion so far times the span, which is less than what steps err by.
-        """
-        now, span = self.progress, _REST * self.progress.time
-        slow = now.moved < _STILL * self.schedule.tolerance
-        if not (self.schedule.adaptive and slow) or span < _WORTHWHILE * length:
-            return
-        now.still_until = now.time + span
-        missed = span * now.moved * vector_norm(now.tensors)
-        for name, norms in self.bars.norms.items():
-            now.step_errors[name] = now.step_errors.get(name, 0.0) + missed * norms["norm"]
-
-    def _pass_still_time(self) -> None:
-        """Go to the end of the time in which the state stands still."""
-        now = self.progress
-        now.still += now.still_until - now.time
-        now.time = now.still_until
-        now.nodes = [now.nodes[-1] | {"time": now.time}]
+    def _take_tensors(self) -> None:
+        now, tensors = self.progress, self.chains.tensors()
+        now.tensors, now.coarse = tensors.main, tensors.double_step
+        now.companion = tensors.reference
 
     def _settle(self, length: float, probe: Probe) -> None:
         """Take over the error of a probed step; the steps before it err like the worse probe."""
@@ -303,182 +234,31 @@ class ChainRun:
         now.since_probe, now.pending, now.pending_cubes = 0, 0.0, 0.0
         now.allowed = self.schedule.allowed(length, probe.error)
 
-    def _step_at_fitting_levels(
-        self, dt: float, probed: bool
-    ) -> tuple[TruncationStats, Probe | None]:
-        """Take a step, again if the modes then turn out to need more levels."""
-        while True:
-            before, probe = self.engine.chain, None
-            if probed:
-                losses, probe = self._probed_step(dt)
-            elif self.double_step_engine:
-                losses = self._two_half_steps(dt)
-            else:
-                losses = self._step(self.engine, dt)
-            after, levels = self.engine.chain, self.progress.levels
-            counts = self._wanted_levels(after)
-            if all(w <= present for w, present in zip(counts, levels, strict=True)):
-                break
-            self._continue_with_levels(tuple(map(max, counts, levels)), before)
-        if self.double_step_engine:
-            losses.add(self._step(self.double_step_engine, dt))
-        if self.reference_engine:
-            reference = self._step(self.reference_engine, dt, 2, _REFERENCE_CUTOFF)
-            losses.applications += reference.applications
-        if counts != levels:
-            self._continue_with_levels(counts, after)
-        return losses, probe
+    def _rest(self) -> None:
+        """Let a state that hardly moves stand still for a while, longer the older it is.
 
-    def _step(
-        self, engine: Engine, dt: float, half: int = 0, wider: float = 1.0
-    ) -> TruncationStats:
-        cutoff = wider * self.setup.cutoff * dt
-        return engine.step(dt, cutoff, (self.progress.steps, half))
-
-    def _two_half_steps(self, dt: float) -> TruncationStats:
-        losses = self._step(self.engine, dt / 2)
-        losses.add(self._step(self.engine, dt / 2, 1))
-        return losses
-
-    def _probed_step(self, dt: float) -> tuple[TruncationStats, Probe]:
-        """Take a step as two halves, and on a copy as a whole: they differ by its error."""
-        copy = self.engine.copy()
-        applications = self._step(copy, dt).applications
-        losses = self._two_half_steps(dt)
-        losses.applications += applications
-        coarse = self.state(_numpy(copy.chain))
-        fine = self.state(_numpy(self.engine.chain))
-        observables = self.problem.observables
-        errors = {o.name: probed_step_error(o, coarse, fine) for o in observables}
-        return losses, Probe(4 / 3 * self._distance(coarse), errors)
-
-    # Results.
-
-    def state(self, tensors: list[Real] | None = None, levels: Levels | None = None) -> MPSState:
-        """Return the state, as NumPy arrays; with all levels that the model allows."""
-        model, now, order = self.problem.model, self.progress, self._full_setup.order
-        levels = now.levels if levels is None else levels
-        chain = [
-            A if site < model.n_spins
-            else resized(A, levels[site - model.n_spins], model.dims[site])
-            for site, A in zip(order.tolist(), tensors or now.tensors, strict=True)
-        ]  # fmt: skip
-        epsilon = self._full_setup.epsilon
-        return MPSState(tuple(chain), order, np.array(model.dims), model.n_spins, epsilon)
-
-    def reaches(self, time: float) -> bool:
-        """Return whether the state at an output time is known."""
-        now = self.progress
-        return time <= max(now.time + _SAME_TIME * now.length, now.still_until)
-
-    def heartbeat(self) -> Snapshot:
-        """Return the progress at the end of the last step."""
-        return Snapshot(
-            self.progress.time, stats=self.stats(), state=self.state(), carry=self._carry()
-        )
-
-    def output(self, time: float) -> Snapshot:
-        """Return observables, error bars and restart data at the next output time.
-
-        Linear observables are interpolated between the ends of steps. Where a state is wanted, and
-        for other observables, a copy takes a shorter step from the beginning of the last one.
+        Lρ follows the same equation as ρ, and its norm as an operator never grows: what is missed
+        is at most the motion so far times the span, which is less than what steps err by.
         """
-        now, problem = self.progress, self.problem
-        now.next_output += 1
-        inside = time < now.time - _SAME_TIME * now.length
-        last = now.next_output == len(np.atleast_1d(problem.times))
-        wanted = last or problem.save_states or problem.states_wanted
-        state = None
-        if not inside:
-            state = self.state()
-        elif wanted or any(o.functional for o in problem.observables):
-            state = self._state_inside(time)
-        self._witness()
-        if now.tally.saturated > 0 and not self._warned:
-            self._warn_saturated()
-        between = DenseOutput(now.nodes).at(time) if inside else None
-        values, errors = {}, {}
-        for o in problem.observables:
-            errors[o.name] = self._errors(o, time)
-            if o.functional is not None:
-                values[o.name] = evaluate(state, o)
-            elif between is None:
-                values[o.name] = now.nodes[-1]["values"][o.name]
-            else:
-                values[o.name] = between[0][o.name]
-                errors[o.name]["time_step"] = errors[o.name]["time_step"] + between[1][o.name]
-        carry = {**self.begun, "next_output": now.next_output} if inside else self._carry()
-        return Snapshot(time, values, errors, self.stats(), state if wanted else None, carry)
+        now, span = self.progress, _REST * self.progress.time
+        slow = now.moved < _STILL * self.schedule.tolerance
+        if not (self.schedule.adaptive and slow) or span < _WORTHWHILE * now.length:
+            return
+        now.still_until = now.time + span
+        missed = span * now.moved * vector_norm(now.tensors)
+        for name, norms in self.bars.norms.items():
+            now.step_errors[name] = now.step_errors.get(name, 0.0) + missed * norms["norm"]
 
-    def _state_inside(self, time: float) -> MPSState:
-        """Return the state at a time within the last step."""
-        engine, dt = self._before.main.copy(), time - float(self.begun["time"])
-        engine.step(dt, self.setup.cutoff * dt, (self.progress.steps, 3))
-        return self.state(_numpy(engine.chain), self._before.levels)
-
-    def _witness(self) -> None:
-        """Look for negative eigenvalues at the end of the step, once."""
+    def _pass_still_time(self) -> None:
+        """Go to the end of the time in which the state stands still."""
         now = self.progress
-        if self._witnessed != now.steps:
-            self._witnessed = now.steps
-            smallest = self.state().smallest_eigenvalue()
-            now.smallest_eigenvalue = min(now.smallest_eigenvalue, smallest)
+        now.still += now.still_until - now.time
+        now.time = now.still_until
+        now.nodes = [node | {"time": now.time} for node in now.nodes[-1:]]
 
-    def _add_node(self) -> None:
-        """Note the linear observables at the end of a step, and how far other chains are apart."""
-        now, state = self.progress, self.state()
-        linear = [o for o in self.problem.observables if o.functional is None]
-        values = {o.name: evaluate(state, o) for o in self.problem.observables
-                  if o.functional is None or now.companion or now.coarse}  # fmt: skip
-        for name, chain in (("companion", now.companion), ("coarse", now.coarse)):
-            if not chain:
-                continue
-            other = self.state(chain)
-            for o in self.problem.observables:
-                difference = evaluate(other, o) - values[o.name]
-                if name == "companion":
-                    now.apart[o.name] = reference_error(difference, now.apart.get(o.name, 0.0))
-                else:
-                    earlier = now.doubled.get(o.name, 0.0)
-                    now.doubled[o.name] = double_step_error(difference / 3, earlier)
-                    values[o.name] = values[o.name] - difference / 3
-        node = {
-            "time": now.time,
-            "values": {o.name: values[o.name] for o in linear},
-            "rates": self._rates_of_change(linear),
-        }
-        now.nodes = [*now.nodes[1 - MOST_NODES :], node]
-        if linear and len(now.nodes) > 1:
-            errors = DenseOutput(now.nodes).step_errors
-            bounds = {o.name: self.bars.norms[o.name]["bound"] for o in linear}
-            worst = max(float(np.max(errors[name] / bound)) for name, bound in bounds.items())
-            now.smooth = self.schedule.smooth(now.length, worst)
+    # Restarts.
 
-    def _rates_of_change(self, observables: list[Observable]) -> dict[str, Any]:
-        """Return the derivatives of observables in time; none where there is no generator."""
-        if self.setup.functionals is None:
-            return {}
-        operators = [A for o in observables for A in o.operators]
-        derivatives = self.setup.functionals.rates_of_change(self.progress.tensors, operators)
-        rates, at = {}, 0
-        for o in observables:
-            full = derivatives[at : at + len(o.operators)].reshape(o.shape)
-            rates[o.name] = full if o.is_complex else full.real
-            at += len(o.operators)
-        return rates
-
-    def _errors(self, o: Observable, time: float) -> dict[str, Any]:
-        """Return the half-widths of an observable by source."""
-        now = self.progress
-        errors = self.bars.by_source(o, now, min(time, now.time) - now.still)
-        if now.coarse:
-            errors["time_step"] = now.doubled[o.name]
-        if now.companion:
-            errors["truncation"] = now.apart[o.name]
-            del errors["projection"]  # it is in the difference
-        return errors
-
-    def _carry(self) -> dict[str, Any]:
+    def restart_data(self) -> dict[str, Any]:
         """Return all that a resume needs, which later steps do not change."""
         now = self.progress
         copied = {name: dict(getattr(now, name)) for name in _GROWING}
@@ -486,20 +266,29 @@ class ChainRun:
             **now.__dict__, **copied, "nodes": list(now.nodes), "tally": dict(now.tally.__dict__)
         }  # fmt: skip
 
-    def _warn_saturated(self) -> None:
-        self._warned = True
-        largest = self.progress.tally.saturated
-        warn(
-            f"`max_bond` = {self.setup.max_bond} cut away singular values of {largest:.1e}, above"
-            f" the cutoff. Increase `max_bond`, or `cutoff` or `epsilon` decides the accuracy."
-        )
+    def history(self, others: ChainTensors) -> dict[str, Any]:
+        """Return what a run that goes on from a state of this one must know besides the state.
 
-    def _facts(self) -> dict[str, float]:
+        Parameters
+        ----------
+        others : ChainTensors
+            Chains at the time of the state.
+        """
+        now, model = self.progress, self.problem.model
+        kept = self.restart_data()
+        for name in ("tensors", "levels", "time", "next_output", "nodes"):
+            del kept[name]
+        for name, chain in (("coarse", others.double_step), ("companion", others.reference)):
+            full = state_with_all_levels(chain, now.levels, model, self._setup) if chain else None
+            kept[name] = {str(k): A for k, A in enumerate(full.tensors)} if full else {}
+        return kept | {"still_until": 0.0, "before": now.before + now.time}
+
+    # Statistics.
+
+    def facts(self) -> dict[str, float]:
         """Return the largest values so far: a resumed run has not built what came before."""
-        known = self.progress.facts
-        return {
-            name: max(value, known.get(name, value)) for name, value in self.setup.facts().items()
-        }
+        known, setup = self.progress.facts, self.chains.setup
+        return {name: max(value, known.get(name, value)) for name, value in setup.facts().items()}
 
     def stats(self) -> dict[str, Any]:
         """Return numbers that describe the effort and the losses, since the start."""
@@ -507,8 +296,8 @@ class ChainRun:
         stats: dict[str, Any] = {
             "steps": now.steps,
             "largest_bond": now.largest_bond,
-            **self._facts(),
-            "epsilon": self._full_setup.epsilon,
+            **self.facts(),
+            "epsilon": self._setup.epsilon,
             "discarded": now.lost,
             "projected": now.projected,
             "applications": now.tally.applications,
@@ -523,14 +312,20 @@ class ChainRun:
 _GROWING = ("step_errors", "apart", "doubled")  # dicts of the progress that steps write into
 
 
+def _is_continued(problem: Problem, method: Any) -> bool:
+    """Return whether a method goes on from a state that it reached itself, for the same model."""
+    errors: StartErrors | None = getattr(problem.state, "start_errors", None)
+    if errors is None or not errors.history:
+        return False
+    same = errors.model == problem.model.digest and errors.method == digest(method)
+    known = all(errors.half_width(o) is not None for o in problem.observables)
+    return same and known
+
+
 def _restarted(carry: Any) -> Progress:
     """Return the progress of restart data, which steps then leave as they are."""
     copied = {name: dict(carry.get(name, {})) for name in _GROWING}
     return Progress(**{**carry, **copied, "tally": TruncationStats(**carry["tally"])})
-
-
-def _numpy(chain: list[Array]) -> list[Real]:
-    return [do("to_numpy", A) for A in chain]
 
 
 def _given_up(time: float, length: float, error: Exception) -> ConvergenceError:
