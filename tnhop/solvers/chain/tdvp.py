@@ -32,7 +32,7 @@ from tnhop.solvers.chain.network.mpo import LindbladMPO, lindblad_mpo, predicted
 from tnhop.solvers.chain.network.mps import MPSState
 from tnhop.solvers.chain.network.ordering import site_order
 from tnhop.solvers.chain.refinement import finer_knobs, truncation_factor, with_knobs
-from tnhop.solvers.chain.schedule import Step, StepSchedule, damping, resolved, turning
+from tnhop.solvers.chain.schedule import Step, StepSchedule, damping, field_rate, resolved, turning
 from tnhop.solvers.chain.steady_state import mixed, steady_state
 from tnhop.solvers.chain.steps.sweep_generator import SweepGenerator
 from tnhop.solvers.chain.steps.tdvp_step import TDVPEngine, TDVPOptions
@@ -202,14 +202,18 @@ class TDVP(ChainMethod):
         bound = 2 + 2 * 4 ** (model.n_sites // 2)
         if bound <= _LARGEST_GENERATOR and not model.n_modes:
             return min(bound, _TYPICAL_GENERATOR)
-        return _predicted(model, self.ordering, self.mpo_tolerance, self.rate_tolerance)
+        return _predicted(
+            model, self.ordering, self.mpo_tolerance * field_rate(model), self.rate_tolerance
+        )
 
     def _likely_bond(self, model: Model) -> int:
         """Return the bond of the generator; for few sites from the rank of the fields at a cut."""
         n, jumps = model.n_spins, [jump for jump in model.jumps if isinstance(jump, FieldJump)]
         bound = 2 + 2 * 4 ** (model.n_sites // 2)
         if bound > _LARGEST_GENERATOR or model.n_modes or not jumps:
-            return _predicted(model, self.ordering, self.mpo_tolerance, self.rate_tolerance)
+            return _predicted(
+                model, self.ordering, self.mpo_tolerance * field_rate(model), self.rate_tolerance
+            )
         across = [jump.fields[:, n // 2 : n] for jump in jumps if jump.site < n // 2]
         rank = int(np.linalg.matrix_rank(np.concatenate(across))) if across else 1
         return min(
@@ -235,7 +239,9 @@ class TDVP(ChainMethod):
             nonlocal reached
             grown_to = 1 + self.expansion * (1 + grown) if self.sites == 1 else 1e9
             limit = min(self.max_bond, grown_to)
-            chi = bonds.at(step.end, self.cutoff * step.length, self.expansion, limit)
+            chi = bonds.at(
+                step.end, self.cutoff * model.rate_scale * step.length, self.expansion, limit
+            )
             reached = np.maximum(reached, chi)
             scheme = TDVP_COSTS.two_site if self.sites == 2 else 1.0
             seconds = sweeps_time(chi, profile, sizes) * scheme
@@ -272,7 +278,7 @@ class TDVP(ChainMethod):
         """Return the generator of a run."""
         return lindblad_mpo(
             model, epsilon=self.weight(model), ordering=site_order(model, ordering),
-            tolerance=self.mpo_tolerance, rate_tolerance=self.rate_tolerance,
+            tolerance=self.mpo_tolerance * field_rate(model), rate_tolerance=self.rate_tolerance,
         )  # fmt: skip
 
     def steady_state(self, problem: Problem) -> SteadyState:
@@ -329,7 +335,8 @@ class TDVP(ChainMethod):
             return self._setup(model.with_levels(levels), mpo.order)
 
         return EngineSetup(
-            epsilon, mpo.order, mpo.bases, like, self.schedule(model), self.cutoff, self.max_bond,
+            epsilon, mpo.order, mpo.bases, like, self.schedule(model),
+            self.cutoff * model.rate_scale, self.max_bond,
             engine, mpo.error_speed, lambda: facts,
             reference_engine=reference_engine if self._has_reference_chain(model) else None,
             fock_tolerance=self.fock_tolerance,

@@ -19,7 +19,7 @@ from tnhop.solvers.chain.method import ChainMethod
 from tnhop.solvers.chain.network.mps import MPSState
 from tnhop.solvers.chain.network.ordering import site_order
 from tnhop.solvers.chain.network.trotter import beyond_pairs, lindblad_pieces
-from tnhop.solvers.chain.schedule import Step, StepSchedule, fastest, resolved
+from tnhop.solvers.chain.schedule import Step, StepSchedule, fastest, field_rate, resolved
 from tnhop.solvers.chain.steps.backend import placed
 from tnhop.solvers.chain.steps.swap_network import swap_network
 from tnhop.solvers.chain.steps.tebd_step import Gates, TEBDEngine, half_step
@@ -159,7 +159,10 @@ class TEBD(ChainMethod):
         bonds = PredictedBonds(model, problem.state, self.weight(model), self.ordering, end)
         largest, reached = max(model.dims) ** 2, np.ones(n + 1)
         threshold = (
-            self.cutoff * schedule.longest / math.sqrt(2 * max(channels + (meetings > 0), 1))
+            self.cutoff
+            * model.rate_scale
+            * schedule.longest
+            / math.sqrt(2 * max(channels + (meetings > 0), 1))
         )
 
         def step_time(step: Step, _: int) -> float:
@@ -206,11 +209,12 @@ class TEBD(ChainMethod):
         pieces = lindblad_pieces(model, epsilon=epsilon, ordering=order)
         traces = [placed(b.trace / np.linalg.norm(b.trace), like) for b in pieces.bases]
         meetings = len(swap_network(pieces.pairs, model.n_sites))
+        tolerance = self.mpo_tolerance * field_rate(model)
         made: list[Gates] = []  # for all lengths of steps so far
 
         @lru_cache(maxsize=_KEPT_GATES)
         def gates(t: float) -> Gates:
-            half = half_step(pieces, t, self.mpo_tolerance, self.rate_tolerance, like)
+            half = half_step(pieces, t, tolerance, self.rate_tolerance, like)
             made.append(replace(half, channels=[], singles={}, forth=[], back=[]))
             return half
 
@@ -225,7 +229,8 @@ class TEBD(ChainMethod):
             return TEBDEngine(gates, traces, chain, self.max_bond, _GROWTH)
 
         return EngineSetup(
-            epsilon, order, pieces.bases, like, self.schedule(model), self.cutoff, self.max_bond,
+            epsilon, order, pieces.bases, like, self.schedule(model),
+            self.cutoff * model.rate_scale, self.max_bond,
             engine, lambda transverse: max(half.error_speed(transverse) for half in made), facts,
             extrapolate=self.order == 4,
         )  # fmt: skip
