@@ -156,7 +156,7 @@ def test_every_method_with_error_bars_can_be_coarser_and_finer(method):
 def test_steps_are_shortened_by_their_order():
     method = th.TDVP(dt=0.4)
     assert method.refined({"time_step": 16.0}, FACTS).dt == pytest.approx(0.4 / np.sqrt(20), 0.01)
-    assert method.refined({"truncation": 8.0}, FACTS).cutoff == pytest.approx(1e-6)
+    assert method.refined({"truncation": 8.0}, FACTS).cutoff == pytest.approx(3e-7)
     assert method.refined({"truncation": 8.0}, FACTS).max_bond == 256
     assert method.refined({"truncation": 8.0}, FACTS | {"largest_bond": 9}).max_bond == 128
     assert method.refined({"mpo": 4.0}, FACTS).mpo_tolerance == pytest.approx(6e-6)

@@ -146,7 +146,7 @@ class TDVP(ChainMethod):
     Examples
     --------
     >>> TDVP(max_bond=48, dt=0.2).cutoff
-    1e-05
+    3e-06
     """
 
     controlled: ClassVar[bool] = True
@@ -154,7 +154,7 @@ class TDVP(ChainMethod):
     libraries: ClassVar[tuple[str, ...]] = ("quimb",)  # its states are quimb networks
 
     max_bond: int = 128
-    cutoff: float = 1e-5
+    cutoff: float = 3e-6
     dt: float | None = None
     epsilon: float | None = None
     mpo_tolerance: float = 3e-5

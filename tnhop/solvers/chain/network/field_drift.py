@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _FLIPPED = (0.0, 0.1, 0.25, 0.5)  # shares of spins turned away from where fields are extreme
 _SAMPLES = 16  # configurations for each share
 _WATCHED = 32  # spins whose dephasing is measured, at most
+_UNEQUAL = 2.0  # square of a site's error, in units of the mean over sites
 _PAIRS = 0.4  # of the typical error of a coherence, in coherences of two spins
 
 
@@ -51,13 +52,13 @@ class Drift:
 
     @cached_property
     def own(self) -> float:
-        """Error of the velocity of a Bloch vector by its own jumps: rms at worst share and site."""
+        """Error of the velocity of a Bloch vector by its own jumps, at the worst share."""
         squares = self.bloch[..., 0] ** 2 + (self.bloch[..., 1:] ** 2).sum(axis=-1) / 3
         return _worst_rms(squares.sum(axis=-1))
 
     @cached_property
     def by_others(self) -> float:
-        """Error of the rate of a coherence by jumps of others: rms at worst share and site."""
+        """Error of the rate of a coherence by the jumps of others, at the worst share."""
         return _worst_rms(np.abs(self.dephasing) ** 2)
 
     def speed(self, transverse: float) -> float:
@@ -73,7 +74,7 @@ class Drift:
 
 
 def _worst_rms(squares: Real) -> float:
-    return float(np.sqrt(squares.mean(axis=1).max(initial=0.0)))
+    return float(np.sqrt(_UNEQUAL * squares.mean(axis=(1, 2)).max()))
 
 
 class Configurations:

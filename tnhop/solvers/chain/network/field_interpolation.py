@@ -358,15 +358,9 @@ def _next_nodes(
 
 
 def _columns(
-    table: FieldTable,
-    cut: int,
-    ket: Real,
-    bra: Real,
-    population: NDArray[np.bool_],
-    tolerance: float,
-    rate_tolerance: float,
-    rng: np.random.Generator,
-) -> Iterator[Complex]:
+    table: FieldTable, cut: int, ket: Real, bra: Real, population: NDArray[np.bool_],
+    tolerance: float, rate_tolerance: float, rng: np.random.Generator,
+) -> Iterator[Complex]:  # fmt: skip
     """Yield all functions of the left configuration, each divided by its accepted error."""
     known = set()
     for amplitudes, rows, others in _readers(table, cut):
