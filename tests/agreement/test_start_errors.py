@@ -219,3 +219,22 @@ def test_correlations_have_the_error_of_their_state(method):
     distance = np.abs(found.values - truth.values)
     assert np.all(distance <= found.errors + truth.errors)
     assert np.all(distance[1:] > truth.errors[1:])
+
+
+@pytest.mark.parametrize("method", [th.TDVP(max_bond=3), th.TEBD(max_bond=3)])
+@pytest.mark.filterwarnings("ignore:.*max_bond")
+def test_chains_do_not_forget_what_was_cut_before_a_quench(method):
+    before, after = (
+        th.open_hopfield(th.random_patterns(2, 5, rng=3), beta=beta, Omega=Omega)
+        for beta, Omega in ((2.0, 0.4), (0.5, 1.5))
+    )
+    names, state = ["m_z", "m_y"], th.pattern_state(before, overlap=0.7)
+    runs = []
+    for chosen in (method, "Exact"):
+        first = th.evolve(before, state, [1.0], observables=names, method=chosen)
+        rest = th.evolve(after, first.final_state, [0.0, 0.1], observables=names, method=chosen)
+        runs.append((first, rest))
+    (first, found), (_, truth) = runs
+    for name in names:
+        np.testing.assert_allclose(found.errors[name][0], first.errors[name][-1])
+        assert np.all(np.abs(found.expect[name] - truth.expect[name]) <= found.errors[name])

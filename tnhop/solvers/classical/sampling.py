@@ -26,7 +26,6 @@ from tnhop.physics.problem import Problem, Snapshot
 from tnhop.solvers.bounds import functional_bound, operator_bound, rate_error
 from tnhop.solvers.classical.configurations import ConfigurationSamples, DiagonalOperators
 from tnhop.solvers.classical.spin_flips import FlipModel
-from tnhop.solvers.start_errors import start_error
 from tnhop.support.arrays import Real
 from tnhop.support.statistics import Z, proportion_width
 
@@ -256,10 +255,6 @@ class SampledEvolution:
                 "sampling": width.reshape(o.shape),
                 "rates": self._rates(o, time, state),
             }
-            if (before := self.problem.state.start_errors) is not None:
-                errors[o.name]["start"] = start_error(
-                    o, self.problem.model, before, state=state, moved=time > 0
-                )
         return Snapshot(time, values, errors, self._stats(walkers, seed), state, carry)
 
     @cached_property
