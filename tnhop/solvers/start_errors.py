@@ -20,6 +20,7 @@ from tnhop.solvers.bounds import functional_error, operator_bounds
 from tnhop.support.arrays import Real
 from tnhop.support.codec import digest
 
+_START = "start"
 _SAMPLED = "sampling"  # of which samples carry their part themselves
 
 
@@ -51,6 +52,8 @@ def start_error(
         return known
     if observable.functional is None:
         return operator_bounds(observable, model) * errors.size
+    if state is None:
+        return np.full(observable.shape, np.nan)
     return functional_error(observable, state, model, errors.size)
 
 
@@ -61,7 +64,9 @@ def size_of_error(state: Any) -> float:
 
 
 class StartErrorRecorder:
-    """Writer of the error that the states of a run were reached with.
+    """Bookkeeper of the errors of starts: of the one of a run, and of those that it makes.
+
+    What a method says itself of the source ``start`` is left as it is.
 
     Parameters
     ----------
@@ -86,7 +91,31 @@ class StartErrorRecorder:
         return {o.name: operator_bounds(o, model) for o in observables if o.functional is None}
 
     def __call__(self, snapshot: Snapshot) -> Snapshot:
-        """Return a snapshot whose state knows its error; those of products are exact."""
+        """Return a snapshot with the error of the start, whose state knows its own."""
+        return self._remembered(self._with_start(snapshot))
+
+    def _with_start(self, snapshot: Snapshot) -> Snapshot:
+        """Add the error of the start where the method did not."""
+        before = getattr(self._problem.state, "start_errors", None)
+        if before is None or not snapshot.errors:
+            return snapshot
+        errors = {
+            o.name: {_START: self._start(o, before, snapshot), **snapshot.errors[o.name]}
+            for o in self._problem.observables
+        }
+        return replace(snapshot, errors=errors)
+
+    def _start(self, o: Observable, before: StartErrors, snapshot: Snapshot) -> Real:
+        if _START in snapshot.errors[o.name]:
+            return np.asarray(snapshot.errors[o.name][_START])
+        if o.name in self._bounds and snapshot.time > 0:
+            return self._bounds[o.name] * before.size
+        return start_error(
+            o, self._problem.model, before, state=snapshot.state, moved=snapshot.time > 0
+        )
+
+    def _remembered(self, snapshot: Snapshot) -> Snapshot:
+        """Put the error beside the state; products are exact."""
         if snapshot.state is None or isinstance(snapshot.state, ProductState):
             return snapshot
         widths = {
@@ -118,4 +147,5 @@ def remember_stationary(answer: SteadyState, problem: Problem) -> SteadyState:
     budget = answer.errors or ErrorBudget({})
     errors = {name: budget.sources(name) for name in budget}
     found = Snapshot(math.inf, errors=errors, state=answer.state)
-    return replace(answer, state=StartErrorRecorder(problem, answer.method)(found).state)
+    recorder = StartErrorRecorder(replace(problem, state=None), answer.method)
+    return replace(answer, state=recorder(found).state)

@@ -26,7 +26,6 @@ from tnhop.solvers.bounds import functional_bound, operator_bound, rate_error
 from tnhop.solvers.classical.configurations import ConfigurationSamples, DiagonalOperators
 from tnhop.solvers.classical.sample_bars import functional_width, sample_means
 from tnhop.solvers.classical.spin_flips import FlipModel
-from tnhop.solvers.start_errors import start_error
 from tnhop.support.arrays import Real
 
 _jit = numba.njit(cache=True, nogil=True, boundscheck=False, fastmath={"contract", "reassoc"})
@@ -254,10 +253,6 @@ class SampledEvolution:
                 "sampling": width.reshape(o.shape),
                 "rates": self._rates(o, time, state),
             }
-            if (before := self.problem.state.start_errors) is not None:
-                errors[o.name]["start"] = start_error(
-                    o, self.problem.model, before, state=state, moved=time > 0
-                )
         return Snapshot(time, values, errors, self._stats(walkers, seed), state, carry)
 
     @cached_property
