@@ -24,14 +24,15 @@ from tnhop.solvers.chain.steps.tdvp_step import random_signs
 from tnhop.support.arrays import Real
 from tnhop.support.heartbeat import beat
 
-_LONGEST = 400.0  # time after which a state counts as stationary in any case
-_SHORTEST = 5.0  # time before which it never does
+# times and rates in the unit of the model
+_LONGEST = 400.0  # time after which nothing more is waited for
+_SHORTEST = 5.0  # time before which no state counts as stationary
 _LONG_STEP = 1.6  # a stationary state is a fixed point of steps of any length
 _GROWTH = 1.15
 _WINDOW = 0.3  # last part of the time, over which rates are measured
 _SIGNS = 400  # random vectors of the estimate of a norm
 _AT_ONCE = 50  # of them: they hold all coordinates of a mode at once
-_ROUNDING = 1e-7  # of differences of chains
+_ROUNDING = 1e-7  # change that is rounding of differences of chains
 _SETTLED = 0.5  # stop once the change is smaller than this share of the discarded norm
 
 
@@ -53,6 +54,10 @@ class Relaxed:
         Observables, and their half-widths by source.
     stats : dict
         Effort.
+    settled : bool
+        Whether the state changed as little as it can before the longest time was over.
+    determined : bool
+        Whether every bar is narrower than the range of its observable.
     """
 
     state: MPSState
@@ -62,6 +67,8 @@ class Relaxed:
     values: dict[str, Any]
     errors: dict[str, dict[str, Any]]
     stats: dict[str, Any]
+    settled: bool
+    determined: bool
 
 
 def relax(method: Any, problem: Problem, start: Any) -> Relaxed:
@@ -71,12 +78,12 @@ def relax(method: Any, problem: Problem, start: Any) -> Relaxed:
     times, changes, losses = [0.0], [math.inf], [0.0]
     budgets = [{o.name: run.bars.by_source(o, run.progress) for o in problem.observables}]
     values = [{o.name: evaluate(run.state(), o) for o in problem.observables}]
-    dt = method.dt
-    while times[-1] < _LONGEST:
+    dt, unit, settled = method.dt, problem.model.rate_scale, False
+    while times[-1] < _LONGEST / unit and not settled:
         beat()
         before = run.state()
         run.schedule = dataclasses.replace(run.schedule, longest=dt)
-        run.advance(_LONGEST)
+        run.advance(_LONGEST / unit)
         now = run.progress
         times.append(now.time)
         state = run.state()
@@ -87,10 +94,10 @@ def relax(method: Any, problem: Problem, start: Any) -> Relaxed:
         budgets.append({o.name: run.bars.by_source(o, run.progress) for o in problem.observables})
         early = _early(times)
         per_time = (losses[-1] - losses[early]) / (times[-1] - times[early])
-        if times[-1] > _SHORTEST and max(changes[early:]) < max(_SETTLED * per_time, _ROUNDING):
-            break
-        dt = min(dt * _GROWTH, max(_LONG_STEP, method.dt))
-    return _relaxed(run, problem, times, changes, values, budgets)
+        least = max(_SETTLED * per_time, _ROUNDING * unit)
+        settled = times[-1] > _SHORTEST / unit and max(changes[early:]) < least
+        dt = min(dt * _GROWTH, max(_LONG_STEP / unit, method.dt))
+    return _relaxed(run, problem, times, changes, values, budgets, settled)
 
 
 def _early(times: list[float]) -> int:
@@ -100,12 +107,12 @@ def _early(times: list[float]) -> int:
 
 def _relaxed(
     run: ChainRun, problem: Problem, times: list[float], changes: list[float],
-    values: list[dict[str, Any]], budgets: list[dict[str, Any]],
+    values: list[dict[str, Any]], budgets: list[dict[str, Any]], settled: bool,
 ) -> Relaxed:  # fmt: skip
     early = _early(times)
     span = times[-1] - times[early]
     # the slowest decay seen: just before the change is as small as what truncation does
-    falling = np.maximum(changes, _ROUNDING)
+    falling = np.maximum(changes, _ROUNDING * problem.model.rate_scale)
     floor = 3 * float(np.median(falling[early:]))
     end = int(np.argmax(falling <= floor))
     begin = max(1, int(np.searchsorted(times, 0.5 * times[end])))
@@ -114,6 +121,7 @@ def _relaxed(
         rate = max(0.0, math.log(falling[begin] / falling[end]) / (times[end] - times[begin]))
     memory = min(1 / rate if rate > 0 else math.inf, times[-1])
     errors: dict[str, dict[str, Any]] = {}
+    determined = True
     for o in problem.observables:
         late, old = budgets[-1][o.name], budgets[early][o.name]
         # losses are forgotten again: those of one relaxation time count
@@ -130,7 +138,9 @@ def _relaxed(
             "relaxation": (moved / span + felt) * memory,
             "trace": bound * run.progress.trace_defect,  # lost trace does not come back
         }
-    return Relaxed(run.state(), times[-1], changes[-1], rate, values[-1], errors, run.stats())
+        determined &= not np.any(ErrorBudget(errors)[o.name] > bound)
+    return Relaxed(run.state(), times[-1], changes[-1], rate, values[-1], errors, run.stats(),
+                   settled, bool(determined))  # fmt: skip
 
 
 def _distance(first: list[Real], second: list[Real]) -> float:
@@ -178,10 +188,16 @@ def steady_state(method: Any, problem: Problem, mpo: LindbladMPO) -> SteadyState
     relaxed, other = (relax(method, problem, start) for start in (first, second))
     apart = _apart(problem, relaxed, other)
     age = f"stationary to t = {relaxed.time:.3g}"
-    if apart is None:
+    unsettled = [end.time for end in (relaxed, other) if not end.settled]
+    if unsettled:
+        label = f"not relaxed after t = {max(unsettled):.3g}"
+    elif not (relaxed.determined and other.determined):
+        label = f"undetermined after t = {relaxed.time:.3g}: a bar is wider than its observable"
+    elif apart is None:
         label = f"{age}, the same from the {name} state"
     else:
         label = f"metastable or one of several: {age}, but the {name} state ends {apart}"
+    converged = not unsettled and relaxed.determined and other.determined and apart is None
     stats = {
         **relaxed.stats,
         "relaxation_time": relaxed.time,
@@ -190,7 +206,7 @@ def steady_state(method: Any, problem: Problem, mpo: LindbladMPO) -> SteadyState
     }
     return SteadyState(
         relaxed.state, relaxed.values, residual(mpo, relaxed.state, False), math.nan,
-        1 if apart is None else 0, apart is None, model, method, tuple(problem.observables), stats,
+        int(converged), converged, model, method, tuple(problem.observables), stats,
         ErrorBudget(relaxed.errors), residual(mpo, relaxed.state, True), label,
     )  # fmt: skip
 

@@ -36,13 +36,8 @@ from tnhop.solvers.exact.evolution import (
     output_states_memory,
     regression,
 )
-from tnhop.solvers.exact.stationary import (
-    require_convergence,
-    slow_pairs,
-    stationary,
-    steady_result,
-    zero_tolerance,
-)
+from tnhop.solvers.exact.stationary import SlowModes, slow_spectrum, stationary
+from tnhop.solvers.exact.steady_answer import steady_answer
 from tnhop.solvers.exact.taylor import predicted_applications
 from tnhop.solvers.fitted import DenseMatrix, Taylor
 from tnhop.solvers.machine_speed import speed
@@ -156,12 +151,12 @@ class Exact(TaylorMethod):
         model = problem.model
         L = Lindbladian(model)
         start = None if problem.state is None else _packed(problem.state, model)
-        limit = stationary(L, np.eye(L.dim).ravel(), start)
+        limit = stationary(SlowModes(L), np.eye(L.dim).ravel(), start)
         state = DenseState(limit.x.reshape(L.dim, L.dim), model.dims, model.n_spins)
-        stats = {"dimension": _dimension(model), "undamped": limit.undamped}
-        if model.n_modes:
-            stats["fock_tail"] = float((top_level_rows(model.dims, model.modes) @ limit.x).max())
-        return steady_result(problem, self, state, limit, state.populations().min(), stats)
+        tops = top_level_rows(model.dims, model.modes) @ limit.x
+        tails = [(model.sites[k].dim, float(top)) for k, top in zip(model.modes, tops, strict=True)]
+        lowest = float(state.populations().min())
+        return steady_answer(problem, self, state, limit, lowest, tails, _dimension(model))
 
     def correlation(
         self, problem: Problem, first: Operator, second: Operator
@@ -183,11 +178,8 @@ class Exact(TaylorMethod):
         at_most = max(1, int((self.memory_limit / 8 / size - 60) / 3))  # Arnoldi vectors
         if min(k, size) > at_most:
             raise fail("k", f"be at most {at_most} for {size:.0f} dimensions", f"it is {k}")
-        L = Lindbladian(model)
-        pairs = slow_pairs(L, min(k, L.size))
-        require_convergence(pairs, k)
-        multiplicity = int(np.sum(np.abs(pairs.values) < zero_tolerance(L)))
-        return Spectrum(pairs.values, pairs.residuals, multiplicity, model, self)
+        pairs, zeros = slow_spectrum(SlowModes(Lindbladian(model)), k)
+        return Spectrum(pairs.values, pairs.residuals, zeros, model, self, pairs.errors)
 
 
 def _packed(state: Any, model: Model) -> Real:

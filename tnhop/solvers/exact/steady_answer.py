@@ -1,0 +1,82 @@
+"""Answers of steady states: observables in them, and their error bars."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from tnhop.answers.error_budget import ErrorBudget
+from tnhop.answers.steady_state import SteadyState
+from tnhop.physics.observables import Observable
+from tnhop.physics.problem import Problem, evaluate
+from tnhop.solvers.bounds import functional_bound, operator_bound, rate_error
+from tnhop.solvers.exact.stationary import Stationary
+from tnhop.support.arrays import Real
+from tnhop.support.errors import ConvergenceError
+
+_NEGATIVE = 1e-8  # populations below minus this are none of a state
+_GAP_TAIL = 10.0  # calibrated: relative error of gaps per levels² times the weight of the top level
+
+
+def steady_answer(
+    problem: Problem, method: Any, state: Any, found: Stationary, lowest: float,
+    tails: Sequence[tuple[int, float]], dimension: str,
+) -> SteadyState:  # fmt: skip
+    """Evaluate the observables in a stationary state.
+
+    Parameters
+    ----------
+    problem, method : Problem, Method
+        What was asked, and of whom.
+    state : State
+        The state.
+    found : Stationary
+        Its quality.
+    lowest : float
+        Its smallest population.
+    tails : sequence of (int, float)
+        Number of levels, and population of the highest one, of every mode.
+    dimension : str
+        Size of the space, for the statistics.
+    """
+    if found.resolved and lowest < -_NEGATIVE:
+        raise ConvergenceError(
+            f"The null vector found is not a state: a population is {lowest:.1e}."
+            " Use `evolve` to a late time instead.",
+            state,
+            found.residual,
+        )
+    stats: dict[str, Any] = {"dimension": dimension, "undamped": found.undamped}
+    if tails:
+        stats["fock_tail"] = max(tail for _, tail in tails)
+    missing = sum(levels**2 * max(tail, 0.0) for levels, tail in tails)
+    values = {o.name: evaluate(state, o) for o in problem.observables}
+    budget = ErrorBudget({o.name: _sources(problem, o, state, found, tails)
+                          for o in problem.observables})  # fmt: skip
+    return SteadyState(
+        state, values, found.residual, found.gap, found.multiplicity,
+        found.converged, problem.model, method, tuple(problem.observables), stats, budget,
+        gap_error=found.gap_error + found.gap * _GAP_TAIL * missing,
+        label="" if found.resolved else "slow decays not resolved, the gap is an upper bound",
+    )  # fmt: skip
+
+
+def _sources(
+    problem: Problem, o: Observable, state: Any, found: Stationary,
+    tails: Sequence[tuple[int, float]],
+) -> dict[str, Real]:  # fmt: skip
+    """Return the half-widths of an observable by source, Eq. (94) of docs/physics.md."""
+    model = problem.model
+    if o.functional is None:
+        bound = np.array([operator_bound(op, model) for op in o.operators]).reshape(o.shape)
+    else:
+        bound = functional_bound(o, state)
+    errors = {"residual": found.error}
+    if any(rates := [rate_error(jump) for jump in model.jumps]):
+        errors["rates"] = min(sum(rates) * found.sensitivity, 2.0)
+    if model.n_modes:
+        slow = 2 + model.rate_scale / found.gap if found.gap > 0 else 2.0
+        errors["fock_tail"] = slow * sum(levels * max(tail, 0.0) for levels, tail in tails)
+    return {name: np.broadcast_to(bound * error, o.shape).copy() for name, error in errors.items()}
