@@ -210,16 +210,17 @@ class SlowModes:
                     pairs.values,
                 )
 
-    def null_space(self, pairs: Eigenpairs) -> tuple[Real, Real]:
-        """Return real bases of right and left eigenvectors whose eigenvalue may be zero."""
+    def null_space(self, pairs: Eigenpairs, count: int) -> tuple[Real, Real]:
+        """Return real bases of the right and left eigenvectors of the slowest eigenvalues."""
         if self._weights is not None:
             return self._weights[:, None], np.ones((self.L.size, 1))
         right, left = np.zeros((2, self.L.size, 0))
-        count = int(still(pairs).sum())
         if self.reduction is not None:
             places = _places(self.L.size, self.L.populations)
             right, left = places @ self.reduction.stationary, places @ self.reduction.absorption
-            count -= self.reduction.n_closed
+            slow = np.sort(np.abs(pairs.values))[count - 1]
+            others = self._right_others(len(pairs.values))
+            count = sum(int(np.sum(np.abs(part.values) <= slow)) for part in others)
         if count > 0:
             k = len(pairs.values)
             V = _null_vectors(joined(self._right_others(k), k), count)
@@ -230,24 +231,33 @@ class SlowModes:
     def multiplicity(self, pairs: Eigenpairs) -> int:
         """Return the number of eigenvalues that are zero for certain."""
         known = 1 if self.reduction is None else self.reduction.n_closed
-        if int(still(pairs).sum()) <= known:
+        candidates = int(still(pairs).sum())
+        if candidates <= known:
             return known
         if self._long_chain is not None:
             return len(closed_classes(self._long_chain))
         if still(pairs).all() and len(pairs.values) < self.L.size:
             pairs = self.past_zero()
+            candidates = int(still(pairs).sum())
+        found = self._conserved(pairs, candidates)
+        if found < candidates < len(pairs.values):
+            # what decays slowly blurs what is conserved: search the space of both
+            sizes = np.sort(np.abs(pairs.values))[candidates - 1 :]
+            apart = int(np.argmax(sizes[1:] / np.maximum(sizes[:-1], pairs.errors.max())))
+            found = max(found, self._conserved(pairs, candidates + apart))
+        return max(min(found, candidates), known)
+
+    def _conserved(self, pairs: Eigenpairs, count: int) -> int:
+        """Return the number of conserved quantities in the space of the slowest ones."""
         assert isinstance(self.L, BlockLindbladian)
-        right, left = self.null_space(pairs)
-        slow = still(pairs)
-        moving = np.abs(pairs.values[~slow]).min(initial=self.L.norm)
+        right, left = self.null_space(pairs, count)
+        sizes = np.sort(np.abs(pairs.values))
+        error = float(pairs.errors.max() / (sizes[count] if count < len(sizes) else self.L.norm))
         mixed = np.zeros(self.L.size)
         mixed[self.L.populations] = 1 / self.L.dim
-        first = 0 if self.reduction is None else known
-        found = count_conserved(
-            self.L, left[:, first:], _projected(mixed, right, left),
-            float(pairs.errors[slow].max() / moving),
-        )  # fmt: skip
-        return max(first + found, 1)
+        first = 0 if self.reduction is None else self.reduction.n_closed
+        mixed = _projected(mixed, right, left)
+        return first + count_conserved(self.L, left[:, first:], mixed, error)
 
 
 def slow_spectrum(modes: SlowModes, k: int) -> tuple[Eigenpairs, int]:
@@ -280,7 +290,7 @@ def stationary(modes: SlowModes, trace: Real, start: Real | None) -> Stationary:
         raise ValueError(needs_start(multiplicity))
     begin = trace / (trace @ trace) if start is None or not trace @ start > 0 else start
     x = (
-        _projected(begin, *modes.null_space(pairs))
+        _projected(begin, *modes.null_space(pairs, int(slow.sum())))
         if modes.keeps_digits or slow.sum() > 1
         else (_null_vectors(pairs, 1)[:, 0])
     )
@@ -290,7 +300,8 @@ def stationary(modes: SlowModes, trace: Real, start: Real | None) -> Stationary:
     undamped = int(np.sum(values.real > -errors))
     gap, gap_error = math.nan, math.nan
     if int(slow.sum()) > multiplicity:  # something slow may be zero, or may not
-        gap = gap_error = float((np.abs(pairs.values) + pairs.errors)[slow].max())
+        bounds = np.append(pairs.errors - pairs.values.real, 0.0)
+        gap = gap_error = float(max(*bounds[:-1][slow], *bounds[:-1][~slow][:1], 0.0))
     elif len(values):
         gap, gap_error = max(float(-values[0].real), 0.0), float(errors[0])
     resolved = int(slow.sum()) <= multiplicity and (undamped > 0 or not gap_error > RESOLVED * gap)

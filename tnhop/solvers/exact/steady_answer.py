@@ -17,6 +17,7 @@ from tnhop.support.arrays import Real
 from tnhop.support.errors import ConvergenceError
 
 _NEGATIVE = 1e-8  # populations below minus this are none of a state
+_SLOWEST = 4.0  # calibrated: what is lost above the top level comes back more at small gaps
 _GAP_TAIL = 10.0  # calibrated: relative error of gaps per levels² times the weight of the top level
 
 
@@ -77,6 +78,6 @@ def _sources(
     if any(rates := [rate_error(jump) for jump in model.jumps]):
         errors["rates"] = min(sum(rates) * found.sensitivity, 2.0)
     if model.n_modes:
-        slow = 2 + model.rate_scale / found.gap if found.gap > 0 else 2.0
+        slow = 2 + min(model.rate_scale / max(found.gap, 1e-300), _SLOWEST)
         errors["fock_tail"] = slow * sum(levels * max(tail, 0.0) for levels, tail in tails)
     return {name: np.broadcast_to(bound * error, o.shape).copy() for name, error in errors.items()}
