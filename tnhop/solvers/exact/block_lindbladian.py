@@ -79,6 +79,12 @@ class BlockLindbladian:
         jumps = [sp.csr_array(L.conj().T) for L in self.jumps]
         return BlockLindbladian(self.block_dims.tolist(), sp.csr_array(self._A.conj().T), jumps)
 
+    def entries(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Return row and column, as global indices, of every packed component."""
+        rows = np.repeat(np.arange(self.dim), self.layout.width)
+        position = np.arange(self.size) - self.layout.start[rows]
+        return rows, position + self.layout.first[rows]
+
     @cached_property
     def populations(self) -> NDArray[np.intp]:
         """Places of the populations in a packed state."""

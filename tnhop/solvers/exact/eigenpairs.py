@@ -6,7 +6,7 @@ The eigenvalues are then taken from L itself on the space found (Rayleigh-Ritz),
 error of the propagator nor the branch of a logarithm enters, and every residual is recomputed.
 
 The error of an eigenvalue is that of its equation times its condition, the product of the norms of
-its left and right eigenvectors over their overlap, Eq. (91) of docs/physics.md.
+its left and right eigenvectors over their overlap, Eq. (92) of docs/physics.md.
 """
 
 from __future__ import annotations

@@ -37,7 +37,7 @@ from tnhop.solvers.exact.evolution import (
     regression,
 )
 from tnhop.solvers.exact.stationary import SlowModes, slow_spectrum, stationary
-from tnhop.solvers.exact.steady_answer import steady_answer
+from tnhop.solvers.exact.steady_answer import fock_errors, steady_answer
 from tnhop.solvers.exact.taylor import predicted_applications
 from tnhop.solvers.fitted import DenseMatrix, Taylor
 from tnhop.solvers.machine_speed import speed
@@ -69,7 +69,8 @@ class Exact(TaylorMethod):
     -----
     **Error**: Time step: at most ‖O‖ √D times the measured truncation and rounding of the series,
     Eq. (36). Fock space: ‖O‖ fock_dim times the largest population that the highest kept level has
-    had, calibrated on random cases. Rates: ‖O‖ t times the error of fitted callables.
+    had, calibrated on random cases. Rates: ‖O‖ t times the error of fitted callables. Steady
+    states: residual and rounding over the slowest decay, Eq. (94).
 
     **Cost**: Memory about 8 vectors of 4^N reals (N = 10: 70 MB). Time about t · ‖L‖ applications
     of some 10 N · 4^N operations each (N = 8: 0.1 s, N = 10: 2 s to t = 10). Functionals such as
@@ -178,8 +179,13 @@ class Exact(TaylorMethod):
         at_most = max(1, int((self.memory_limit / 8 / size - 60) / 3))  # Arnoldi vectors
         if min(k, size) > at_most:
             raise fail("k", f"be at most {at_most} for {size:.0f} dimensions", f"it is {k}")
-        pairs, zeros = slow_spectrum(SlowModes(Lindbladian(model)), k)
-        return Spectrum(pairs.values, pairs.residuals, zeros, model, self, pairs.errors)
+        L = Lindbladian(model)
+        pairs, zeros = slow_spectrum(SlowModes(L), k)
+        place = np.indices(model.dims).reshape(len(model.dims), -1)
+        errors = pairs.errors + fock_errors(
+            pairs, L, [(model.dims[m], place[m]) for m in model.modes]
+        )
+        return Spectrum(pairs.values, pairs.residuals, zeros, model, self, errors)
 
 
 def _packed(state: Any, model: Model) -> Real:

@@ -22,7 +22,7 @@ def population_pairs(R: sp.csr_array, reduction: StateReduction, k: int) -> Eige
     """Return the k slowest eigenpairs: stationary distributions, and what decays above them.
 
     The eigenvalues of the group inverse have all their digits where those of the rate matrix have
-    none, and the other way round: every eigenvalue is taken from the better side, Eq. (92).
+    none, and the other way round: every eigenvalue is taken from the better side, Eq. (91).
 
     Parameters
     ----------

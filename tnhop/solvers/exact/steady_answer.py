@@ -6,12 +6,15 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tnhop.answers.error_budget import ErrorBudget
 from tnhop.answers.steady_state import SteadyState
 from tnhop.physics.observables import Observable
 from tnhop.physics.problem import Problem, evaluate
 from tnhop.solvers.bounds import functional_bound, operator_bound, rate_error
+from tnhop.solvers.exact.block_lindbladian import BlockLindbladian
+from tnhop.solvers.exact.eigenpairs import Eigenpairs
 from tnhop.solvers.exact.stationary import Stationary
 from tnhop.support.arrays import Real
 from tnhop.support.errors import ConvergenceError
@@ -19,6 +22,7 @@ from tnhop.support.errors import ConvergenceError
 _NEGATIVE = 1e-8  # populations below minus this are none of a state
 _SLOWEST = 4.0  # calibrated: what is lost above the top level comes back more at small gaps
 _GAP_TAIL = 10.0  # calibrated: relative error of gaps per levels² times the weight of the top level
+_VALUE_TAIL = 1.5  # calibrated: of eigenvalues, per levels times the share of the highest levels
 
 
 def steady_answer(
@@ -62,6 +66,29 @@ def steady_answer(
         gap_error=found.gap_error + found.gap * _GAP_TAIL * missing,
         label="" if found.resolved else "slow decays not resolved, the gap is an upper bound",
     )  # fmt: skip
+
+
+def fock_errors(
+    pairs: Eigenpairs, L: BlockLindbladian, levels: Sequence[tuple[int, NDArray[np.intp]]]
+) -> Real:
+    """Return the errors of eigenvalues from a cut Fock space: calibrated on random cases.
+
+    Parameters
+    ----------
+    pairs : Eigenpairs
+        The pairs.
+    L : BlockLindbladian
+        Their generator.
+    levels : sequence of (int, ndarray)
+        Number of levels, and level of every basis state, of every mode.
+    """
+    rows, columns = L.entries()
+    sizes, errors = np.abs(pairs.vectors) ** 2, np.zeros(len(pairs.values))
+    for count, level in levels:
+        highest = level[rows] + level[columns] >= 2 * (count - 2)
+        share = np.sqrt(sizes[highest].sum(axis=0) / sizes.sum(axis=0))
+        errors += _VALUE_TAIL * count * share * np.abs(pairs.values)
+    return errors
 
 
 def _sources(

@@ -85,6 +85,12 @@ class SymmetricLindbladian(BlockLindbladian):
         tops = [level == dim - 1 for level, dim in zip(space.level, space.fock_dims, strict=True)]
         return [sp.csr_array(sp.diags_array(top.astype(complex))) for top in tops]
 
+    def levels(self) -> list[tuple[int, NDArray[np.intp]]]:
+        """Number of levels, and level of every kept basis state, of every mode of the part."""
+        space = self.part.space
+        return [(dim, level[self._at]) for dim, level in
+                zip(space.fock_dims, space.level, strict=True)]  # fmt: skip
+
     def enter(self, packed: Real) -> Real:
         """Return the kept blocks of a packed state of the part, in the frame of the generator."""
         blocks = split_blocks(packed, self.part.space.block_dims)
@@ -153,14 +159,8 @@ class SymmetricLindbladian(BlockLindbladian):
         nothing = sp.csr_array((self.dim, self.dim), dtype=complex)
         return [BlockLindbladian(self.block_dims.tolist(), nothing, group) for group in groups]
 
-    def _entries(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-        """Row and column, as global indices, of every packed component."""
-        rows = np.repeat(np.arange(self.dim), self.layout.width)
-        position = np.arange(self.size) - self.layout.start[rows]
-        return rows, position + self.layout.first[rows]
-
     def _transposition(self) -> tuple[NDArray[np.intp], Real]:
-        rows, columns = self._entries()
+        rows, columns = self.entries()
         place = self.layout.start[columns] + rows - self.layout.first[columns]
         return place, np.ones(self.size)
 
@@ -168,7 +168,7 @@ class SymmetricLindbladian(BlockLindbladian):
         self, place: NDArray[np.intp], turn: NDArray[np.intp]
     ) -> tuple[NDArray[np.intp], Real]:
         """Move row and column by `place`, with signs i^(turn of the row - turn of the column)."""
-        rows, columns = self._entries()
+        rows, columns = self.entries()
         to = self.layout.start[place[rows]] + place[columns] - self.layout.first[place[columns]]
         return to, _POWERS[(turn[rows] - turn[columns]) % 4].real
 

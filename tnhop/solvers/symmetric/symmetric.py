@@ -18,7 +18,7 @@ from tnhop.solvers.bounds import operator_bound
 from tnhop.solvers.exact.eigenpairs import falling
 from tnhop.solvers.exact.evolution import output_states_memory
 from tnhop.solvers.exact.stationary import SlowModes, combined, slow_spectrum
-from tnhop.solvers.exact.steady_answer import steady_answer
+from tnhop.solvers.exact.steady_answer import fock_errors, steady_answer
 from tnhop.solvers.fitted import SymmetricBlocks, Taylor
 from tnhop.solvers.machine_speed import speed
 from tnhop.solvers.refinement import TaylorMethod
@@ -195,21 +195,21 @@ class Symmetric(TaylorMethod):
         The full generator has more eigenvalues: those of modes that permutations change.
         """
         model, reduced = problem.model, SymmetricProblem(problem)
-        values, residuals, errors, zeros = np.zeros(1, dtype=complex), np.zeros(1), np.zeros(1), 1
+        total, zeros = [np.zeros(1, dtype=complex), *np.zeros((3, 1))], 1
         for part in range(len(reduced.parts)):
-            of_sectors = [
-                slow_spectrum(SlowModes(L, L.reflections, self.eigensolver), k)
-                for L in reduced.sectors(part)
-            ]
+            of_sectors, count = [], 0
+            for L in reduced.sectors(part):
+                pairs, still = slow_spectrum(SlowModes(L, L.reflections, self.eigensolver), k)
+                cut = fock_errors(pairs, L, L.levels())
+                of_sectors.append((pairs.values, pairs.residuals, pairs.errors, cut))
+                count += still
             # independent parts: rates add up, and so do errors and residuals of product vectors
-            values, residuals, errors = (
-                np.add.outer(total, np.concatenate(own)).ravel() for total, own in (
-                    (values, [pairs.values for pairs, _ in of_sectors]),
-                    (residuals, [pairs.residuals for pairs, _ in of_sectors]),
-                    (errors, [pairs.errors for pairs, _ in of_sectors]),
-                )
-            )  # fmt: skip
-            zeros *= sum(count for _, count in of_sectors)
-            order = falling(values, errors)[:k]
-            values, residuals, errors = values[order], residuals[order], errors[order]
-        return Spectrum(values, residuals, min(zeros, len(values)), model, self, errors)
+            total = [
+                np.add.outer(before, np.concatenate(own)).ravel()
+                for before, own in zip(total, zip(*of_sectors, strict=True), strict=True)
+            ]
+            order = falling(total[0], total[2])[:k]
+            total, zeros = [array[order] for array in total], zeros * count
+        values, residuals, errors, cut = total
+        zeros = min(zeros, len(values))
+        return Spectrum(values, residuals, zeros, model, self, errors + cut)
