@@ -189,9 +189,7 @@ class SlowModes:
         if self._eigensolver == "shift-invert":
             matrix = L.matrix() if counts else None
             # more are found than wanted: the nearest to zero need not decay most slowly
-            return [
-                _nearest_pairs(matrix, of, min(n + 8, of.shape[1]), L.norm) for of, n in counts
-            ]
+            return [_nearest_pairs(matrix, of, min(n + 8, of.shape[1]), L.norm) for of, n in counts]
         tau = min(8 / max(abs(L.mean_diagonal), 1e-300), 200 / L.norm)
         evolve = propagator(L, L.mean_diagonal, L.norm, tau)
         return [_sector_pairs(L, evolve, of, n) for of, n in counts]
