@@ -41,7 +41,7 @@ def test_steady_overlaps_are_points_over_the_patterns(steady, ax):
     assert ax.get_xlabel() == "pattern"
     assert [text.get_text() for text in ax.get_xticklabels()] == ["0", "1"]
     assert entries(ax) == ["$m_x$", "$m_z$"]
-    assert caption(ax) == "Exact; errors not known"
+    assert caption(ax) == "Exact; error bars, at least 95 %"
 
 
 def test_steady_error_bars_have_their_length(ax):

@@ -9,7 +9,8 @@ from tnhop.solvers.exact.eigenpairs import DENSE_SIZE, slowest
 
 def pairs_of(A, k):
     P = expm(2.0 * A)
-    return slowest(lambda x: A @ x, lambda x: P @ x, len(A), k)
+    norm = np.linalg.norm(A, 2)
+    return slowest(lambda x: A @ x, lambda x: A.T @ x, lambda x: P @ x, len(A), k, norm)
 
 
 def slow_matrix(n, rng):

@@ -60,16 +60,20 @@ def test_steady_states_say_their_quality():
     assert frame.attrs["gap"] == steady.gap
     assert frame.attrs["multiplicity"] == 1
     assert "hbar" in frame.attrs["time"]
-    assert frame["error"].isna().all()  # Exact measures none here: unknown, not 0
+    assert frame.attrs["gap_error"] == steady.gap_error > 0
+    assert frame["error"][0] == steady.errors["m_z"][0] > 0
 
 
 def test_spectra_have_rates_and_frequencies():
     spectrum = th.liouvillian_spectrum(HOPFIELD, 4)
     frame = spectrum.to_dataframe()
-    assert list(frame.columns) == ["method", "index", "decay_rate", "frequency", "residual"]
+    columns = ["method", "index", "decay_rate", "frequency", "error", "residual"]
+    assert list(frame.columns) == columns
+    np.testing.assert_array_equal(frame["error"], spectrum.errors)
     found = -frame["decay_rate"] + 1j * frame["frequency"]
     np.testing.assert_array_equal(found, spectrum.eigenvalues)
-    assert frame.attrs == {"gap": spectrum.gap, "multiplicity": 1}
+    expected = {"gap": spectrum.gap, "gap_error": spectrum.gap_error, "multiplicity": 1}
+    assert frame.attrs == expected
     assert spectrum.to_xarray()["imag"].values.tolist() == spectrum.eigenvalues.imag.tolist()
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from tnhop.answers.answer import StoredAnswer
 from tnhop.answers.error_budget import ErrorBudget
-from tnhop.answers.tables import Values, text_rows, tidy_frame, values_of, variables
+from tnhop.answers.tables import Values, text_rows, tidy_frame, values_of, variables, with_bar
 from tnhop.answers.verdict import UNDETERMINED, is_negative
 from tnhop.physics.model import Model
 from tnhop.physics.observables import Observable, real_parts
@@ -37,13 +37,14 @@ class SteadyState(StoredAnswer):
     residual : float
         ‖L ρ‖ / ‖ρ‖ in the Frobenius norm, recomputed.
     gap : float
-        Smallest decay rate of what is not stationary; NaN if unknown.
+        Smallest decay rate of what is not stationary; NaN if unknown. An upper bound if slow decays
+        are not resolved, as `label` says.
     multiplicity : int
         Number of independent stationary states; if above 1, `state` is what the initial state
         reaches.
     converged : bool
-        Whether the residual is small and the eigenvalues beside it converged: a small residual
-        alone may be metastable.
+        Whether the residual is small and the slow eigenvalues beside it are resolved, that is zero
+        by a conservation law or known to one percent: a small residual alone may be metastable.
     model, method : Model, Method
         What was solved, and how.
     observables : tuple of Observable
@@ -51,11 +52,14 @@ class SteadyState(StoredAnswer):
     stats : dict
         Effort.
     errors : ErrorBudget or None
-        Half-widths, where the method measures them.
+        Half-widths by source.
     weighted_residual : float
         The residual in the norm in which the method truncates; NaN if there is none.
     label : str
-        What `converged` rests on, where it is less than an eigenvalue problem.
+        What `converged` rests on, where it is less than an eigenvalue problem; or that slow decays
+        are not resolved.
+    gap_error : float
+        Half-width of the gap; NaN if unknown.
     """
 
     state: Any
@@ -71,6 +75,7 @@ class SteadyState(StoredAnswer):
     errors: ErrorBudget | None = None
     weighted_residual: float = float("nan")
     label: str = ""
+    gap_error: float = float("nan")
 
     def to_xarray(self) -> xr.Dataset:
         """Return a Dataset of observables, errors, gap, residuals and multiplicity.
@@ -81,7 +86,7 @@ class SteadyState(StoredAnswer):
         """
         import xarray as xr
 
-        data: dict[str, Any] = {name: ((), getattr(self, name)) for name in QUALITY}
+        data: dict[str, Any] = {name: ((), getattr(self, name)) for name in (*QUALITY, "gap_error")}
         coords: dict[str, Any] = {}
         for o in self.observables:
             data |= variables(o, self.expect[o.name], self.errors, self.determined[o.name])
@@ -96,7 +101,7 @@ class SteadyState(StoredAnswer):
         """Rebuild the answer from the content of its file."""
         data = content.data
         expect, by_source = values_of(data, content.observables)
-        quality = {name: data[name].item() for name in QUALITY}
+        quality = {name: data[name].item() for name in (*QUALITY, "gap_error") if name in data}
         return cls(
             content.state, expect, model=content.model, method=content.method,
             observables=content.observables, stats=content.stats, label=data.attrs["label"],
@@ -114,7 +119,7 @@ class SteadyState(StoredAnswer):
         frame = tidy_frame(
             name, self.observables, self.expect, self.errors, determined=self.determined
         )
-        frame.attrs |= {key: getattr(self, key) for key in QUALITY}
+        frame.attrs |= {key: getattr(self, key) for key in (*QUALITY, "gap_error")}
         return frame
 
     def rows(self) -> list[tuple[str, str]]:
@@ -137,8 +142,8 @@ class SteadyState(StoredAnswer):
         label = self.label or ("converged" if self.converged else "not converged")
         return [
             f"steady state of {self.model.summary}",
-            f"{self.method!r}: {label}, residual {self.residual:.1e}, gap {self.gap:.6g},"
-            f" multiplicity {self.multiplicity}",
+            f"{self.method!r}: {label}, residual {self.residual:.1e},"
+            f" gap {with_bar(self.gap, self.gap_error)}, multiplicity {self.multiplicity}",
             *filter(None, [self.undetermined]),
         ]
 

@@ -67,6 +67,11 @@ def text_rows(
     return found
 
 
+def with_bar(value: float, error: float) -> str:
+    """Return 'value ± error', or the value alone where its error is not known."""
+    return f"{value:.6g}" if np.isnan(error) else f"{value:.6g} ± {error:.1g}"
+
+
 def variables(
     o: Observable,
     values: NDArray[Any],

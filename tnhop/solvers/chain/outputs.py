@@ -57,9 +57,10 @@ class Outputs:
         """Return the progress at the end of the last step."""
         run, now = self.run, self.run.progress
         others = ChainTensors([], now.coarse, now.companion)
+        state = run.state()
         return Snapshot(
-            now.time, stats=run.stats(), state=run.state(), carry=run.restart_data(),
-            history=run.history(others),
+            now.time, errors={o.name: self._errors(o, now.time, state) for o in self._linear},
+            stats=run.stats(), state=state, carry=run.restart_data(), history=run.history(others),
         )  # fmt: skip
 
     def at(self, time: float) -> Snapshot:
@@ -115,7 +116,9 @@ class Outputs:
         if now.companion:
             errors["truncation"] = now.apart[o.name]
             del errors["projection"]  # it is in the difference
-        if self._start is not None:
+        if self.run.continued:
+            errors["start"] = np.zeros(o.shape)  # it is in the others
+        elif self._start is not None:
             errors["start"] = start_error(
                 o, run.problem.model, self._start, state=state, moved=time > 0
             )

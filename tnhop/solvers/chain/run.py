@@ -80,11 +80,13 @@ class ChainRun:
         Engines at its beginning.
     begun : dict
         Restart data of its beginning.
+    rests : bool
+        Whether a state that hardly moves may stand still for a while.
     """
 
     def __init__(self, setup: EngineSetup, problem: Problem, method: Any, carry: Any) -> None:
         self.problem, self.schedule, self._setup = problem, setup.schedule, setup
-        self.bars = ErrorBars(problem, setup.bases, setup.order)
+        self.bars, self.rests = ErrorBars(problem, setup.bases, setup.order), True
         self.continued = carry is None and _is_continued(problem, method)
         if carry is not None:
             self.progress = _restarted(carry)
@@ -138,6 +140,11 @@ class ChainRun:
         """Return the state at the end of the last step, as NumPy arrays, with all levels."""
         now, model = self.progress, self.problem.model
         return state_with_all_levels(now.tensors, now.levels, model, self._setup)
+
+    def budgets(self) -> dict[str, dict[str, Any]]:
+        """Return the half-widths of all observables by source, at the end of the last step."""
+        now = self.progress
+        return {o.name: self.bars.by_source(o, now, now.time) for o in self.problem.observables}
 
     # Steps.
 
@@ -242,7 +249,7 @@ class ChainRun:
         """
         now, span = self.progress, _REST * self.progress.time
         slow = now.moved < _STILL * self.schedule.tolerance
-        if not (self.schedule.adaptive and slow) or span < _WORTHWHILE * now.length:
+        if not (self.rests and self.schedule.adaptive and slow) or span < _WORTHWHILE * now.length:
             return
         now.still_until = now.time + span
         missed = span * now.moved * vector_norm(now.tensors)

@@ -15,6 +15,7 @@ from tnhop.physics.model import Model
 from tnhop.physics.problem import Problem, evaluate
 from tnhop.physics.states import ProductState
 from tnhop.solvers.chain.error_bars import FELT
+from tnhop.solvers.chain.network.distances import distance
 from tnhop.solvers.chain.network.mpo import LindbladMPO
 from tnhop.solvers.chain.network.mps import MPSState
 from tnhop.solvers.chain.run import ChainRun
@@ -24,14 +25,15 @@ from tnhop.solvers.chain.steps.tdvp_step import random_signs
 from tnhop.support.arrays import Real
 from tnhop.support.heartbeat import beat
 
-_LONGEST = 400.0  # time after which a state counts as stationary in any case
-_SHORTEST = 5.0  # time before which it never does
+# times and rates in the unit of the model
+_LONGEST = 400.0  # time after which nothing more is waited for
+_SHORTEST = 5.0  # time before which no state counts as stationary
 _LONG_STEP = 1.6  # a stationary state is a fixed point of steps of any length
 _GROWTH = 1.15
 _WINDOW = 0.3  # last part of the time, over which rates are measured
 _SIGNS = 400  # random vectors of the estimate of a norm
 _AT_ONCE = 50  # of them: they hold all coordinates of a mode at once
-_ROUNDING = 1e-7  # of differences of chains
+_ROUNDING = 1e-7  # change that is rounding of differences of chains
 _SETTLED = 0.5  # stop once the change is smaller than this share of the discarded norm
 
 
@@ -53,6 +55,10 @@ class Relaxed:
         Observables, and their half-widths by source.
     stats : dict
         Effort.
+    settled : bool
+        Whether the state changed as little as it can before the longest time was over.
+    determined : bool
+        Whether every bar is narrower than the range of its observable.
     """
 
     state: MPSState
@@ -62,22 +68,21 @@ class Relaxed:
     values: dict[str, Any]
     errors: dict[str, dict[str, Any]]
     stats: dict[str, Any]
+    settled: bool
+    determined: bool
 
 
 def relax(method: Any, problem: Problem, start: Any) -> Relaxed:
     """Evolve until the state changes less than truncation changes it."""
     method = dataclasses.replace(method, companion=False)  # bars are those of the last losses
     run = method.run(dataclasses.replace(problem, state=start))
+    run.rests = False
     times, changes, losses = [0.0], [math.inf], [0.0]
-    budgets = [
-        {
-            o.name: run.bars.by_source(o, run.progress, run.progress.time)
-            for o in problem.observables
-        }
-    ]
+    budgets = [run.budgets()]
     values = [{o.name: evaluate(run.state(), o) for o in problem.observables}]
-    dt = run.schedule.longest
-    while times[-1] < _LONGEST:
+    dt, unit, settled = run.schedule.longest, problem.model.rate_scale, False
+    largest = max(_LONG_STEP / unit, dt)
+    while times[-1] < _LONGEST / unit and not settled:
         beat()
         before = run.state()
         run.schedule = dataclasses.replace(run.schedule, longest=dt)
@@ -85,22 +90,17 @@ def relax(method: Any, problem: Problem, start: Any) -> Relaxed:
         now = run.progress
         times.append(now.time)
         state = run.state()
-        distance = _distance(list(before.tensors), list(state.tensors))
-        changes.append(distance / (times[-1] - times[-2]))
+        moved = distance(before.tensors, state.tensors)
+        changes.append(moved / (times[-1] - times[-2]))
         losses.append(now.lost + now.projected)
         values.append({o.name: evaluate(state, o) for o in problem.observables})
-        budgets.append(
-            {
-                o.name: run.bars.by_source(o, run.progress, run.progress.time)
-                for o in problem.observables
-            }
-        )
+        budgets.append(run.budgets())
         early = _early(times)
         per_time = (losses[-1] - losses[early]) / (times[-1] - times[early])
-        if times[-1] > _SHORTEST and max(changes[early:]) < max(_SETTLED * per_time, _ROUNDING):
-            break
-        dt = min(dt * _GROWTH, max(_LONG_STEP, run.schedule.longest))
-    return _relaxed(run, problem, times, changes, values, budgets)
+        least = max(_SETTLED * per_time, _ROUNDING * unit)
+        settled = times[-1] > _SHORTEST / unit and max(changes[early:]) < least
+        dt = min(dt * _GROWTH, largest)
+    return _relaxed(run, problem, times, changes, values, budgets, settled)
 
 
 def _early(times: list[float]) -> int:
@@ -110,12 +110,12 @@ def _early(times: list[float]) -> int:
 
 def _relaxed(
     run: ChainRun, problem: Problem, times: list[float], changes: list[float],
-    values: list[dict[str, Any]], budgets: list[dict[str, Any]],
+    values: list[dict[str, Any]], budgets: list[dict[str, Any]], settled: bool,
 ) -> Relaxed:  # fmt: skip
     early = _early(times)
     span = times[-1] - times[early]
     # the slowest decay seen: just before the change is as small as what truncation does
-    falling = np.maximum(changes, _ROUNDING)
+    falling = np.maximum(changes, _ROUNDING * problem.model.rate_scale)
     floor = 3 * float(np.median(falling[early:]))
     end = int(np.argmax(falling <= floor))
     begin = max(1, int(np.searchsorted(times, 0.5 * times[end])))
@@ -124,6 +124,7 @@ def _relaxed(
         rate = max(0.0, math.log(falling[begin] / falling[end]) / (times[end] - times[begin]))
     memory = min(1 / rate if rate > 0 else math.inf, times[-1])
     errors: dict[str, dict[str, Any]] = {}
+    determined = True
     for o in problem.observables:
         late, old = budgets[-1][o.name], budgets[early][o.name]
         # losses are forgotten again: those of one relaxation time count
@@ -140,20 +141,9 @@ def _relaxed(
             "relaxation": (moved / span + felt) * memory,
             "trace": bound * run.progress.trace_defect,  # lost trace does not come back
         }
-    return Relaxed(run.state(), times[-1], changes[-1], rate, values[-1], errors, run.stats())
-
-
-def _distance(first: list[Real], second: list[Real]) -> float:
-    """Return the norm of the difference of two chains."""
-    square = _overlap(first, first) - 2 * _overlap(first, second) + _overlap(second, second)
-    return math.sqrt(max(square, 0.0))
-
-
-def _overlap(first: list[Real], second: list[Real]) -> float:
-    E = np.ones((1, 1))
-    for A, B in zip(first, second, strict=True):
-        E = np.tensordot(A, np.tensordot(E, B, (1, 0)), ((0, 1), (0, 1)))
-    return float(E[0, 0])
+        determined &= not np.any(ErrorBudget(errors)[o.name] > bound)
+    return Relaxed(run.state(), times[-1], changes[-1], rate, values[-1], errors, run.stats(),
+                   settled, bool(determined))  # fmt: skip
 
 
 def residual(mpo: LindbladMPO, state: MPSState, weighted: bool) -> float:
@@ -188,10 +178,16 @@ def steady_state(method: Any, problem: Problem, mpo: LindbladMPO) -> SteadyState
     relaxed, other = (relax(method, problem, start) for start in (first, second))
     apart = _apart(problem, relaxed, other)
     age = f"stationary to t = {relaxed.time:.3g}"
-    if apart is None:
+    unsettled = [end.time for end in (relaxed, other) if not end.settled]
+    if unsettled:
+        label = f"not relaxed after t = {max(unsettled):.3g}"
+    elif not (relaxed.determined and other.determined):
+        label = f"undetermined after t = {relaxed.time:.3g}: a bar is wider than its observable"
+    elif apart is None:
         label = f"{age}, the same from the {name} state"
     else:
         label = f"metastable or one of several: {age}, but the {name} state ends {apart}"
+    converged = not unsettled and relaxed.determined and other.determined and apart is None
     stats = {
         **relaxed.stats,
         "relaxation_time": relaxed.time,
@@ -200,7 +196,7 @@ def steady_state(method: Any, problem: Problem, mpo: LindbladMPO) -> SteadyState
     }
     return SteadyState(
         relaxed.state, relaxed.values, residual(mpo, relaxed.state, False), math.nan,
-        1 if apart is None else 0, apart is None, model, method, tuple(problem.observables), stats,
+        int(converged), converged, model, method, tuple(problem.observables), stats,
         ErrorBudget(relaxed.errors), residual(mpo, relaxed.state, True), label,
     )  # fmt: skip
 

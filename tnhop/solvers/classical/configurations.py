@@ -94,6 +94,20 @@ class RateMatrix:
         """Return the sparse matrix."""
         return self.R
 
+    def scaled(self, units: Real) -> RateMatrix:
+        """Return the generator of p / units."""
+        return RateMatrix(sp.csr_array(sp.diags_array(1 / units) @ self.R @ sp.diags_array(units)))
+
+    @property
+    def population_rates(self) -> sp.csr_array:
+        """The matrix itself: there is nothing but populations."""
+        return self.R
+
+    @property
+    def populations(self) -> NDArray[np.intp]:
+        """Places of the populations: all."""
+        return np.arange(self.size)
+
     def apply(self, x: Real, out: Real, half: bool = False) -> Real:  # noqa: ARG002
         """Write R x into `out`."""
         out[:] = self.R @ x

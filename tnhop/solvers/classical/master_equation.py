@@ -24,13 +24,8 @@ from tnhop.solvers.classical.configurations import (
     configuration_rates,
 )
 from tnhop.solvers.exact.evolution import Evolution, LinearPart
-from tnhop.solvers.exact.stationary import (
-    require_convergence,
-    slow_pairs,
-    stationary,
-    steady_result,
-    zero_tolerance,
-)
+from tnhop.solvers.exact.stationary import SlowModes, slow_spectrum, stationary
+from tnhop.solvers.exact.steady_answer import steady_answer
 from tnhop.solvers.fitted import Populations, Taylor
 from tnhop.solvers.machine_speed import speed
 from tnhop.solvers.refinement import TaylorMethod
@@ -179,14 +174,13 @@ class ClassicalMaster(TaylorMethod):
             # better; its factors are sparse enough in one or two dimensions, or for small chains
             sparse = len(classes.sizes) <= 2 or L.size <= 10_000
             eigensolver = "shift-invert" if sparse else "propagator"
-        limit = stationary(L, np.ones(L.size), start, (), eigensolver)
+        limit = stationary(SlowModes(L, (), eigensolver), np.ones(L.size), start)
         state: Any = (
             ConfigurationDistribution(limit.x)
             if classes is None
             else PopulationState(limit.x, classes.labels, classes.signs)
         )
-        stats = {"dimension": str(L.size), "undamped": limit.undamped}
-        return steady_result(problem, self, state, limit, float(limit.x.min()), stats)
+        return steady_answer(problem, self, state, limit, float(limit.x.min()), (), str(L.size))
 
     def liouvillian_spectrum(self, problem: Problem, k: int) -> Spectrum:
         """Return the k eigenvalues of the rate matrix with the largest real parts.
@@ -201,10 +195,8 @@ class ClassicalMaster(TaylorMethod):
             L = configuration_rates(model)
         if k > L.size:
             raise fail("k", f"be at most {L.size}", f"it is {k}")
-        pairs = slow_pairs(L, k)
-        require_convergence(pairs, k)
-        multiplicity = int(np.sum(np.abs(pairs.values) < zero_tolerance(L)))
-        return Spectrum(pairs.values, pairs.residuals, multiplicity, model, self)
+        pairs, zeros = slow_spectrum(SlowModes(L), k)
+        return Spectrum(pairs.values, pairs.residuals, zeros, model, self, pairs.errors)
 
 
 def _classes(problem: Problem) -> SpinClasses:

@@ -32,6 +32,11 @@ class BlockLindbladian:
         The operator -iH - ½ Σ L†L, block-diagonal, complex.
     jumps : list of sparse array, shape (n, n)
         Jumps L, complex; each takes every block to at most one, and no two blocks to the same.
+
+    Attributes
+    ----------
+    jumps : list of sparse array, shape (n, n)
+        The jumps.
     """
 
     def __init__(self, dims: Sequence[int], A: sp.csr_array, jumps: list[sp.csr_array]) -> None:
@@ -39,7 +44,7 @@ class BlockLindbladian:
         self.dim, self.size = int(self.block_dims.sum()), int((self.block_dims**2).sum())
         self.layout = layout_of(self.block_dims)
         self._unsigned_layout = Layout(*map(unsigned, self.layout))
-        self._A, self._jumps = A, jumps
+        self._A, self.jumps = A, jumps
         self.norm = max(2 * float(abs(A).sum(axis=1).max()), 1e-300)
         diagonal = A.diagonal()
         self._diagonal = np.ascontiguousarray(diagonal.real), np.ascontiguousarray(diagonal.imag)
@@ -62,7 +67,7 @@ class BlockLindbladian:
         """Mean of the diagonal of the generator: the centre of its spectrum."""
         # tr(A · + · A†) = 2 Σ dim_b Re tr A_b, and tr(L · L†) = |tr L_b|² where L stays in b
         total = 2 * float(self.layout.width @ self._diagonal[0])
-        for L in self._jumps:
+        for L in self.jumps:
             diagonal, block, count = L.diagonal(), self.layout.block, len(self.block_dims)
             total += float((np.bincount(block, diagonal.real, count) ** 2).sum())
             total += float((np.bincount(block, diagonal.imag, count) ** 2).sum())
@@ -71,8 +76,33 @@ class BlockLindbladian:
     @cached_property
     def adjoint(self) -> BlockLindbladian:
         """The transposed generator, which moves functionals of X."""
-        jumps = [sp.csr_array(L.conj().T) for L in self._jumps]
+        jumps = [sp.csr_array(L.conj().T) for L in self.jumps]
         return BlockLindbladian(self.block_dims.tolist(), sp.csr_array(self._A.conj().T), jumps)
+
+    def entries(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Return row and column, as global indices, of every packed component."""
+        rows = np.repeat(np.arange(self.dim), self.layout.width)
+        position = np.arange(self.size) - self.layout.start[rows]
+        return rows, position + self.layout.first[rows]
+
+    @cached_property
+    def populations(self) -> NDArray[np.intp]:
+        """Places of the populations in a packed state."""
+        return (self.layout.start + np.arange(self.dim) - self.layout.first).astype(np.intp)
+
+    @cached_property
+    def population_rates(self) -> sp.csr_array | None:
+        """Rate matrix of the populations, if they neither feed coherences nor are fed by them.
+
+        So it is if the Hamiltonian is diagonal and every jump takes basis states to basis states,
+        different ones to different ones.
+        """
+        off = self._A - sp.diags_array(self._A.diagonal())
+        if abs(off).max() > 0 or not all(map(_moves_states, self.jumps)):
+            return None
+        R = sum((abs(L) ** 2 for L in self.jumps), sp.csr_array((self.dim, self.dim)))
+        R = sp.csr_array(R - sp.diags_array(R.diagonal()))
+        return sp.csr_array(R - sp.diags_array(R.sum(axis=0)))
 
     def apply(self, x: Real, out: Real, half: bool = False) -> Real:
         """Write the derivative of the packed x into `out`, both of shape (size,).
@@ -120,7 +150,7 @@ class BlockLindbladian:
             A, one = self._A[inside][:, inside], sp.eye_array(dims[b])
             add(straight, b, b, sp.kron(A.real, one) + sp.kron(one, A.real))
             add(turned, b, b, sp.kron(A.imag, one) - sp.kron(one, A.imag))
-        for L in self._jumps:
+        for L in self.jumps:
             entries = sp.coo_array(L)
             block = self.layout.block
             for to, of in {
@@ -259,6 +289,13 @@ def layout_of(dims: NDArray[np.int64]) -> Layout:
 def _is_simple(L: sp.csr_array) -> bool:
     """Return whether a jump is real with at most one entry per row."""
     return bool(np.isrealobj(L.data) and np.diff(L.indptr).max(initial=0) <= 1)
+
+
+def _moves_states(L: sp.csr_array) -> bool:
+    """Return whether there is at most one entry in every row and column."""
+    entries = sp.coo_array(L)
+    places = [place[entries.data != 0] for place in (entries.row, entries.col)]
+    return all(len(np.unique(place)) == len(place) for place in places)
 
 
 def make_real(J: sp.csr_array) -> sp.csr_array:

@@ -4,13 +4,16 @@ exp(τL) turns the slowest decaying modes into the eigenvalues of largest modulu
 finds first. It is applied as a polynomial of fixed degree, which has exactly the eigenvectors of L.
 The eigenvalues are then taken from L itself on the space found (Rayleigh-Ritz), so that neither the
 error of the propagator nor the branch of a logarithm enters, and every residual is recomputed.
+
+The error of an eigenvalue is that of its equation times its condition, the product of the norms of
+its left and right eigenvectors over their overlap, Eq. (92) of docs/physics.md.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -23,14 +26,18 @@ from tnhop.support.arrays import Real
 from tnhop.support.heartbeat import beat
 
 Map = Callable[[Real], Real]
+Values = NDArray[np.complex128]
 
 _DEGREE = 20
 DENSE_SIZE = 1100  # below this the matrix of the generator is small: five spins have 1024
+ROUNDING = 2 * float(np.finfo(float).eps)  # relative, of a matrix and of its products
+_EQUAL = 1e-12  # times the norm: eigenvalues that are as good as one, with a common space
+_SPARE = 16  # eigenpairs beyond those that are wanted, so that equal ones stay together
 
 
 @dataclass(frozen=True, eq=False)
 class Eigenpairs:
-    """Eigenvalues by falling real part, with right eigenvectors in columns and residuals.
+    """Eigenvalues by falling real part, with right eigenvectors in columns, residuals and errors.
 
     Attributes
     ----------
@@ -40,14 +47,61 @@ class Eigenpairs:
         Normalised eigenvectors.
     residuals : ndarray, shape (k,)
         ‖L v - λ v‖, recomputed.
+    errors : ndarray, shape (k,)
+        Half-widths of the eigenvalues: residual and rounding, times the condition.
+    conditions : ndarray, shape (k,)
+        Change of the eigenvalue per norm of a change of the generator.
     converged : bool
         Whether the iteration met its tolerance.
     """
 
-    values: NDArray[np.complex128]
-    vectors: NDArray[np.complex128]
-    residuals: NDArray[np.float64]
+    values: Values
+    vectors: Values
+    residuals: Real
+    errors: Real
+    conditions: Real
     converged: bool
+
+    def first(self, k: int) -> Eigenpairs:
+        """Return the k pairs with the largest real parts."""
+        order = falling(self.values, self.errors)[:k]
+        return Eigenpairs(self.values[order], self.vectors[:, order], self.residuals[order],
+                          self.errors[order], self.conditions[order], self.converged)  # fmt: skip
+
+    def embedded(self, of: Any) -> Eigenpairs:
+        """Return the same pairs in a larger space; `of` has its basis in columns."""
+        vectors = of @ self.vectors
+        vectors = vectors / np.linalg.norm(vectors, axis=0)
+        return Eigenpairs(self.values, vectors, self.residuals, self.errors,
+                          self.conditions, self.converged)  # fmt: skip
+
+
+def with_residuals(pairs: Eigenpairs, generator: Map) -> Eigenpairs:
+    """Return the same pairs with residuals that are recomputed."""
+    V = pairs.vectors
+    image = np.column_stack([generator(v.real) + 1j * generator(v.imag) for v in V.T])
+    return replace(pairs, residuals=np.linalg.norm(image - V * pairs.values, axis=0))
+
+
+def joined(parts: Sequence[Eigenpairs], k: int) -> Eigenpairs:
+    """Return the k slowest pairs of several sets."""
+    return Eigenpairs(
+        np.concatenate([pairs.values for pairs in parts]),
+        np.concatenate([pairs.vectors for pairs in parts], axis=1),
+        np.concatenate([pairs.residuals for pairs in parts]),
+        np.concatenate([pairs.errors for pairs in parts]),
+        np.concatenate([pairs.conditions for pairs in parts]),
+        all(pairs.converged for pairs in parts),
+    ).first(k)
+
+
+def falling(values: Values, errors: Real) -> NDArray[np.intp]:
+    """Return the order by falling real part; where bars overlap, by falling imaginary part."""
+    order = np.argsort(-values.real, kind="stable")
+    steps = -np.diff(values.real[order])
+    bars = np.minimum(errors, np.abs(values))[order]  # what may be zero is not equal to all others
+    level = np.concatenate([[0], np.cumsum(steps > bars[1:] + bars[:-1])])
+    return order[np.lexsort((-values.imag[order], level[: len(order)]))]
 
 
 def propagator(generator: Map, centre: float, norm: float, tau: float) -> Map:
@@ -68,20 +122,81 @@ def propagator(generator: Map, centre: float, norm: float, tau: float) -> Map:
     return apply
 
 
-def slowest(generator: Map, evolve: Map, size: int, k: int, *, seed: int = 20) -> Eigenpairs:
+def slowest(
+    generator: Map, adjoint: Map, evolve: Map, size: int, k: int, norm: float, *, seed: int = 20
+) -> Eigenpairs:
     """Return the k eigenpairs with the largest real parts."""
     if size <= DENSE_SIZE or k + 8 >= size - 1:
-        basis, converged = np.eye(size), True
-    else:
-        basis, converged = _slow_space(evolve, size, k, seed)
+        matrix = np.column_stack([_beating(generator, column) for column in np.eye(size)])
+        return dense_pairs(matrix, norm, k)
+    basis, converged = _slow_space(evolve, size, k, seed)
+    return _ritz_pairs(generator, adjoint, basis, norm, k, converged)
+
+
+def dense_pairs(matrix: Real, norm: float, k: int) -> Eigenpairs:
+    """Return the k eigenpairs of a small matrix with the largest real parts."""
+    values, left, right = eig(matrix, left=True, right=True)
+    kept = np.argsort(-values.real, kind="stable")[: 2 * k + _SPARE]
+    values, left, right = values[kept], left[:, kept], right[:, kept]
+    residuals = np.linalg.norm(matrix @ right - right * values, axis=0)
+    sizes, overlaps = np.abs(matrix), np.abs(np.sum(left.conj() * right, axis=0))
+    with np.errstate(divide="ignore"):
+        conditions = 1 / overlaps
+        rounding = np.sum(np.abs(left) * (sizes @ np.abs(right)), axis=0) * conditions
+    together = _common_conditions(values, left, right, _EQUAL * norm)
+    unresolved = ROUNDING * np.linalg.norm(sizes @ np.abs(right), axis=0) * together
+    rounding = np.fmin(ROUNDING * rounding, unresolved)
+    conditions = np.fmin(conditions, together)
+    return Eigenpairs(values, right, residuals, conditions * residuals + rounding, conditions,
+                      True).first(k)  # fmt: skip
+
+
+def _common_conditions(values: Values, left: Values, right: Values, tolerance: float) -> Real:
+    """Return the conditions of the common spaces of eigenvalues that are as good as equal.
+
+    Single eigenvectors of a multiple eigenvalue are arbitrary, and their overlaps with left ones.
+    """
+    conditions = np.empty(len(values))
+    for k, value in enumerate(values):
+        equal = np.abs(values - value) <= tolerance
+        bases = [np.linalg.qr(vectors[:, equal])[0] for vectors in (left, right)]
+        overlaps = np.linalg.svd(bases[0].conj().T @ bases[1], compute_uv=False)
+        conditions[k] = 1 / max(float(overlaps[-1]), 1e-300)
+    return conditions
+
+
+def _ritz_pairs(
+    generator: Map, adjoint: Map, basis: Real, norm: float, k: int, converged: bool
+) -> Eigenpairs:
+    """Return the k slowest eigenpairs in a space that the generator keeps."""
     image = np.column_stack([_beating(generator, column) for column in basis.T])
-    values, coefficients = eig(basis.T @ image)
-    vectors = basis @ coefficients
-    norms = np.linalg.norm(vectors, axis=0)
-    vectors = vectors / norms
-    residuals = np.linalg.norm(image @ (coefficients / norms) - vectors * values, axis=0)
-    order = np.lexsort((-values.imag, -values.real.round(10)))[:k]
-    return Eigenpairs(values[order], vectors[:, order], residuals[order], converged)
+    inner = basis.T @ image
+    values, left, right = eig(inner, left=True, right=True)
+    fastest = values.real.min()
+    kept = np.argsort(-values.real, kind="stable")[: k + _SPARE]
+    values, left, right = values[kept], left[:, kept], right[:, kept]
+    residuals = np.linalg.norm(image @ right - basis @ (right * values), axis=0)
+    # a left eigenvector has a part outside, which everything that decays faster holds back
+    outside = np.array([
+        math.hypot(*(_outside(adjoint, basis, inner, part) for part in (y.real, y.imag)))
+        for y in left.T
+    ])  # fmt: skip
+    apart = np.maximum(values.real - fastest, _EQUAL * norm)
+    overlaps = np.abs(np.sum(left.conj() * right, axis=0))
+    with np.errstate(divide="ignore"):
+        conditions = np.hypot(1.0, outside / apart) / overlaps
+    together = _common_conditions(values, left, right, _EQUAL * norm)
+    conditions = np.fmin(conditions, together * np.hypot(1.0, outside / apart))
+    errors = conditions * (residuals + ROUNDING * norm)
+    vectors = basis @ right
+    return Eigenpairs(values, vectors, residuals, errors, conditions, converged).first(k)
+
+
+def _outside(adjoint: Map, basis: Real, inner: Real, y: Real) -> float:
+    """Return how far the adjoint takes a vector out of the space."""
+    if not y.any():
+        return 0.0
+    return float(np.linalg.norm(_beating(adjoint, basis @ y) - basis @ (inner.T @ y)))
 
 
 def _beating(generator: Map, x: Real) -> Real:
@@ -89,22 +204,17 @@ def _beating(generator: Map, x: Real) -> Real:
     return generator(x)
 
 
-def nearest_zero(matrix: Any, k: int, *, seed: int = 20) -> Eigenpairs:
+def nearest_zero(matrix: Any, k: int, norm: float, *, seed: int = 20) -> Eigenpairs:
     """Return the k eigenpairs nearest to zero by Arnoldi iteration on the inverse (sparse LU)."""
     size = matrix.shape[0]
     if size <= DENSE_SIZE or k + 8 >= size - 1:
-        values, vectors = eig(matrix.toarray())
-        order = np.argsort(np.abs(values))[:k]
-        values, vectors = values[order], vectors[:, order]
-    else:
-        start = np.random.default_rng(seed).standard_normal(size)
-        # the shift keeps the matrix regular; it is small beside every rate of interest
-        shift = 1e-7 * float(abs(matrix.diagonal()).max())
-        values, vectors = eigs(sp.csc_array(matrix), k, sigma=shift, v0=start, tol=0)
-    vectors = vectors / np.linalg.norm(vectors, axis=0)
-    residuals = np.linalg.norm(matrix @ vectors - vectors * values, axis=0)
-    order = np.lexsort((-values.imag, -values.real.round(10)))
-    return Eigenpairs(values[order], vectors[:, order], residuals[order], True)
+        return dense_pairs(matrix.toarray(), norm, k)
+    start = np.random.default_rng(seed).standard_normal(size)
+    # the shift keeps the matrix regular; it is small beside every rate of interest
+    shift = 1e-7 * float(abs(matrix.diagonal()).max())
+    _, vectors = eigs(sp.csc_array(matrix), k, sigma=shift, v0=start, tol=0)
+    basis = _extend_basis(np.zeros((size, 0)), vectors)
+    return _ritz_pairs(lambda x: matrix @ x, lambda x: matrix.T @ x, basis, norm, k, True)
 
 
 def _slow_space(evolve: Map, size: int, k: int, seed: int) -> tuple[Real, bool]:

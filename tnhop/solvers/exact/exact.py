@@ -36,13 +36,8 @@ from tnhop.solvers.exact.evolution import (
     output_states_memory,
     regression,
 )
-from tnhop.solvers.exact.stationary import (
-    require_convergence,
-    slow_pairs,
-    stationary,
-    steady_result,
-    zero_tolerance,
-)
+from tnhop.solvers.exact.stationary import SlowModes, slow_spectrum, stationary
+from tnhop.solvers.exact.steady_answer import fock_errors, steady_answer
 from tnhop.solvers.exact.taylor import Allowance, predicted_applications
 from tnhop.solvers.fitted import DenseMatrix, Taylor
 from tnhop.solvers.machine_speed import speed
@@ -78,7 +73,8 @@ class Exact(TaylorMethod):
     and (85), and the rounding of the series. Start: ‖O‖ times the error of the state that a run
     goes on from, Eq. (87). Purity and entropies: Eq. (88). Fock space: ‖O‖ fock_dim times the
     largest population that the highest kept level has had, calibrated on random cases.
-    Rates: ‖O‖ t times the error of fitted callables.
+    Rates: ‖O‖ t times the error of fitted callables. Steady states: residual and rounding over
+    the slowest decay, Eq. (94).
 
     **Cost**: Memory about 8 vectors of 4^N reals (N = 10: 70 MB). Time about t · ‖L‖ applications
     of some 10 N · 4^N operations each (N = 8: 0.1 s, N = 10: 2 s to t = 10). Functionals such as
@@ -162,12 +158,12 @@ class Exact(TaylorMethod):
         model = problem.model
         L = Lindbladian(model)
         start = None if problem.state is None else _packed(problem.state, model)
-        limit = stationary(L, np.eye(L.dim).ravel(), start)
+        limit = stationary(SlowModes(L), np.eye(L.dim).ravel(), start)
         state = DenseState(limit.x.reshape(L.dim, L.dim), model.dims, model.n_spins)
-        stats = {"dimension": _dimension(model), "undamped": limit.undamped}
-        if model.n_modes:
-            stats["fock_tail"] = float((top_level_rows(model.dims, model.modes) @ limit.x).max())
-        return steady_result(problem, self, state, limit, state.populations().min(), stats)
+        tops = top_level_rows(model.dims, model.modes) @ limit.x
+        tails = [(model.sites[k].dim, float(top)) for k, top in zip(model.modes, tops, strict=True)]
+        lowest = float(state.populations().min())
+        return steady_answer(problem, self, state, limit, lowest, tails, _dimension(model))
 
     def correlation(
         self, problem: Problem, first: Operator, second: Operator
@@ -192,10 +188,12 @@ class Exact(TaylorMethod):
         if min(k, size) > at_most:
             raise fail("k", f"be at most {at_most} for {size:.0f} dimensions", f"it is {k}")
         L = Lindbladian(model)
-        pairs = slow_pairs(L, min(k, L.size))
-        require_convergence(pairs, k)
-        multiplicity = int(np.sum(np.abs(pairs.values) < zero_tolerance(L)))
-        return Spectrum(pairs.values, pairs.residuals, multiplicity, model, self)
+        pairs, zeros = slow_spectrum(SlowModes(L), k)
+        place = np.indices(model.dims).reshape(len(model.dims), -1)
+        errors = pairs.errors + fock_errors(
+            pairs, L, [(model.dims[m], place[m]) for m in model.modes]
+        )
+        return Spectrum(pairs.values, pairs.residuals, zeros, model, self, errors)
 
 
 def _packed(state: Any, model: Model) -> Real:

@@ -85,6 +85,12 @@ class SymmetricLindbladian(BlockLindbladian):
         tops = [level == dim - 1 for level, dim in zip(space.level, space.fock_dims, strict=True)]
         return [sp.csr_array(sp.diags_array(top.astype(complex))) for top in tops]
 
+    def levels(self) -> list[tuple[int, NDArray[np.intp]]]:
+        """Number of levels, and level of every kept basis state, of every mode of the part."""
+        space = self.part.space
+        return [(dim, level[self._at]) for dim, level in
+                zip(space.fock_dims, space.level, strict=True)]  # fmt: skip
+
     def enter(self, packed: Real) -> Real:
         """Return the kept blocks of a packed state of the part, in the frame of the generator."""
         blocks = split_blocks(packed, self.part.space.block_dims)
@@ -103,7 +109,7 @@ class SymmetricLindbladian(BlockLindbladian):
         """Sets of blocks that no jump connects, as weights of all blocks of the space."""
         block = self.layout.block
         links = sp.coo_array((len(self.block_dims),) * 2)
-        for L in map(sp.coo_array, self._jumps):
+        for L in map(sp.coo_array, self.jumps):
             pair = (block[L.row], block[L.col])
             links = links + sp.coo_array((np.ones(L.nnz), pair), links.shape)
         n, labels = sp.csgraph.connected_components(links, directed=False)
@@ -124,8 +130,7 @@ class SymmetricLindbladian(BlockLindbladian):
         candidates = [(everything, [*range(len(space.fock_dims))])]
         candidates += [([g], []) for g in everything if len(everything) > 1]
         reflections = [self._transposition()] if self.is_real else []
-        x = np.random.default_rng(4).standard_normal(self.size)
-        image = self(x)
+        maps = self._jump_maps()
         for classes, modes in candidates:
             flips = np.ones((len(space.sizes), 1), dtype=np.int64)
             flips[classes] = -1
@@ -134,22 +139,28 @@ class SymmetricLindbladian(BlockLindbladian):
             turn = (self._twist - self._twist[place]) * self.turned
             turn = turn + 2 * sum(space.level[m, at] for m in modes)
             reflection = self._conjugation(place, turn)
-            moved = np.empty_like(x)
-            moved[reflection[0]] = reflection[1] * x
-            expected = np.empty_like(x)
-            expected[reflection[0]] = reflection[1] * image
-            if np.abs(self(moved) - expected).max() <= 1e-11 * max(np.abs(image).max(), 1e-300):
+            U = sp.csr_array((_POWERS[turn % 4], (place, np.arange(self.dim))), self._A.shape)
+            if _commute(U, self._A) and all(_invariant(M, reflection) for M in maps):
                 reflections.append(reflection)
         return reflections
 
-    def _entries(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-        """Row and column, as global indices, of every packed component."""
-        rows = np.repeat(np.arange(self.dim), self.layout.width)
-        position = np.arange(self.size) - self.layout.start[rows]
-        return rows, position + self.layout.first[rows]
+    def _jump_maps(self) -> list[BlockLindbladian]:
+        """Maps of jumps of similar size: each has its symmetries, however small beside others."""
+        sized = sorted(
+            ((float(abs(L).max()), L) for L in self.jumps if L.nnz), key=lambda pair: pair[0]
+        )
+        groups: list[list[sp.csr_array]] = []
+        last = 0.0
+        for size, L in sized:
+            if size > 10 * last:
+                groups.append([])
+            groups[-1].append(L)
+            last = size
+        nothing = sp.csr_array((self.dim, self.dim), dtype=complex)
+        return [BlockLindbladian(self.block_dims.tolist(), nothing, group) for group in groups]
 
     def _transposition(self) -> tuple[NDArray[np.intp], Real]:
-        rows, columns = self._entries()
+        rows, columns = self.entries()
         place = self.layout.start[columns] + rows - self.layout.first[columns]
         return place, np.ones(self.size)
 
@@ -157,7 +168,7 @@ class SymmetricLindbladian(BlockLindbladian):
         self, place: NDArray[np.intp], turn: NDArray[np.intp]
     ) -> tuple[NDArray[np.intp], Real]:
         """Move row and column by `place`, with signs i^(turn of the row - turn of the column)."""
-        rows, columns = self._entries()
+        rows, columns = self.entries()
         to = self.layout.start[place[rows]] + place[columns] - self.layout.first[place[columns]]
         return to, _POWERS[(turn[rows] - turn[columns]) % 4].real
 
@@ -177,6 +188,23 @@ class SymmetricLindbladian(BlockLindbladian):
         blocks = split_blocks(x, self.block_dims)
         scale = max(float(np.abs(x).max(initial=0.0)), 1e-300)
         return all(np.abs(X - X.T).max() <= 1e-15 * scale for X in blocks)
+
+
+def _commute(U: sp.csr_array, A: sp.csr_array) -> bool:
+    """Return whether U A U† = A, element by element."""
+    image = U @ A @ U.conj().T
+    excess = abs(image - A) - 1e-11 * (abs(image) + abs(A))
+    return bool(excess.max() <= 1e-15 * abs(A).max())
+
+
+def _invariant(generator: BlockLindbladian, reflection: tuple[NDArray[np.intp], Real]) -> bool:
+    """Return whether a reflection of packed states leaves a map unchanged."""
+    x = np.random.default_rng(4).standard_normal(generator.size)
+    image, moved, expected = generator(x), np.empty_like(x), np.empty_like(x)
+    moved[reflection[0]] = reflection[1] * x
+    expected[reflection[0]] = reflection[1] * image
+    apart = np.abs(generator(moved) - expected).max()
+    return bool(apart <= 1e-11 * max(np.abs(image).max(), 1e-300))
 
 
 def _turned(O: sp.csr_array, twist: NDArray[np.intp]) -> sp.csr_array:

@@ -17,7 +17,13 @@ from tnhop.physics.states import ProductState
 from tnhop.physics.terms import Operator
 from tnhop.solvers.bounds import cut_weights
 from tnhop.solvers.exact.evolution import Combine, Evolution, LinearPart, RegressionPart, regression
-from tnhop.solvers.exact.stationary import Stationary, needs_start, stationary
+from tnhop.solvers.exact.stationary import (
+    SlowModes,
+    Stationary,
+    combined,
+    needs_start,
+    stationary,
+)
 from tnhop.solvers.exact.taylor import Allowance
 from tnhop.solvers.symmetric.class_state import ClassState
 from tnhop.solvers.symmetric.lindbladian import SymmetricLindbladian
@@ -246,16 +252,12 @@ class SymmetricProblem:
             trace = L.rows([sp.csr_array(sp.eye_array(self.parts[k].space.n, dtype=complex))])
             trace = trace[[0]].toarray()[0]
             start = None if self.start is None else L.enter(self.start.packed_parts[k])
-            of_sectors.append(stationary(L, trace, start, L.reflections, eigensolver))
+            modes = SlowModes(L, L.reflections, eigensolver)
+            of_sectors.append(stationary(modes, trace, start))
             weight = 1.0 if len(groups) == 1 else trace @ start
             packed = packed + weight * L.leave(of_sectors[-1].x)
         x = generator.enter(packed)
         residual = float(np.linalg.norm(generator(x)) / np.linalg.norm(x))
-        gaps = [sector.gap for sector in of_sectors if not math.isnan(sector.gap)]
-        return Stationary(
-            x, residual, min(gaps, default=math.nan),
-            # every set of blocks that the start does not reach has a stationary state of its own
-            sum(sector.multiplicity for sector in of_sectors) + generator.groups_left_out,
-            sum(sector.undamped for sector in of_sectors),
-            all(sector.converged for sector in of_sectors),
-        )  # fmt: skip
+        # every set of blocks that the start does not reach has a stationary state of its own
+        multiplicity = sum(s.multiplicity for s in of_sectors) + generator.groups_left_out
+        return combined(of_sectors, x, residual, multiplicity)

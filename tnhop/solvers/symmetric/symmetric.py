@@ -15,14 +15,10 @@ from tnhop.physics.problem import Cost, Problem, Snapshot, missing_functionals
 from tnhop.physics.states import ProductState
 from tnhop.physics.terms import Operator
 from tnhop.solvers.bounds import operator_bound
+from tnhop.solvers.exact.eigenpairs import falling
 from tnhop.solvers.exact.evolution import output_states_memory
-from tnhop.solvers.exact.stationary import (
-    Stationary,
-    require_convergence,
-    slow_pairs,
-    steady_result,
-    zero_tolerance,
-)
+from tnhop.solvers.exact.stationary import SlowModes, combined, slow_spectrum
+from tnhop.solvers.exact.steady_answer import fock_errors, steady_answer
 from tnhop.solvers.fitted import SymmetricBlocks, Taylor
 from tnhop.solvers.machine_speed import speed
 from tnhop.solvers.refinement import TaylorMethod
@@ -173,19 +169,16 @@ class Symmetric(TaylorMethod):
         reduced = SymmetricProblem(problem)
         parts = [reduced.stationary(k, self.eigensolver) for k in range(len(reduced.parts))]
         state = reduced.state([part.x for part in parts])
-        gaps = [part.gap for part in parts if not math.isnan(part.gap)]
-        product = Stationary(
-            np.concatenate([part.x for part in parts]),
-            math.sqrt(sum(part.residual**2 for part in parts)), min(gaps, default=math.nan),
+        product = combined(
+            parts, np.concatenate([part.x for part in parts]),
+            math.sqrt(sum(part.residual**2 for part in parts)),
             math.prod(part.multiplicity for part in parts),
-            sum(part.undamped for part in parts), all(part.converged for part in parts),
         )  # fmt: skip
-        stats = {"dimension": f"{state_size(problem):.0f}", "undamped": product.undamped}
-        if problem.model.n_modes:
-            tops = [state.photon_distribution(m)[-1] for m in range(problem.model.n_modes)]
-            stats["fock_tail"] = float(max(tops))
+        photons = [state.photon_distribution(m) for m in range(problem.model.n_modes)]
+        tails = [(len(p), float(p[-1])) for p in photons]
         lowest = float(state.class_distribution.min())
-        return steady_result(problem, self, state, product, lowest, stats)
+        dimension = f"{state_size(problem):.0f}"
+        return steady_answer(problem, self, state, product, lowest, tails, dimension)
 
     def correlation(self, problem: Problem, first: Operator, second: Operator) -> Any:
         """Return ⟨second(t) first(0)⟩ at the times of the problem, and its error."""
@@ -203,21 +196,21 @@ class Symmetric(TaylorMethod):
         The full generator has more eigenvalues: those of modes that permutations change.
         """
         model, reduced = problem.model, SymmetricProblem(problem)
-        values, residuals = np.zeros(1, dtype=complex), np.zeros(1)
+        total, zeros = [np.zeros(1, dtype=complex), *np.zeros((3, 1))], 1
         for part in range(len(reduced.parts)):
-            of_sectors = [
-                slow_pairs(L, min(k, L.size), L.reflections, self.eigensolver)
-                for L in reduced.sectors(part)
+            of_sectors, count = [], 0
+            for L in reduced.sectors(part):
+                pairs, still = slow_spectrum(SlowModes(L, L.reflections, self.eigensolver), k)
+                cut = fock_errors(pairs, L, L.levels())
+                of_sectors.append((pairs.values, pairs.residuals, pairs.errors, cut))
+                count += still
+            # independent parts: rates add up, and so do errors and residuals of product vectors
+            total = [
+                np.add.outer(before, np.concatenate(own)).ravel()
+                for before, own in zip(total, zip(*of_sectors, strict=True), strict=True)
             ]
-            for pairs in of_sectors:
-                require_convergence(pairs, k)
-            part_values = np.concatenate([pairs.values for pairs in of_sectors])
-            part_residuals = np.concatenate([pairs.residuals for pairs in of_sectors])
-            # independent parts: rates add up, and so do the residuals of product vectors
-            values = np.add.outer(values, part_values).ravel()
-            residuals = np.add.outer(residuals, part_residuals).ravel()
-            rounded = (values.real / model.rate_scale).round(10)  # rounding parts no conjugate pair
-            order = np.lexsort((-values.imag, -rounded))[:k]
-            values, residuals = values[order], residuals[order]
-        zero = max(zero_tolerance(L) for L in reduced.generators)
-        return Spectrum(values, residuals, int(np.sum(np.abs(values) < zero)), model, self)
+            order = falling(total[0], total[2])[:k]
+            total, zeros = [array[order] for array in total], zeros * count
+        values, residuals, errors, cut = total
+        zeros = min(zeros, len(values))
+        return Spectrum(values, residuals, zeros, model, self, errors + cut)
