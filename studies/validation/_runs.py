@@ -49,6 +49,7 @@ METHODS: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 SAMPLERS = ("KineticMonteCarlo",)
 EXACT = ("Exact", "Symmetric", "ClassicalMaster")
+CHAINS = ("TDVP", "TEBD")
 
 
 def settings(method: str, kind: str, rng: Rng) -> Any:
@@ -186,7 +187,9 @@ def run(method: str, kind: str, seed: int, limit: float | None = None) -> Record
 def problem_of(method: str, kind: str, seed: int) -> Problem:
     """Return the problem that a method is given: small for `Exact`, whose truth is dense."""
     small = method in ("Exact", "Symmetric") and KINDS[kind].largest > 4
-    names = ENTROPIES if method in ("Exact", "Symmetric") else ()
+    names = (
+        ENTROPIES if method in ("Exact", "Symmetric") else ("trace",) if method in CHAINS else ()
+    )
     return draw(kind, seed, (2, 4) if small else (), names)
 
 
@@ -233,16 +236,21 @@ def _run_stationary(record: Record, method: Any, problem: Stationary, limit: flo
     """Find the stationary state, and judge its observables and its gap."""
     record.strata = strata_of(problem.model)
     answers: list[Any] = []
+    chain = record.method in CHAINS  # whose functionals have no bars, and whose trace may be lost
+    names = [name for name in problem.names if not (chain and name in ENTROPIES)]
     with watched(record):
-        answers.append(th.steady_state(problem.model, observables=list(problem.names),
+        answers.append(th.steady_state(problem.model, observables=[*names, "trace"],
                                        method=method, max_wall_time=limit))  # fmt: skip
     if not answers:
         return
     answer, truth = answers[0], problem.truth()
+    if chain:
+        names.append("trace")
+        truth.values["trace"], truth.doubt["trace"] = np.ones(()), np.full((), 1e-14)
     record.spoken |= not answer.converged or doubted(answer)
     if not answer.converged:
         record.outcome = "not resolved"
-    for name in problem.names:
+    for name in names:
         bars = bars_of(answer, name, with_tail=False)
         record.counts[name] = _judge_stationary(answer.expect[name], bars, truth, name)
     if record.method in EXACT:
