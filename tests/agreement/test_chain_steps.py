@@ -97,7 +97,7 @@ def test_values_and_steps_do_not_depend_on_other_times(method, seed):
     rng = np.random.default_rng([seed, 33])
     model, state = network(rng)
     few = np.sort(rng.uniform(0.0, 2.0, 4))
-    many = np.unique(np.concatenate([few, rng.uniform(0.0, 2.5, 60)]))
+    many = np.unique(np.concatenate([few, rng.uniform(0.0, few[-1], 60)]))
     one, other = (
         th.evolve(model, state, times, observables=["sigma_z", "sigma_zz"], method=method)
         for times in (few, many)
@@ -106,7 +106,7 @@ def test_values_and_steps_do_not_depend_on_other_times(method, seed):
     for name in ("sigma_z", "sigma_zz"):
         assert np.array_equal(one.expect[name], other.expect[name][at])
         np.testing.assert_array_equal(one.errors[name], other.errors[name][at])
-    assert other.stats["steps"] - one.stats["steps"] <= 10
+    assert other.stats["steps"] == one.stats["steps"]
 
 
 @pytest.mark.parametrize("seed", SEEDS)

@@ -113,6 +113,8 @@ class Progress:
     length, allowed, smooth, probed_length : float
         Length of the last step, those that the last probe and the interpolation of the observables
         allow, and that of the last probed step.
+    least : float
+        Error of steps per unit of time that shorter ones do not reduce.
     since_probe : int
         Steps since the last probe, which included.
     pending, pending_cubes : float
@@ -164,6 +166,7 @@ class Progress:
     allowed: float = math.inf
     smooth: float = math.inf
     probed_length: float = 0.0
+    least: float = 0.0
     since_probe: int = 0
     pending: float = 0.0
     pending_cubes: float = 0.0

@@ -42,14 +42,22 @@ class Probe:
 
     Attributes
     ----------
+    length : float
+        Length of the step.
     error : float
         Error of the whole step, as a norm of the vector in units of that of the state.
     errors : dict of str to ndarray
         Errors of the observables.
     """
 
+    length: float
     error: float
     errors: dict[str, Real]
+
+    @property
+    def speed(self) -> float:
+        """Error per unit of time."""
+        return self.error / self.length
 
 
 class ChainRun:
@@ -156,6 +164,7 @@ class ChainRun:
         if now.steps == 0:
             self.chains.expand_initial_bonds()
         self.begun, self.before = self.restart_data(), self.chains.copy()
+        rejected: Probe | None = None
         while True:
             length = self.schedule.length(now.steps, now.length, min(now.allowed, now.smooth))
             try:
@@ -166,11 +175,19 @@ class ChainRun:
                 if not now.allowed:
                     raise _given_up(now.time, length, error) from error
             else:
-                if probe is None or self.schedule.accepts(length, probe.error):
+                if probe is None or self._is_accepted(probe, rejected):
                     break
-                now.allowed = self.schedule.allowed(length, probe.error)
+                rejected = probe
+                now.allowed = self.schedule.allowed(length, probe.error, now.least)
             now.smooth, self.chains = math.inf, self.before.copy()
         self._count(length, losses, probe)
+
+    def _is_accepted(self, probe: Probe, rejected: Probe | None) -> bool:
+        """Return whether a step is good enough, or as good as shorter ones would be."""
+        now = self.progress
+        if rejected is not None and not self.schedule.is_reduced(rejected.speed, probe.speed):
+            now.least = probe.speed
+        return self.schedule.accepts(probe.length, probe.error, now.least)
 
     def _step(self, length: float) -> tuple[TruncationStats, Probe | None]:
         """Take a step, probed if its turn has come, or if the state moves much faster than before.
@@ -194,7 +211,7 @@ class ChainRun:
             return losses, None
         state, observables = self.chains.state(), self.problem.observables
         errors = {o.name: probed_step_error(o, whole, state) for o in observables}
-        return losses, Probe(4 / 3 * self._distance(whole), errors)
+        return losses, Probe(length, 4 / 3 * self._distance(whole), errors)
 
     def _distance(self, other: MPSState) -> float:
         """Return the distance from another state, in units of the norm of the vector."""
@@ -205,7 +222,7 @@ class ChainRun:
         """Add a step to the progress."""
         now = self.progress
         if probe is not None:
-            self._settle(length, probe)
+            self._settle(probe)
         now.since_probe += 1
         now.pending += length
         now.pending_cubes += length**3
@@ -230,16 +247,17 @@ class ChainRun:
         now.tensors, now.coarse = tensors.main, tensors.double_step
         now.companion = tensors.reference
 
-    def _settle(self, length: float, probe: Probe) -> None:
+    def _settle(self, probe: Probe) -> None:
         """Take over the error of a probed step; the steps before it err like the worse probe."""
-        now = self.progress
+        now, length = self.progress, probe.length
         rates = {name: error / length for name, error in probe.errors.items()}
         for name, rate in rates.items():
             worse = np.maximum(rate, now.error_rates.get(name, 0.0))
             now.step_errors[name] = now.step_errors.get(name, 0.0) + now.pending * worse
         now.error_rates, now.probed_length = rates, length
         now.since_probe, now.pending, now.pending_cubes = 0, 0.0, 0.0
-        now.allowed = self.schedule.allowed(length, probe.error)
+        now.allowed = self.schedule.allowed(length, probe.error, now.least)
+        now.least = min(now.least, probe.speed)
 
     def _rest(self) -> None:
         """Let a state that hardly moves stand still for a while, longer the older it is.

@@ -22,6 +22,7 @@ _SAFETY = 0.9  # of the length that the tolerance allows
 _MOST, _LEAST = 8.0, 0.2  # factors by which a probe changes the length of the next steps
 _DOUBLING = 2.0  # factor by which a step may be longer than the one before
 _ACCEPTED = 4.0  # error of a whole step, in units of its tolerance: its two halves err by a quarter
+_REDUCED = 0.7  # largest ratio of errors per unit of time of steps 0.6 times as long, or shorter
 _RETREAT = 0.25  # factor after a step that failed
 _SMALLEST = 2.0**-40  # length, in units of the first one, below which a run is given up
 _FOLLOWED = 60  # steps listed one by one
@@ -152,17 +153,33 @@ class StepSchedule:
         """
         return length > _LONGER * probed_length or since >= _PROBE_INTERVAL
 
-    def accepts(self, length: float, error: float) -> bool:
-        """Return whether a step with that error is good enough."""
-        return not self.adaptive or error <= _ACCEPTED * self.tolerance * length
+    def accepts(self, length: float, error: float, least: float = 0.0) -> bool:
+        """Return whether a step with that error is good enough.
 
-    def allowed(self, length: float, error: float) -> float:
+        Parameters
+        ----------
+        length : float
+            Its length.
+        error : float
+            Its error, as a norm of the vector.
+        least : float
+            Error per unit of time that shorter steps do not reduce, such as that of few bonds.
+        """
+        return not self.adaptive or error <= _ACCEPTED * max(self.tolerance, least) * length
+
+    def is_reduced(self, longer: float, shorter: float) -> bool:
+        """Return whether a much shorter step errs less per unit of time."""
+        return shorter < _REDUCED * longer
+
+    def allowed(self, length: float, error: float, least: float = 0.0) -> float:
         """Return the length of the next steps, after one with that error; steps err as its cube."""
         if not self.adaptive:
             return math.inf
         if error <= 0:
             return _MOST * length
-        factor = _SAFETY * math.sqrt(self.tolerance * length / error)
+        if self.tolerance * length < error <= least * length:
+            return _DOUBLING * length  # not the length is at fault
+        factor = _SAFETY * math.sqrt(max(self.tolerance, least) * length / error)
         return length * min(max(factor, _LEAST), _MOST)
 
     def smooth(self, length: float, error: float) -> float:

@@ -22,7 +22,6 @@ from tnhop.solvers.chain.run import ChainRun
 from tnhop.solvers.chain.steps.environments import advance_sketch
 from tnhop.solvers.chain.steps.sweep_generator import sweep_core
 from tnhop.solvers.chain.steps.tdvp_step import random_signs
-from tnhop.support.arrays import Real
 from tnhop.support.heartbeat import beat
 
 # times and rates in the unit of the model

@@ -61,25 +61,27 @@ class TDVP(ChainMethod):
     The density matrix is a real vector of coordinates in Hermitian local bases; its generator is a
     matrix-product operator. Every non-identity factor of a spin is weighted with ε, Eq. (60) of
     docs/physics.md, so that truncation and projection respect traces and few-body expectation
-    values. Steps are symmetric sweeps, of second order in `dt`. A mode with sites on both sides is
-    held in the few operators that the state needs, Eq. (73) (one-site steps, NumPy arrays).
+    values. Steps are symmetric sweeps, of second order in their length, which follows their error;
+    values at a time do not depend on which other times are asked. A mode with sites on both sides
+    is held in the few operators that the state needs, Eq. (73) (one-site steps, NumPy arrays).
 
     Parameters
     ----------
     max_bond : int
         Largest bond dimension.
     cutoff : float
-        Singular values up to cutoff · dt are dropped after a step of length dt, in the weighted
-        norm, where a pure product state has a norm near 1.
-    dt : float
-        Longest time step; shorter ones are taken where output times ask for them.
+        Singular values up to cutoff · r dt are dropped after a step of length dt, in the weighted
+        norm, where a pure product state has a norm near 1; r is the rate of the model, Eq. (82).
+    dt : float, optional
+        Longest time step, in the unit of time of the model; by default 0.6 over its rate, Eq. (82).
     epsilon : float, optional
         Weight ε of the non-identity factors of spins; by default min(0.3, 2.5/√n_spins), with
         modes min(0.5, 2.5/√n_spins). Results
         depend on it only through the truncation. A larger one, with the same `cutoff`, keeps more:
         for more than three digits 0.4 is cheaper than a smaller `cutoff`.
     mpo_tolerance : float
-        Accepted error of products of amplitudes in the generator, in the maximum norm.
+        Accepted error of products of amplitudes in the generator, in the maximum norm, in units of
+        the largest rate of the field jumps of a spin.
     rate_tolerance : float
         Accepted relative error of population rates in the generator, which are never negative;
         lower it where rare flips decide, as in lifetimes of memories.
@@ -109,15 +111,25 @@ class TDVP(ChainMethod):
         Where torch puts them, such as ``"cuda"``.
     precision : str
         ``"float64"`` or ``"float32"``.
+    adaptive : bool
+        Whether steps follow their error. If False, all steps but the first few have the length
+        `dt`, for measurements of orders: unstable where dampings are strong.
+    step_tolerance : float
+        Accepted error of the steps per unit 1/r of time, in the weighted norm, and four times as
+        much for the interpolation of observables between their ends.
 
     Notes
     -----
     **Error**: Truncation and projection: 0.3 times the norm of the observable times what was
     dropped, summed over steps: singular values, and the part of Lρ at every bond outside the
     tangent space and the directions by which it grows; with a `companion`, 1.75 times the largest
-    difference from it so far, of a component or the rms of all. Time step: some steps are repeated
-    as two half steps, and thrice the differences of the observables added up. MPO: the typical
-    error of a rate times t, all sites erring alike. Fock tail and fitted rates: as in `Exact`.
+    difference from it so far, of a component or the rms of all. Time step: some steps are also
+    taken as two halves, and four times the differences of the observables added up, steps in
+    between erring like the worse neighbour; inside a step the error of the interpolation, Eq. (89).
+    MPO: what the interpolation of field jumps adds to the equations of motion of single spins (own
+    jumps; dephasing by the jumps of others, times the transverse length of Bloch vectors), added up
+    over time, all sites erring alike. Start: the error of a state that another run has reached,
+    Eq. (87). Fock tail and fitted rates: as in `Exact`.
     These are estimates and not bounds, calibrated on random problems with exact answers
     (docs/accuracy.md): about 97 % of the errors are smaller, beside modes 95 %. Functionals have no
     bar. The trace is never rescaled:

@@ -57,9 +57,9 @@ class TEBD(ChainMethod):
     cutoff : float
         Singular values up to cutoff · dt are dropped in a step of length dt, all truncations of the
         step together, in the weighted norm.
-    dt : float
-        Longest time step; shorter ones are taken where output times ask for them, at the cost of
-        their own gates.
+    dt : float, optional
+        Longest time step, in the unit of time of the model; by default 0.14 over its rate,
+        Eq. (82).
     epsilon : float, optional
         Weight ε of the non-identity factors of spins; by default min(0.3, 2.5/√n_spins), with
         modes min(0.5, 2.5/√n_spins).
@@ -68,19 +68,20 @@ class TEBD(ChainMethod):
     order : int
         2, or 4: results of steps dt and 2 dt are combined (Richardson). Only without field jumps,
         and where dt resolves the modes.
-    ordering, backend, device, precision
-        As in `TDVP`.
+    ordering, backend, device, precision, adaptive, step_tolerance
+        As in `TDVP`. Steps that follow their errors are `dt`, halved a number of times, so that few
+        gates are made.
 
     Notes
     -----
-    **Error**: As for `TDVP`, without projection and Krylov spaces. Time step: a second chain takes
-    steps of 2 dt, and 1.5 times a third of the difference is the error of order 2, and taken for
-    that of order 4, which is far too much for small `dt`.
+    **Error**: As for `TDVP`, without projection and Krylov spaces; at order 4 a second chain takes
+    steps of 2 dt, and 1.5 times a third of the largest difference so far, the error of order 2, is
+    taken for that of order 4, which is far too much for small `dt`.
 
-    **Cost**: Per step, and half as much for the second chain: 2 n_spins channels on n_sites sites
-    of 100 D χ³ operations each; for pairs one singular value decomposition of order 4 χ per pair
-    and swap. Before the first step, and for every other length of a step: all channels, 10 ms per
-    spin and site.
+    **Cost**: Per step (of order 4: three times as much): 2 n_spins channels on n_sites sites of
+    100 D χ³ operations each; for pairs one singular value decomposition of order 4 χ per pair and
+    swap. Before the first step, and for every other length of a step: all channels, 10 ms per spin
+    and site. A state between the ends of steps needs gates of its own.
 
     **Use when** every spin has its own fields, as with extensive numbers of patterns or general
     couplings, where the generator's bond is too large for `TDVP`; or to check `TDVP`.
