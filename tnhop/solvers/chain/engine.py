@@ -115,6 +115,8 @@ class Progress:
         allow, and that of the last probed step.
     least : float
         Error of steps per unit of time that shorter ones do not reduce.
+    last_probe : tuple of float
+        Length and error per unit of time of the last probed step, also of one that was rejected.
     since_probe : int
         Steps since the last probe, which included.
     pending, pending_cubes : float
@@ -167,6 +169,7 @@ class Progress:
     smooth: float = math.inf
     probed_length: float = 0.0
     least: float = 0.0
+    last_probe: tuple[float, float] | None = None
     since_probe: int = 0
     pending: float = 0.0
     pending_cubes: float = 0.0

@@ -54,11 +54,6 @@ class Probe:
     error: float
     errors: dict[str, Real]
 
-    @property
-    def speed(self) -> float:
-        """Error per unit of time."""
-        return self.error / self.length
-
 
 class ChainRun:
     """One evolution.
@@ -164,7 +159,6 @@ class ChainRun:
         if now.steps == 0:
             self.chains.expand_initial_bonds()
         self.begun, self.before = self.restart_data(), self.chains.copy()
-        rejected: Probe | None = None
         while True:
             length = self.schedule.length(now.steps, now.length, min(now.allowed, now.smooth))
             try:
@@ -175,18 +169,17 @@ class ChainRun:
                 if not now.allowed:
                     raise _given_up(now.time, length, error) from error
             else:
-                if probe is None or self._is_accepted(probe, rejected):
+                if probe is None or self._is_accepted(probe):
                     break
-                rejected = probe
                 now.allowed = self.schedule.allowed(length, probe.error, now.least)
             now.smooth, self.chains = math.inf, self.before.copy()
         self._count(length, losses, probe)
 
-    def _is_accepted(self, probe: Probe, rejected: Probe | None) -> bool:
+    def _is_accepted(self, probe: Probe) -> bool:
         """Return whether a step is good enough, or as good as shorter ones would be."""
-        now = self.progress
-        if rejected is not None and not self.schedule.is_reduced(rejected.speed, probe.speed):
-            now.least = probe.speed
+        now, speed = self.progress, probe.error / probe.length
+        now.least = self.schedule.least(probe.length, speed, now.last_probe, now.least)
+        now.last_probe = probe.length, speed
         return self.schedule.accepts(probe.length, probe.error, now.least)
 
     def _step(self, length: float) -> tuple[TruncationStats, Probe | None]:
@@ -257,7 +250,6 @@ class ChainRun:
         now.error_rates, now.probed_length = rates, length
         now.since_probe, now.pending, now.pending_cubes = 0, 0.0, 0.0
         now.allowed = self.schedule.allowed(length, probe.error, now.least)
-        now.least = min(now.least, probe.speed)
 
     def _rest(self) -> None:
         """Let a state that hardly moves stand still for a while, longer the older it is.

@@ -22,7 +22,7 @@ _SAFETY = 0.9  # of the length that the tolerance allows
 _MOST, _LEAST = 8.0, 0.2  # factors by which a probe changes the length of the next steps
 _DOUBLING = 2.0  # factor by which a step may be longer than the one before
 _ACCEPTED = 4.0  # error of a whole step, in units of its tolerance: its two halves err by a quarter
-_REDUCED = 0.7  # largest ratio of errors per unit of time of steps 0.6 times as long, or shorter
+_SHORTER, _REDUCED = 0.8, 0.7  # steps shorter by the one factor have errors smaller by the other
 _RETREAT = 0.25  # factor after a step that failed
 _SMALLEST = 2.0**-40  # length, in units of the first one, below which a run is given up
 _FOLLOWED = 60  # steps listed one by one
@@ -167,9 +167,25 @@ class StepSchedule:
         """
         return not self.adaptive or error <= _ACCEPTED * max(self.tolerance, least) * length
 
-    def is_reduced(self, longer: float, shorter: float) -> bool:
-        """Return whether a much shorter step errs less per unit of time."""
-        return shorter < _REDUCED * longer
+    def least(
+        self, length: float, speed: float, before: tuple[float, float] | None, least: float
+    ) -> float:
+        """Return the error per unit of time that shorter steps do not reduce.
+
+        Parameters
+        ----------
+        length, speed : float
+            Length of a probed step, and its error per unit of time.
+        before : tuple of float or None
+            Both of the probed step before.
+        least : float
+            What was known.
+        """
+        if before is None:
+            return least
+        if length < _SHORTER * before[0] and speed > _REDUCED * before[1]:
+            return max(least, speed)
+        return min(least, speed) if length >= before[0] else least
 
     def allowed(self, length: float, error: float, least: float = 0.0) -> float:
         """Return the length of the next steps, after one with that error; steps err as its cube."""
@@ -178,7 +194,7 @@ class StepSchedule:
         if error <= 0:
             return _MOST * length
         if self.tolerance * length < error <= least * length:
-            return _DOUBLING * length  # not the length is at fault
+            return _MOST * length  # not the length is at fault
         factor = _SAFETY * math.sqrt(max(self.tolerance, least) * length / error)
         return length * min(max(factor, _LEAST), _MOST)
 
