@@ -86,7 +86,7 @@ class GaussianFluctuations:
 
     def bonds(self, time: float, threshold: float) -> Real:
         """Return the bonds at the cuts, if singular values up to a threshold are dropped."""
-        at = next((i for i in self.snapshots if i.time >= time - 1e-9), self.snapshots[-1])
+        at = next((i for i in self.snapshots if i.time >= time * (1 - 1e-9)), self.snapshots[-1])
         depth = at.size - math.log(max(threshold, 1e-300)) + CHAIN_BONDS.extra_depth
         beyond = math.exp(CHAIN_BONDS.steep * at.steepness)  # correlations of more than two spins
         pairs = zip([beyond * _count(s, depth) for s in at.values], self.caps, strict=True)
