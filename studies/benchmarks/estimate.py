@@ -1,9 +1,11 @@
 """How well `th.estimate` predicts the cost of `th.evolve`, one thread; prints a table.
 
-Usage: python studies/benchmarks/estimate.py [held_out] [fitted] [NAME ...]
+Usage: python studies/benchmarks/estimate.py [held_out] [fitted] [drawn FIRST LAST] [NAME ...]
 
 Without arguments: all cases that were held out when the constants of the estimates were chosen.
-``fitted`` are the cases behind the constants; other words select cases whose names begin so.
+``fitted`` are the cases behind the constants; ``drawn`` are random problems for chains, with seeds
+from FIRST to LAST, among them letters with corrupted cues, strong fields and strong damping; other
+words select cases whose names begin so.
 
 Every case is one process of its own, on one thread. Measured time is that of its processor, from
 the call of `evolve` to its end, so that other jobs on the machine matter little; compiled loops
@@ -124,12 +126,68 @@ def model_of(kind, numbers):
     return model, th.pattern_state(model, overlap=0.8)
 
 
+LETTERS = {
+    "A": "01101001111110011001", "T": "11110110011001100110", "L": "10001000100010001111",
+    "X": "10010110011010011001", "I": "11110110011001101111", "O": "01101001100110010110",
+    "E": "11111000111010001111", "H": "10011001111110011001", "N": "10011101101110011001",
+}  # fmt: skip
+KINDS = ("letters", "letters", "patterns", "strong field", "couplings", "ising", "mode", "damped")
+
+
+def drawn(seed):
+    """Return a random problem: kind, model, state and output times."""
+    import numpy as np
+
+    import tnhop as th
+
+    rng, kind = np.random.default_rng(seed), KINDS[seed % len(KINDS)]
+    n, p = int(rng.integers(6, 17)), int(rng.integers(1, 4))
+    state = None
+    if kind == "letters":
+        names = rng.choice(list(LETTERS), size=max(p, 2), replace=False)
+        pixels = np.sort(rng.choice(20, size=n, replace=False))
+        xi = np.array([[2 * int(LETTERS[name][k]) - 1 for k in pixels] for name in names])
+        model = th.open_hopfield(xi, beta=rng.uniform(1.5, 5), Omega=rng.uniform(0.1, 0.6))
+        cue = th.corrupt(xi[0], int(rng.integers(1, max(2, n // 4))), rng=rng)
+        state, end = th.product_state(model, bloch=np.outer(cue, [0.0, 0.0, 1.0])), 1.0
+    elif kind in ("patterns", "strong field"):
+        Omega = rng.uniform(0.1, 1) if kind == "patterns" else 10 ** rng.uniform(0.3, 1.3)
+        xi = th.random_patterns(n_patterns=p, n_spins=n, rng=rng)
+        model, end = th.open_hopfield(xi, beta=rng.uniform(0.3, 4), Omega=Omega), 2.0
+    elif kind == "couplings":
+        field = 10 ** rng.uniform(-1, 0.7)
+        model, state = model_of("gaussian", (n % 4 + 6, rng.uniform(0.3, 1.5), field, seed))
+        end = 1.5
+    elif kind == "mode":
+        g, levels = rng.uniform(0.2, 0.6), int(rng.integers(6, 10))
+        model, state = model_of("dicke", (int(rng.integers(1, 3)), n % 5 + 4, g, levels, seed))
+        end = 2.0
+    else:
+        decay = 10 ** (rng.uniform(-1, 1) if kind == "ising" else rng.uniform(0.5, 2))
+        xi = th.random_patterns(n_patterns=2, n_spins=n, rng=rng)
+        model = th.hebbian_ising(xi, Omega=10 ** rng.uniform(-1, 1), decay=decay, dephasing=0.1)
+        state, end = th.product_state(model, bloch=[0.0, 0.6, 0.8]), 2.0
+    state = state or th.pattern_state(model, overlap=rng.choice([0.3, 0.8, 1.0]))
+    return model, state, np.linspace(0, end * rng.uniform(0.5, 1.5), int(rng.integers(2, 12)))
+
+
+def problem_of(name):
+    """Return model, state, method and output times of a case."""
+    import numpy as np
+
+    import tnhop as th
+
+    if name.startswith("drawn"):
+        model, state, times = drawn(int(name.split()[1]))
+        return model, state, th.TDVP(), times
+    kind, numbers, end, n_times, method, settings = {**FITTED, **HELD_OUT}[name]
+    return *model_of(kind, numbers), getattr(th, method)(**settings), np.linspace(0, end, n_times)
+
+
 def measure(name):
     """Run a case, then estimate it; print both as JSON."""
     import time
     import warnings
-
-    import numpy as np
 
     import tnhop as th
 
@@ -137,9 +195,7 @@ def measure(name):
         status = Path("/proc/self/status").read_text("utf-8")  # ru_maxrss is the parent's at first
         return 1024.0 * float(status.partition("VmHWM:")[2].split()[0])
 
-    kind, numbers, end, n_times, method, settings = {**FITTED, **HELD_OUT}[name]
-    model, state = model_of(kind, numbers)
-    chosen, times = getattr(th, method)(**settings), np.linspace(0.0, end, n_times)
+    model, state, chosen, times = problem_of(name)
     before = peak()
     began = time.process_time()
     with warnings.catch_warnings():
@@ -190,6 +246,10 @@ def main():
     words = sys.argv[1:] or ["held_out"]
     everything = {**FITTED, **HELD_OUT}
     print(HEAD)
+    if words[0] == "drawn":
+        for seed in range(int(words[1]), int(words[2]) + 1):
+            report(f"drawn {seed} {KINDS[seed % len(KINDS)]}")
+        return
     for word in words:
         sets = {"fitted": FITTED, "held_out": HELD_OUT}
         for name in sets.get(word, [name for name in everything if name.startswith(word)]):

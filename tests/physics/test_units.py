@@ -228,7 +228,7 @@ def test_limit_cycles_have_no_unit(s):
 
 @pytest.mark.parametrize("s", SCALES)
 @pytest.mark.parametrize("method", ["Exact", "Symmetric", "MeanField", "ClassicalMaster",
-                                    "KineticMonteCarlo"])  # fmt: skip
+                                    "KineticMonteCarlo", "TDVP", "TEBD"])  # fmt: skip
 def test_costs_have_no_unit(method, s):
     model = glauber(8) if method in ("ClassicalMaster", "KineticMonteCarlo") else ising(8)
     one, other = (

@@ -6,7 +6,6 @@ import os
 import subprocess
 import sys
 import tracemalloc
-from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -132,14 +131,73 @@ def test_operations_are_counted():
     assert row_operations(network(5, Omega=0.0)) == pytest.approx(5)
 
 
-@pytest.mark.parametrize("times", [[0.0, 2.0], [0.3, 0.7, 1.9, 2.0], np.linspace(0, 60, 7)])
-def test_steps_are_those_of_a_run(times):
-    model = th.independent_spins(2, Omega=0.3, decay=0.2)
-    start = th.product_state(model, bloch=[0.6, 0.0, 0.8])
-    run = th.evolve(model, start, times, method="TDVP")
-    schedule = replace(th.TDVP().schedule(), probed=False)
-    steps, later = schedule.first_steps(times)
-    assert len(steps) + later == run.stats["steps"]
+def random_recall(seed):
+    """Return patterns at any temperature and field, a corrupted or mixed cue, and output times."""
+    rng = np.random.default_rng(seed)
+    n, p = int(rng.integers(6, 11)), int(rng.integers(1, 4))
+    patterns = th.random_patterns(n_patterns=p, n_spins=n, rng=rng)
+    Omega = 10.0 ** rng.uniform(-1, 1)
+    model = th.open_hopfield(patterns, beta=rng.uniform(0.3, 5), Omega=Omega)
+    z = th.corrupt(patterns[0], int(rng.integers(0, 3)), rng=rng) * rng.choice([0.5, 1.0])
+    state = th.product_state(model, bloch=np.outer(z, [0.0, 0.0, 1.0]))
+    return model, state, [0.0, rng.uniform(0.3, 1.5) * 3 / model.rate_scale]
+
+
+def predicted_and_found(seed):
+    """Return bonds and numbers of steps of an estimate, and of a run."""
+    model, state, times = random_recall(seed)
+    steps, later = th.TDVP().schedule(model).first_steps(times)
+    cost = th.estimate(model, "TDVP", state=state, times=times, observables="m_z")
+    run = th.evolve(model, state, times, method="TDVP", observables="m_z")
+    bond = int(cost.note.split()[-1])
+    found = run.stats["largest_bond"], run.stats["steps"]
+    return np.array([bond, len(steps) + later]), np.array(found)
+
+
+def assert_mostly_within(ratios, factor):
+    """Of all rows, 19 of 20 lie within a factor, and in the middle they are about right."""
+    logarithms = np.abs(np.log(ratios))
+    assert np.mean(logarithms < math.log(factor)) >= 0.95
+    assert np.median(logarithms) < math.log(1.5)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_bonds_and_steps_of_random_problems_are_predicted(seed):
+    predicted, found = predicted_and_found(seed)
+    assert np.all(found / 2.2 < predicted)
+    assert np.all(predicted < 2.2 * found)
+
+
+@pytest.mark.slow
+def test_bonds_and_steps_of_many_random_problems_are_predicted():
+    pairs = [predicted_and_found(seed) for seed in range(100, 120)]
+    for ratios in np.array([predicted / found for predicted, found in pairs]).T:
+        assert_mostly_within(ratios, 2.2)
+
+
+def test_states_and_functionals_at_outputs_cost_steps():
+    """Linear observables are interpolated, but a state takes a short step of its own."""
+    model = network(10, n_patterns=2)
+    options = {"state": th.pattern_state(model, overlap=0.8)}
+
+    def time(n_times, observables, save_states=False):
+        return th.estimate(
+            model, "TDVP", times=np.linspace(0, 3, n_times), observables=observables,
+            save_states=save_states, **options,
+        ).time  # fmt: skip
+
+    assert time(201, "m_z") < 1.2 * time(11, "m_z")
+    assert time(201, "purity") > 4 * time(11, "purity")
+    assert time(201, "m_z", save_states=True) > 4 * time(11, "m_z")
+
+
+def test_a_state_at_rest_costs_no_steps():
+    model = th.independent_spins(6, Omega=0.3, decay=1.0)
+    early, late = (
+        th.estimate(model, "TDVP", state=th.product_state(model, bloch=[0, 0, 1]), times=[0, t])
+        for t in (100.0, 10000.0)
+    )
+    assert late.time < 2 * early.time
 
 
 def test_speed_is_measured_once():

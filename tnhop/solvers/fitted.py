@@ -81,9 +81,10 @@ class Flow:
     PAIR_BYTES, AVERAGED_PAIR_BYTES = 13.0, 3000.0
 
 
-# Chains. Fitted on 2026-11-26 on two shared x86 cores, one BLAS thread, to the cases `FITTED` of
-# studies/benchmarks/estimate.py, which measures them again (docs/accuracy.md). Seconds are those of
-# that machine, see `machine_speed`.
+# Chains. Steps and generators of TDVP fitted on 2026-11-30 to some 900 steps of 40 random problems
+# like those of `drawn` in studies/benchmarks/estimate.py, with default settings; the rest on
+# 2026-11-26 to its cases `FITTED`. Seconds are those of the machine of `Reference`; see
+# `machine_speed`.
 
 
 @dataclass(frozen=True)
@@ -104,17 +105,20 @@ class ChainBonds:
         Every singular value is accompanied by a non-Gaussian one, smaller by this factor.
     extra_depth : float
         Added to the logarithm of the norm over the cutoff, down to which products are counted.
+    steep : float
+        Logarithm by which bonds are larger per unit of the steepness of rates.
     smoothing : float
         Power of the mean of the counted number and the largest bond of the sites.
     """
 
     typical: float = 30.0
-    with_modes: float = 1.35
+    with_modes: float = 1.1
     large: float = 26.0
     power: float = 0.6
     saturation: float = 0.03
     secondary: float = 0.05
     extra_depth: float = 1.5
+    steep: float = 0.5
     smoothing: float = 1.2
 
 
@@ -124,14 +128,19 @@ class ChainRuns:
 
     Attributes
     ----------
-    begin, output : float
-        Seconds to load and compile, and per output time.
+    begin, output, observed : float
+        Seconds to load and compile, per output time at which a state is needed, and per step and
+        site to evaluate observables and their rates of change.
+    resting : float
+        Steps in which time grows by a factor e, once a state hardly moves.
     loaded, loaded_for_modes : float
         Bytes of what is loaded; more for modes.
     """
 
     begin: float = 0.35
     output: float = 0.01
+    observed: float = 2.5e-3
+    resting: float = 4.5
     loaded: float = 6e6
     loaded_for_modes: float = 1e7
 
@@ -147,29 +156,31 @@ class TDVPCosts:
     exponential, mode_exponential, decomposition : float
         Seconds per operation of local exponentials of spins and modes, and of singular value
         decompositions.
+    parity : float
+        Share of the operations that remain where half of the numbers vanish by a parity.
     two_site : float
         A step of the two-site scheme, in units of the one-site scheme at the same bond.
     core, core_bond, core_cube : float
         Seconds of a site of a generator of bond D: constant, per D, per D³.
-    one_field, more_fields : float
-        Bond of a generator: one_field + more_fields r^1.5 for r independent fields.
+    larger : float
+        Predicted bond of a generator that turns out twice as large.
     cores, environments, built_cores, built : float
         Memory of a run, in units of the numbers of cores and environments; of a generator while it
         is built, in units of its cores and of D².
     """
 
-    step: float = 4e-3
-    site: float = 7.5e-3
-    mode: float = 2e-3
-    exponential: float = 5.5e-9
-    mode_exponential: float = 1.8e-7
-    decomposition: float = 3.6e-8
+    step: float = 0.0
+    site: float = 5.2e-3
+    mode: float = 1.1e-3
+    exponential: float = 9.6e-9
+    mode_exponential: float = 1.6e-7
+    decomposition: float = 2.6e-8
+    parity: float = 0.5
     two_site: float = 6.0
-    core: float = 0.015
-    core_bond: float = 1.5e-3
-    core_cube: float = 1.2e-8
-    one_field: float = 10
-    more_fields: float = 20
+    core: float = 1e-3
+    core_bond: float = 8e-4
+    core_cube: float = 2.4e-9
+    larger: float = 900.0
     cores: float = 2.9
     environments: float = 1.4
     built_cores: float = 2.7

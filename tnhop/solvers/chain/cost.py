@@ -12,7 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from tnhop.physics.jumps import FieldJump
 from tnhop.physics.model import Model
+from tnhop.physics.problem import Problem
 from tnhop.physics.states import ProductState
 from tnhop.solvers.chain.fock_levels import FEWEST_LEVELS, LEVEL_GROWTH
 from tnhop.solvers.chain.network.ordering import site_order
@@ -66,6 +68,11 @@ class PredictedBonds:
         left = np.concatenate([[0.0], np.cumsum(dims)])
         # bonds of the 0, 1, ... first sites that no state exceeds
         self.caps = np.exp(np.minimum(np.minimum(left, left[-1] - left), 60.0))
+
+    @property
+    def rest(self) -> float:
+        """Time from which on mean field hardly moves."""
+        return self._fluctuations.rest if self._fluctuations else math.inf
 
     @property
     def basis(self) -> str:
@@ -122,8 +129,30 @@ def generator_profile(bond: float, n_sites: int) -> Real:
     return np.minimum(bond, 2 + 2 * 4.0 ** np.minimum(left, n_sites - left))
 
 
-def sweeps_time(chi: Real, D: Real, sizes: Sequence[int]) -> float:
-    """Return the seconds of one step of TDVP, two sweeps of one-site steps."""
+def conserves_parity(model: Model, state: Any) -> bool:
+    """Return whether half of the numbers of a chain usually vanish by a parity.
+
+    Fields along x and field jumps conserve the parity of the number of factors σˣ.
+    """
+    interacting = model.n_modes > 0 or any(len(term.sites) > 1 for term in model.hamiltonian)
+    has_fields = any(isinstance(jump, FieldJump) for jump in model.jumps)
+    if interacting or not has_fields or not isinstance(state, ProductState):
+        return False
+    return not np.any(state.bloch[:, 0])
+
+
+def sweeps_time(chi: Real, D: Real, sizes: Sequence[int], parity: bool = False) -> float:
+    """Return the seconds of one step of TDVP, two sweeps of one-site steps.
+
+    Parameters
+    ----------
+    chi, D : ndarray, shape (n_sites + 1,)
+        Bonds of the state and of the generator at all cuts.
+    sizes : sequence of int
+        Coordinates of the sites.
+    parity : bool
+        Whether half of the numbers vanish by a parity.
+    """
     left, right = chi[:-1], chi[1:]
     spin = np.array(sizes) == 4
     size = np.array(sizes, dtype=float)
@@ -133,6 +162,7 @@ def sweeps_time(chi: Real, D: Real, sizes: Sequence[int]) -> float:
     fitted = TDVP_COSTS
     called = fitted.step + fitted.site * spin.sum() + fitted.mode * (~spin).sum()
     dense = (fitted.exponential / 4 * work + fitted.decomposition * split)[spin].sum()
+    dense *= fitted.parity if parity else 1.0
     dense += (fitted.mode_exponential * modes)[~spin].sum()
     return float(called * speed().calls + dense * speed().dense)
 
@@ -164,13 +194,47 @@ def chain_memory(chi: Real, D: Real, sizes: Sequence[int]) -> float:
     return used + CHAIN_RUNS.loaded + CHAIN_RUNS.loaded_for_modes * has_modes
 
 
-def run_time(schedule: StepSchedule, times: Real, step_time: Callable[[Step, int], float]) -> float:
-    """Sum up the steps of a run; `step_time` takes a step and how often bonds have grown."""
-    steps, later = schedule.first_steps(times)
-    total, grown, each = 0.0, 1, 0.0
+def off_grid_outputs(problem: Problem) -> Real:
+    """Return the output times at which a run needs the state, and not only interpolation."""
+    times = np.atleast_1d(np.asarray(problem.times, dtype=float))
+    functionals = any(o.functional is not None for o in problem.observables or ())
+    every = functionals or problem.save_states or problem.states_wanted
+    return times[times > 0] if every else times[-1:][times[-1:] > 0]
+
+
+def run_time(
+    schedule: StepSchedule,
+    problem: Problem,
+    rest: float,
+    step_time: Callable[[Step, int], tuple[float, float]],
+) -> float:
+    """Sum up the steps of a run.
+
+    Parameters
+    ----------
+    schedule : StepSchedule
+        Lengths of the steps.
+    problem : Problem
+        Model, output times and observables.
+    rest : float
+        Time from which on the state hardly moves, so that most of the time is passed over.
+    step_time : callable
+        Takes a step and how often bonds have grown; returns the seconds of a step of the chain
+        and those of a reference chain.
+    """
+    outputs = off_grid_outputs(problem)
+    end = float(np.max(np.atleast_1d(problem.times), initial=0.0))
+    if schedule.adaptive and rest < end:
+        end = min(end, rest + CHAIN_RUNS.resting * schedule.longest * math.log(end / rest))
+    steps, later = schedule.first_steps([end])
+    total, grown, chain, reference = 0.0, 1, 0.0, 0.0
+    observed = CHAIN_RUNS.observed * problem.model.n_sites * speed().calls
     for step in steps:
-        each = step_time(step, grown)
-        total += step.repeats * each
+        chain, reference = step_time(step, grown)
+        inside = int(np.sum((outputs > step.end - step.length) & (outputs <= step.end)))
+        total += (step.repeats + inside) * chain + (1 + inside) * reference + observed
         grown += int(step.repeats + 1) // 2
-    outside = (CHAIN_RUNS.begin + CHAIN_RUNS.output * len(times)) * speed().calls
-    return total + later * each + outside
+    if steps:
+        later += int(np.sum(outputs > steps[-1].end))
+        total += later * (chain + reference + observed)
+    return total + (CHAIN_RUNS.begin + CHAIN_RUNS.output * len(outputs)) * speed().calls

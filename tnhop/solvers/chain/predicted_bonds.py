@@ -7,8 +7,9 @@ mean-field flow, with Jacobian J, correlate as
 
 where the block of a spin is that of its product state. Across a cut the weighted correlations of
 the two sides have singular values s_k, and a Gaussian state then has the Schmidt coefficients
-Π_k s_k^{n_k}: those above the cutoff are counted. No matrix is larger than the number of
-variables, 3 n_spins + 2 n_modes, and beyond some hundred of them nothing is computed.
+Π_k s_k^{n_k}: those above the cutoff are counted. Where rates change much as fields fluctuate, as
+at low temperatures, correlations of more than two spins need more. No matrix is larger than the
+number of variables, 3 n_spins + 2 n_modes, and beyond some hundred of them nothing is computed.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.linalg as sl
 
+from tnhop.physics.jumps import FieldJump
 from tnhop.physics.model import Model
 from tnhop.physics.states import ProductState
 from tnhop.solvers.fitted import CHAIN_BONDS
@@ -27,9 +29,12 @@ from tnhop.solvers.meanfield.flow import MeanFieldFlow
 from tnhop.support.arrays import Real
 
 _EVALUATIONS = 3000  # of the flow, in all
-_MIN_INTERVALS, _MAX_INTERVALS, _LONGEST = 4, 20, 0.6  # and their largest length
+_MIN_INTERVALS, _MAX_INTERVALS = 4, 25
+_LONGEST = 0.4  # interval, in units of the inverse rate of the model
 _CUTS = 7
+_FIELDS = 41  # at which the slope of rates is looked for
 _BINS = 120  # of the logarithms of Schmidt coefficients
+_AT_REST = 1e-6  # motion of mean field from which on chains pass over time
 _VACUUM = 0.25  # variance of Re α and Im α
 
 
@@ -47,12 +52,18 @@ class FluctuationSnapshot:
         Singular values at every cut.
     photons : ndarray, shape (n_modes,)
         Mean occupation.
+    steepness : float
+        How far rates change as fields fluctuate, times ⟨σᶻ⟩², averaged over spins.
+    motion : float
+        Norm of the rates of change of mean field, in units of the rate of the model.
     """
 
     time: float
     size: float
     values: list[Real]
     photons: Real
+    steepness: float
+    motion: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,11 +86,22 @@ class GaussianFluctuations:
 
     def bonds(self, time: float, threshold: float) -> Real:
         """Return the bonds at the cuts, if singular values up to a threshold are dropped."""
-        at = next((i for i in self.snapshots if i.time >= time - 1e-9), self.snapshots[-1])
+        at = next((i for i in self.snapshots if i.time >= time * (1 - 1e-9)), self.snapshots[-1])
         depth = at.size - math.log(max(threshold, 1e-300)) + CHAIN_BONDS.extra_depth
-        pairs = zip([_count(s, depth) for s in at.values], self.caps, strict=True)
+        beyond = math.exp(CHAIN_BONDS.steep * at.steepness)  # correlations of more than two spins
+        pairs = zip([beyond * _count(s, depth) for s in at.values], self.caps, strict=True)
         power = CHAIN_BONDS.smoothing
         return np.array([(n**-power + cap**-power) ** (-1 / power) for n, cap in pairs])
+
+    @property
+    def rest(self) -> float:
+        """Time from which on mean field hardly moves, if its motion goes on to decay; or inf."""
+        for at in self.snapshots:
+            if at.motion <= _AT_REST:
+                return at.time
+        before, last = self.snapshots[-2:]
+        decay = math.log(before.motion / last.motion) / (last.time - before.time)
+        return last.time + math.log(last.motion / _AT_REST) / decay if decay > 0 else math.inf
 
     def photons(self) -> Real:
         """Return the largest mean occupation of every mode."""
@@ -112,8 +134,8 @@ def follow_fluctuations(
     intervals = int(_EVALUATIONS / n / (1 + (model.n_spins / 80) ** 2))
     if intervals < _MIN_INTERVALS or len(order) < 2:
         return None
-    intervals = min(intervals, _MAX_INTERVALS, max(_MIN_INTERVALS, math.ceil(end / 0.25)))
-    length = min(_LONGEST, end / intervals)
+    length = min(_LONGEST / model.rate_scale, end / _MIN_INTERVALS)
+    intervals = min(intervals, _MAX_INTERVALS, math.ceil(end / length * (1 - 1e-9)))
     cuts = sorted({round(x) for x in np.linspace(1, len(order) - 1, _CUTS)})
     dims = np.array([2 * math.log(model.dims[k]) for k in order])
     caps = [math.exp(min(dims[:c].sum(), dims[c:].sum(), 700.0)) for c in cuts]
@@ -134,6 +156,7 @@ class _FluctuationFlow:
         n, m = model.n_spins, model.n_modes
         self._spins = np.arange(3 * n).reshape(n, 3)
         self._modes = 3 * n + np.arange(m)[:, None] + np.array([0, m])
+        self._steepness = _steepness(model)
         self._C = np.zeros((len(self._y),) * 2)
         self._C[self._modes, self._modes] = _VACUUM
         self._reset()
@@ -199,4 +222,21 @@ class _FluctuationFlow:
         alpha = self._y[self._modes]
         noise = np.array([self._C[pair, pair].sum() - 2 * _VACUUM for pair in self._modes])
         photons = (alpha**2).sum(axis=1) + np.maximum(noise, 0.0)
-        return FluctuationSnapshot(time, float(np.log(norms).sum()) / 2, singular_values, photons)
+        size = float(np.log(norms).sum()) / 2
+        motion = float(np.linalg.norm(self._flow(0.0, self._y))) / self._model.rate_scale
+        steepness = float(self._steepness @ r[:, 2] ** 2) / max(n, 1)
+        return FluctuationSnapshot(time, size, singular_values, photons, steepness, motion)
+
+
+def _steepness(model: Model) -> Real:
+    """Return the largest slope of the rates of every spin, over their mean, per rms field."""
+    slopes = np.zeros(model.n_spins)
+    fields = np.linspace(-1, 1, _FIELDS)
+    for jump in model.jumps:
+        if isinstance(jump, FieldJump):
+            rms = np.sqrt((jump.fields**2).sum(axis=1, keepdims=True))
+            for _, amplitude in jump.amplitudes:
+                rates = np.abs(np.broadcast_to(amplitude(*(rms * fields)), fields.shape)) ** 2
+                slope = np.max(np.abs(np.diff(rates))) / max(float(np.mean(rates)), 1e-300)
+                slopes[jump.site] = max(slopes[jump.site], slope * (_FIELDS - 1) / 2)
+    return slopes

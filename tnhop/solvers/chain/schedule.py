@@ -26,6 +26,7 @@ _SHORTER, _REDUCED = 0.8, 0.7  # steps shorter by the one factor have errors sma
 _RETREAT = 0.25  # factor after a step that failed
 _SMALLEST = 2.0**-40  # length, in units of the first one, below which a run is given up
 _FOLLOWED = 60  # steps listed one by one
+_FIRST_STEPS = 10  # that a run usually takes before its steps double, as probes then allow
 _RESOLVED = 0.2
 _TINY = float(np.finfo(float).tiny)
 
@@ -219,7 +220,9 @@ class StepSchedule:
         return shorter if self.adaptive and shorter > _SMALLEST * self.first else 0.0
 
     def first_steps(self, times: Any) -> tuple[list[Step], float]:
-        """Return the first steps of a run without rejections, and how many of the last one follow.
+        """Return the first steps of a usual run, and how many of the last one follow.
+
+        Lengths that follow errors stay at that of the first steps until the second probe.
 
         Parameters
         ----------
@@ -227,12 +230,15 @@ class StepSchedule:
             Output times.
         """
         steps, time, length, probed, since = list[Step](), 0.0, 0.0, 0.0, 0
+        waiting = _FIRST_STEPS if self.adaptive and not self.halving else 0
         end = float(np.max(np.atleast_1d(times), initial=0.0))
         while time < end * (1 - 1e-9):
             if len(steps) >= _FOLLOWED:
-                more = math.ceil((end - time) / self.longest * (1 - 1e-12))
+                longest = min(self.longest, self.limit)
+                more = math.ceil((end - time) / longest * (1 - 1e-12))
                 return steps, more * (1 + 2 / _PROBE_INTERVAL)
-            length = self.length(len(steps), length, math.inf)
+            allowed = self.first if len(steps) < waiting else math.inf
+            length = self.length(len(steps), length, allowed)
             is_probed = self.probes(length, probed, since)
             probed, since = (length, 1) if is_probed else (probed, since + 1)
             time += length

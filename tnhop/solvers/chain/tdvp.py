@@ -19,6 +19,7 @@ from tnhop.solvers.chain.cost import (
     PredictedBonds,
     chain_bytes,
     chain_memory,
+    conserves_parity,
     generator_profile,
     generator_time,
     run_time,
@@ -219,18 +220,13 @@ class TDVP(ChainMethod):
         )
 
     def _likely_bond(self, model: Model) -> int:
-        """Return the bond of the generator; for few sites from the rank of the fields at a cut."""
-        n, jumps = model.n_spins, [jump for jump in model.jumps if isinstance(jump, FieldJump)]
-        bound = 2 + 2 * 4 ** (model.n_sites // 2)
-        if bound > _LARGEST_GENERATOR or model.n_modes or not jumps:
-            return _predicted(
-                model, self.ordering, self.mpo_tolerance * field_rate(model), self.rate_tolerance
-            )
-        across = [jump.fields[:, n // 2 : n] for jump in jumps if jump.site < n // 2]
-        rank = int(np.linalg.matrix_rank(np.concatenate(across))) if across else 1
-        return min(
-            bound, round(TDVP_COSTS.one_field + TDVP_COSTS.more_fields * max(rank, 1) ** 1.5)
+        """Return the bond of the generator; those between spins are larger than predicted."""
+        bond = _predicted(
+            model, self.ordering, self.mpo_tolerance * field_rate(model), self.rate_tolerance
         )
+        if not any(isinstance(jump, FieldJump) for jump in model.jumps):
+            return bond
+        return min(round(bond * (1 + bond / TDVP_COSTS.larger)), 2 + 2 * 4 ** (model.n_sites // 2))
 
     def estimate(self, problem: Problem, verb: str = "evolve") -> Cost:  # noqa: ARG002
         """Predict memory and time without a run.
@@ -245,9 +241,9 @@ class TDVP(ChainMethod):
         levels = dict(zip(model.modes, bonds.levels(self.fock_tolerance), strict=True))
         sizes = [levels.get(k, 2) ** 2 for k in bonds.order]
         profile = generator_profile(D, model.n_sites)
-        reached, schedule = np.ones(len(profile)), self.schedule(model)
+        reached, parity = np.ones(len(profile)), conserves_parity(model, problem.state)
 
-        def step_time(step: Step, grown: int) -> float:
+        def step_time(step: Step, grown: int) -> tuple[float, float]:
             nonlocal reached
             grown_to = 1 + self.expansion * (1 + grown) if self.sites == 1 else 1e9
             limit = min(self.max_bond, grown_to)
@@ -256,13 +252,14 @@ class TDVP(ChainMethod):
             )
             reached = np.maximum(reached, chi)
             scheme = TDVP_COSTS.two_site if self.sites == 2 else 1.0
-            seconds = sweeps_time(chi, profile, sizes) * scheme
-            if self._has_reference_chain(model):
-                fewer = np.maximum(1.0, _REFERENCE_BOND * chi)
-                seconds += sweeps_time(fewer, profile, sizes) / step.repeats
-            return seconds
+            seconds = sweeps_time(chi, profile, sizes, parity) * scheme
+            if not self._has_reference_chain(model):
+                return seconds, 0.0
+            fewer = np.maximum(1.0, _REFERENCE_BOND * chi)
+            return seconds, sweeps_time(fewer, profile, sizes, parity) * scheme
 
-        time = generator_time(D, model.n_sites) + run_time(schedule, times, step_time)
+        time = generator_time(D, model.n_sites)
+        time += run_time(self.schedule(model), problem, bonds.rest, step_time)
         memory = chain_memory(reached, profile, sizes)
         memory += saved_states_memory(problem, chain_bytes(reached, sizes))
         note = f"generator bond {D}, state bond {bonds.basis} {reached.max():.0f}"

@@ -166,7 +166,7 @@ class TEBD(ChainMethod):
             / math.sqrt(2 * max(channels + (meetings > 0), 1))
         )
 
-        def step_time(step: Step, _: int) -> float:
+        def step_time(step: Step, _: int) -> tuple[float, float]:
             nonlocal reached
             chi = bonds.at(step.end, threshold, 0.0, self.max_bond)
             reached = np.maximum(reached, chi)
@@ -176,12 +176,14 @@ class TEBD(ChainMethod):
             )
             x = float(chi.max())
             dense += 2 * meetings * fitted.gate_product * largest * x * (4 * x) ** 2
-            return (1 + 2 * (self.order == 4)) * (called * speed().calls + dense * speed().dense)
+            seconds = called * speed().calls + dense * speed().dense
+            return seconds, 2 * seconds * (self.order == 4)
 
         steps, _ = schedule.first_steps(times)
         lengths = {f"{step.length:.9g}" for step in steps}
         built = 2 * min(len(lengths), max(len(steps), 1)) * channels * n
-        time = built * fitted.channel * speed().calls + run_time(schedule, times, step_time)
+        time = built * fitted.channel * speed().calls
+        time += run_time(schedule, problem, bonds.rest, step_time)
         stored = min(2 * len(lengths), _KEPT_GATES) * channels * n * 16 * fitted.channel_bond**2
         memory = 8 * (stored + 8 * largest * float((reached[1:] ** 2).sum())) + CHAIN_RUNS.loaded
         sizes = [model.dims[k] ** 2 for k in bonds.order]
