@@ -132,8 +132,7 @@ def evolve(
         raise wrong_type("callback", "be callable", callback)
     options = RunOptions(rng, progress, checkpoint, checkpoint_interval, max_wall_time)
     keep = flag(save_states, "save_states")
-    watched = callback is not None
-    problem = Problem(model, state, times, observables, options.rng, keep, watched)
+    problem = Problem(model, state, times, observables, options.rng, keep, callback is not None)
     chosen = choose_method(problem, method, "evolve", announce=True)
     return drive(problem, chosen, options, callback)
 

@@ -230,7 +230,7 @@ CLOSE = {"max_bond": 600, "cutoff": 1e-9, "mpo_tolerance": 1e-6, "rate_tolerance
     [(1, 0.8), *(pytest.param(*s, marks=pytest.mark.slow) for s in ((1, None), (2, 0.8)))],
 )
 def test_restart_goes_on_where_the_run_ended(sites, epsilon):
-    """Short first steps of the restart are the only difference: both err by less than 1e-6."""
+    """The ends of steps are the only difference: both err by less than 1e-6."""
     method = th.TDVP(sites=sites, dt=0.05, **CLOSE)
     options = {"observables": [*BLOCH, "sigma_zz"], "method": method}
     whole = th.evolve(NETWORK, tilted(NETWORK), [1.0, 1.5], **options)
@@ -240,7 +240,7 @@ def test_restart_goes_on_where_the_run_ended(sites, epsilon):
     rest = th.evolve(NETWORK, half, [0.0, 0.5], **{**options, "method": other})
     for name in whole.expect:
         np.testing.assert_allclose(rest.expect[name], whole.expect[name], rtol=0, atol=3e-6)
-        np.testing.assert_allclose(rest.expect[name][0], whole.expect[name][0], rtol=0, atol=1e-12)
+        np.testing.assert_allclose(rest.expect[name][0], whole.expect[name][0], rtol=0, atol=1e-9)
 
 
 def test_quench_to_another_model():

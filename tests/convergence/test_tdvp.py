@@ -46,7 +46,7 @@ def test_errors_fall_with_the_square_of_the_step(name):
     exact = th.evolve(model, tilted(model), [1.0], method=th.Exact(1e-13), **options)
     steps, errors = [0.2, 0.1, 0.05, 0.025], []
     for dt in steps:
-        method = th.TDVP(dt=dt, **FULL | {"expansion": 4})
+        method = th.TDVP(dt=dt, adaptive=False, **FULL | {"expansion": 4})
         errors.append(
             largest(th.evolve(model, tilted(model), [1.0], method=method, **options), exact)
         )
@@ -68,7 +68,7 @@ def correlated(n_spins, time=0.4, epsilon=0.6):
 def test_steps_of_any_length_are_exact_at_full_bond(sites, dt):
     model, start, dense = correlated(4)
     options = {"observables": [*BLOCH, "sigma_zz", "sigma_xx"]}
-    method = th.TDVP(dt=dt, sites=sites, epsilon=0.6, **FULL)
+    method = th.TDVP(dt=dt, sites=sites, epsilon=0.6, adaptive=False, **FULL)
     result = th.evolve(model, start, [0.8, 1.6], method=method, **options)
     exact = th.evolve(model, dense, [0.8, 1.6], method=th.Exact(1e-13), **options)
     assert largest(result, exact) < 1e-7

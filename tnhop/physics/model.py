@@ -263,6 +263,12 @@ class Model:
         return rates
 
     @cached_property
+    def field_rate(self) -> float:
+        """Largest rate of the field jumps of a spin; 1 if there are none."""
+        jumps = [jump for jump in self.jumps if isinstance(jump, FieldJump)]
+        return float(site_rates(self.n_sites, Operator(()), jumps).max()) if jumps else 1.0
+
+    @cached_property
     def rate_scale(self) -> float:
         """Unit of the rates: their geometric mean over the sites that change, Eq. (82).
 

@@ -82,7 +82,7 @@ class Outputs:
         self._witness()
         if now.tally.saturated > 0 and not self._warned:
             self._warn_saturated()
-        values, errors = self._values_and_errors(time, inside, state)
+        values, errors = self._values_and_errors(time, inside, state, others)
         data = {**run.begun, "next_output": now.next_output} if inside else run.restart_data()
         return Snapshot(
             time, values, errors, run.stats(), state if wanted else None, data,
@@ -90,7 +90,7 @@ class Outputs:
         )  # fmt: skip
 
     def _values_and_errors(
-        self, time: float, inside: bool, state: MPSState | None
+        self, time: float, inside: bool, state: MPSState | None, others: ChainTensors
     ) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
         now = self.run.progress
         values, interpolation = now.nodes[-1]["values"], None
@@ -102,10 +102,23 @@ class Outputs:
             assert interpolation is not None
             errors[name]["time_step"] = errors[name]["time_step"] + interpolation[name]
         all_values = {
-            o.name: evaluate(state, o) if o.functional else values[o.name]
+            o.name: self._functional(o, state, others) if o.functional else values[o.name]
             for o in self.run.problem.observables
         }
         return all_values, errors
+
+    def _functional(self, o: Observable, state: MPSState | None, others: ChainTensors) -> Any:
+        """Return a functional of the state, less the error of the steps where it is subtracted."""
+        value = evaluate(state, o)
+        if not others.double_step:
+            return value
+        return value - (evaluate(self._state_of(others.double_step), o) - value) / 3
+
+    def _state_of(self, chain: list[Real]) -> MPSState:
+        """Return the state of another chain at the end of the step."""
+        run = self.run
+        levels, model = run.progress.levels, run.problem.model
+        return state_with_all_levels(chain, levels, model, run.chains.setup)
 
     def _errors(self, o: Observable, time: float, state: MPSState | None) -> dict[str, Any]:
         """Return the half-widths of an observable by source."""
@@ -148,7 +161,7 @@ class Outputs:
         for name, chain in others.items():
             if not chain:
                 continue
-            other = state_with_all_levels(chain, now.levels, run.problem.model, run.chains.setup)
+            other = self._state_of(chain)
             for o in observables:
                 difference = evaluate(other, o) - values[o.name]
                 if name == "companion":

@@ -11,7 +11,6 @@ import numpy as np
 from tnhop.physics.jumps import FieldJump
 from tnhop.physics.model import Model
 from tnhop.physics.rate_scale import site_rates
-from tnhop.physics.terms import Operator
 from tnhop.solvers.bounds import amplitude_bound, operator_bound
 
 _PROBE_INTERVAL = 10  # steps from one probe to the next
@@ -34,13 +33,6 @@ _TINY = float(np.finfo(float).tiny)
 def fastest(model: Model) -> float:
     """Return the largest rate of a site, Eq. (81) of docs/physics.md; the smallest float if 0."""
     return max(float(model.site_rates.max()), _TINY)
-
-
-def field_rate(model: Model) -> float:
-    """Return the largest rate of the field jumps of a spin; 1 if there are none."""
-    jumps = [jump for jump in model.jumps if isinstance(jump, FieldJump)]
-    zero = Operator(())
-    return float(site_rates(model.n_sites, zero, jumps).max()) if jumps else 1.0
 
 
 def resolved(model: Model) -> float:

@@ -33,7 +33,7 @@ from tnhop.solvers.chain.network.mpo import LindbladMPO, lindblad_mpo, predicted
 from tnhop.solvers.chain.network.mps import MPSState
 from tnhop.solvers.chain.network.ordering import site_order
 from tnhop.solvers.chain.refinement import finer_knobs, truncation_factor, with_knobs
-from tnhop.solvers.chain.schedule import Step, StepSchedule, damping, field_rate, resolved, turning
+from tnhop.solvers.chain.schedule import Step, StepSchedule, damping, resolved, turning
 from tnhop.solvers.chain.steady_state import mixed, steady_state
 from tnhop.solvers.chain.steps.sweep_generator import SweepGenerator
 from tnhop.solvers.chain.steps.tdvp_step import TDVPEngine, TDVPOptions
@@ -215,15 +215,11 @@ class TDVP(ChainMethod):
         bound = 2 + 2 * 4 ** (model.n_sites // 2)
         if bound <= _LARGEST_GENERATOR and not model.n_modes:
             return min(bound, _TYPICAL_GENERATOR)
-        return _predicted(
-            model, self.ordering, self.mpo_tolerance * field_rate(model), self.rate_tolerance
-        )
+        return _predicted(model, self.ordering, self.mpo_tolerance, self.rate_tolerance)
 
     def _likely_bond(self, model: Model) -> int:
         """Return the bond of the generator; those between spins are larger than predicted."""
-        bond = _predicted(
-            model, self.ordering, self.mpo_tolerance * field_rate(model), self.rate_tolerance
-        )
+        bond = _predicted(model, self.ordering, self.mpo_tolerance, self.rate_tolerance)
         if not any(isinstance(jump, FieldJump) for jump in model.jumps):
             return bond
         return min(round(bond * (1 + bond / TDVP_COSTS.larger)), 2 + 2 * 4 ** (model.n_sites // 2))
@@ -287,7 +283,7 @@ class TDVP(ChainMethod):
         """Return the generator of a run."""
         return lindblad_mpo(
             model, epsilon=self.weight(model), ordering=site_order(model, ordering),
-            tolerance=self.mpo_tolerance * field_rate(model), rate_tolerance=self.rate_tolerance,
+            tolerance=self.mpo_tolerance, rate_tolerance=self.rate_tolerance,
         )  # fmt: skip
 
     def steady_state(self, problem: Problem) -> SteadyState:

@@ -19,7 +19,7 @@ from tnhop.solvers.chain.method import ChainMethod
 from tnhop.solvers.chain.network.mps import MPSState
 from tnhop.solvers.chain.network.ordering import site_order
 from tnhop.solvers.chain.network.trotter import beyond_pairs, lindblad_pieces
-from tnhop.solvers.chain.schedule import Step, StepSchedule, fastest, field_rate, resolved
+from tnhop.solvers.chain.schedule import Step, StepSchedule, fastest, resolved
 from tnhop.solvers.chain.steps.backend import placed
 from tnhop.solvers.chain.steps.swap_network import swap_network
 from tnhop.solvers.chain.steps.tebd_step import Gates, TEBDEngine, half_step
@@ -212,11 +212,17 @@ class TEBD(ChainMethod):
         pieces = lindblad_pieces(model, epsilon=epsilon, ordering=order)
         traces = [placed(b.trace / np.linalg.norm(b.trace), like) for b in pieces.bases]
         meetings = len(swap_network(pieces.pairs, model.n_sites))
-        tolerance = self.mpo_tolerance * field_rate(model)
+        tolerance = self.mpo_tolerance * model.field_rate
         made: list[Gates] = []  # for all lengths of steps so far
 
-        @lru_cache(maxsize=_KEPT_GATES)
+        used: dict[str, Gates] = {}
+
         def gates(t: float) -> Gates:
+            used["last"] = of_length(t)
+            return used["last"]
+
+        @lru_cache(maxsize=_KEPT_GATES)
+        def of_length(t: float) -> Gates:
             half = half_step(pieces, t, tolerance, self.rate_tolerance, like)
             made.append(replace(half, channels=[], singles={}, forth=[], back=[]))
             return half
@@ -234,6 +240,6 @@ class TEBD(ChainMethod):
         return EngineSetup(
             epsilon, order, pieces.bases, like, self.schedule(model),
             self.cutoff * model.rate_scale, self.max_bond,
-            engine, lambda transverse: max(half.error_speed(transverse) for half in made), facts,
+            engine, lambda transverse: used["last"].error_speed(transverse), facts,
             extrapolate=self.order == 4,
         )  # fmt: skip

@@ -110,7 +110,7 @@ class ChannelTable(FieldTable):
         for a, b in ((0, 1), (1, 0)):
             rate = E[:, same, a, b]
             least = np.abs(rate[population]).min(axis=0)
-            strict = (least > _TINY) & (rate_tolerance * least < tolerance)
+            strict = (least > _TINY * rate.max()) & (rate_tolerance * least < tolerance)
             if strict.any():
                 yield rate[:, strict] / (rate_tolerance * least[strict])
 

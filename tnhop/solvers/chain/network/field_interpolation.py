@@ -33,6 +33,7 @@ _SAMPLES, _PAIRS = 48, 400  # the same for jumps with several fields, where a gr
 _SMALLEST_SHARE = 0.05  # of the tolerance, at the ends of the chain
 _ESTIMATE = 60  # random configurations of an estimate of the rank
 _TINY = 1e-14
+_SMALLEST = float(np.finfo(float).tiny)
 
 
 @dataclass(frozen=True, eq=False)
@@ -369,7 +370,8 @@ def _columns(
         x, i, j = other_side(table.weights[np.ix_(rows, others)], rng, table.grid)
         A = [_amplitude(rate, ket[:, rows], x) for _, rate in amplitudes]
         B = [_amplitude(rate, bra[:, rows], x) for _, rate in amplitudes]
-        tables = np.round(np.concatenate(A + B), 12)
+        tables = np.concatenate(A + B)
+        tables = np.round(tables / max(np.abs(tables).max(), _SMALLEST), 12)
         tables = tables[:, np.argsort(tables[0])] if len(A) == 1 else tables
         if (key := tables.tobytes()) in known:  # Γ₋(h) = Γ₊(-h): nothing new
             continue
@@ -381,7 +383,9 @@ def _columns(
                 if p == q:
                     least = np.abs(loss_ket[population]).min(axis=0)
                     accepted = np.where(
-                        least > _TINY, np.minimum(tolerance, rate_tolerance * least), tolerance
+                        least > _TINY * least.max(),
+                        np.minimum(tolerance, rate_tolerance * least),
+                        tolerance,
                     )
                 yield from hermitian_parts(loss_ket / accepted, loss_bra / accepted)
                 half = i >= j if p == q else i >= 0  # the others are their mirror images

@@ -23,7 +23,7 @@ _ATTEMPTS = 8
 _FAR = 4.0  # excess of the error that the sum over the cuts cannot explain: refine the grid
 _FINEST = 40  # largest number of fields of the grid
 _RANDOM_PROBES = 48
-_ROUNDING = 1e-13
+_ROUNDING = 1e-13  # negative rates, in units of the largest one, that are zero
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,7 +100,7 @@ def field_chain(
         chain = _with_errors(table, left, right, probes)
         excess = chain.max_error / tolerance
         excess_rate = chain.rate_error / rate_tolerance
-        if chain.smallest_rate < -_ROUNDING:
+        if chain.smallest_rate < 0:
             excess_rate = max(excess_rate, 2.0)
         score = max(excess, excess_rate)
         if score < lowest:
@@ -171,8 +171,10 @@ def _with_errors(
             squares.append(float(np.mean(np.abs(values - f) ** 2)))
             if is_rate:
                 rate, true = values[population].real, f[population].real
-                smallest = min(smallest, float(rate.min()))
-                some = true > 1e-14
+                lowest = float(rate.min())
+                rounded = -_ROUNDING * true.max() < lowest < 0
+                smallest = min(smallest, 0.0 if rounded else lowest)
+                some = true > 1e-14 * true.max()
                 relative = max(relative, float(np.abs(rate[some] / true[some] - 1).max(initial=0)))
     typical = float(np.sqrt(np.mean(squares)))
     return FieldChain(table, left, right, largest, typical, relative, smallest)

@@ -194,6 +194,7 @@ def lindblad_mpo(
     order = site_order(model, ordering)
     bases = tuple(site_bases(model, order, real(epsilon, "epsilon", above=0.0, maximum=1.0)))
     tolerance, rate_tolerance = _tolerances(tolerance, rate_tolerance)
+    tolerance *= model.field_rate
     max_bond = integer(max_bond, "max_bond", minimum=1)
     strings, families = real_strings(model, bases, order)
     chain_of_terms = minimal_chain(strings, families)
@@ -208,7 +209,7 @@ def lindblad_mpo(
     positions = tuple(order.tolist()), model.n_spins
     chain, errors_of_spins = _interpolated(jumps, *positions, tolerance, rate_tolerance)
     missed = chain.max_error > tolerance or chain.rate_error > rate_tolerance
-    if missed or chain.smallest_rate < -1e-13:
+    if missed or chain.smallest_rate < 0:
         warn(
             f"The generator errs by {chain.max_error:.1e} (`tolerance` = {tolerance:g}), its"
             f" population rates by {chain.rate_error:.1e} (`rate_tolerance` = {rate_tolerance:g})"
@@ -255,6 +256,7 @@ def predicted_bond(
     if not isinstance(model, Model):
         raise wrong_type("model", "be a Model", model)
     tolerance, rate_tolerance = _tolerances(tolerance, rate_tolerance)
+    tolerance *= model.field_rate
     if enough is not None:
         enough = integer(enough, "enough", minimum=1)
     order = site_order(model, ordering)

@@ -392,9 +392,9 @@ class TDVPEngine:
             W, values, _ = svd(Y[:, _WITNESSES:])
             free = U.shape[0] - U.shape[1]
             directions.append((W, do("to_numpy", values)[:free], Y[:, :_WITNESSES]))
-        counts = kept_ranks(
-            [values for _, values, _ in directions], max(1e-3 * sweep.cutoff, 1e-12), max_new
-        )
+        least = 1e-12 * max((values[0] for _, values, _ in directions if len(values)), default=0.0)
+        least = max(least, 1e-3 * sweep.cutoff / sweep.span) if sweep.span else least
+        counts = kept_ranks([values for _, values, _ in directions], least, max_new)
         expanded = []
         for (U, S), (W, _, missing), count in zip(parts, directions, counts, strict=True):
             if count:
