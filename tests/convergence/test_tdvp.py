@@ -79,13 +79,15 @@ def test_one_site_steps_can_be_taken_back():
     model, start, _ = correlated(4)
     method = th.TDVP(epsilon=0.6, **FULL)
     run = method.run(Problem(model, start, [1.0]))
-    tdvp = TDVPEngine(run.engine.generator, TDVPOptions(600, 1e-12, 0, 1), run.engine.chain)
-    before = run.state(tdvp.chain).to_dense()
+    tdvp = TDVPEngine(
+        run.chains.main.generator, TDVPOptions(600, 1e-12, 0, 1), run.chains.main.chain
+    )
+    before = run.chains.state(tdvp.chain).to_dense()
     for k, dt in enumerate([0.1] * 5 + [-0.1] * 5):
         tdvp.step(dt, 1e-13, (k, 0))
         if k == 4:
-            assert np.abs(run.state(tdvp.chain).to_dense() - before).max() > 0.01
-    np.testing.assert_allclose(run.state(tdvp.chain).to_dense(), before, rtol=0, atol=1e-9)
+            assert np.abs(run.chains.state(tdvp.chain).to_dense() - before).max() > 0.01
+    np.testing.assert_allclose(run.chains.state(tdvp.chain).to_dense(), before, rtol=0, atol=1e-9)
 
 
 @pytest.mark.parametrize("bond", [4, 8])
@@ -94,13 +96,15 @@ def test_steps_at_a_fixed_bond_can_be_taken_back(bond):
     model, start, _ = correlated(6)
     method = th.TDVP(epsilon=0.6, **FULL)
     run = method.run(Problem(model, start, [1.0]))
-    tdvp = TDVPEngine(run.engine.generator, TDVPOptions(bond, 1e-13, 0, 1, False), run.engine.chain)
+    tdvp = TDVPEngine(
+        run.chains.main.generator, TDVPOptions(bond, 1e-13, 0, 1, False), run.chains.main.chain
+    )
     tdvp.step(0.0, 0.0, (0, 0))  # cuts the bonds
-    before = run.state(tdvp.chain).to_dense()
+    before = run.chains.state(tdvp.chain).to_dense()
     for dt in [0.05] * 10 + [-0.05] * 10:
         tdvp.step(dt, 0.0, (0, 0))
         assert max(A.shape[2] for A in tdvp.chain) == bond
-    np.testing.assert_allclose(run.state(tdvp.chain).to_dense(), before, rtol=0, atol=1e-9)
+    np.testing.assert_allclose(run.chains.state(tdvp.chain).to_dense(), before, rtol=0, atol=1e-9)
 
 
 # Truncation.

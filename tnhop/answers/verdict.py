@@ -73,7 +73,7 @@ def _can_be_right(values: NDArray[Any], bars: Real, span: Range) -> NDArray[np.b
     room = known + _ROUNDING * span.scale
     with np.errstate(invalid="ignore"):
         inside = (span.low - room <= parts) & (parts <= span.high + room)
-    tight = (known <= span.width) | (span.width == 0)
+    tight = (known <= span.width) | span.is_constant
     right = (inside & tight & np.isfinite(parts)).all(axis=-1) & np.isfinite(known[..., 0])
     return np.asarray(right)
 
@@ -88,7 +88,7 @@ def is_negative(smallest: float, bars: Mapping[str, Real] | None, ranges: Ranges
     largest = 0.0
     for name, span in ranges.items():
         known = _bars(bars, name, span.low.shape[:-1])[..., None]
-        relative = known / np.where(span.width > 0, span.width, np.inf)
+        relative = known / np.where(span.is_constant, np.inf, span.width)
         largest = max(largest, float(np.max(relative, where=~np.isnan(relative), initial=0.0)))
     return bool(smallest < _NEGATIVE and smallest < -_BARS * largest)
 
@@ -143,7 +143,7 @@ def _reason(answer: Any, name: str, place: tuple[int, ...], span: Range | None) 
         return f"a reduced state has the eigenvalue {lowest:.2g}, and no state has negative ones"
     limits = [f"[{low:.6g}, {high:.6g}]" for low, high in zip(entry.low, entry.high, strict=True)]
     width = f"the range {' + i '.join(limits)}"
-    if np.isinf(bar) or (bar > entry.width).any():
+    if np.isinf(bar) or (~entry.is_constant & (bar > entry.width)).any():
         return f"the bar {bar:.2g} of `{name}` is wider than {width}"
     text = "" if np.isnan(bar) else f" ± {bar:.2g}"
     return f"`{name}` = {value:.6g}{text} is outside of {width}"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tnhop.physics.model import Model
 from tnhop.physics.observables import Observable
@@ -18,6 +19,7 @@ from tnhop.support.arrays import Real
 
 __all__ = ["Range", "observable_range", "operator_range"]
 
+_ROUNDING = 1e-12  # of the ends of a range, in units of the size of the values
 _MOST_STATES = 64  # of the sites of an operator whose spectrum is computed at once
 
 
@@ -42,8 +44,14 @@ class Range:
 
     @property
     def width(self) -> Real:
-        """Difference of the ends; 0 where an observable has one value only."""
+        """Difference of the ends."""
         return self.high - self.low
+
+    @property
+    def is_constant(self) -> NDArray[np.bool_]:
+        """Whether the ends agree up to rounding: an observable has one value only."""
+        scale = np.max(self.scale, axis=-1, keepdims=True, initial=0.0)
+        return np.asarray(self.width <= _ROUNDING * scale)
 
 
 def observable_range(o: Observable, model: Model, *, levels: bool = True) -> Range:
