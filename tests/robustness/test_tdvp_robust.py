@@ -201,7 +201,8 @@ def assert_same(old, new):
         np.testing.assert_array_equal(new.values[name], values)
         for source, bar in old.errors[name].items():
             np.testing.assert_array_equal(new.errors[name][source], bar)
-    for A, B in zip(new.state.tensors, old.state.tensors, strict=True):
+    assert (new.state is None) == (old.state is None)
+    for A, B in zip(new.state.tensors, old.state.tensors, strict=True) if old.state else ():
         np.testing.assert_array_equal(A, B)
 
 
@@ -252,7 +253,9 @@ def test_one_spin(model, sites):
     found = evolve(model, [0.0, 0.5, 2.0], names, sites=sites)
     exact = th.evolve(model, tilted(model), [0.0, 0.5, 2.0], observables=names, method="Exact")
     for name in names:
-        np.testing.assert_allclose(found.expect[name], exact.expect[name], rtol=0, atol=1e-7)
+        np.testing.assert_allclose(found.expect[name], exact.expect[name], rtol=0, atol=1e-5)
+        gap = np.abs(found.expect[name] - exact.expect[name])
+        assert (gap <= found.errors[name] + exact.errors[name] + 1e-9).all()
 
 
 @pytest.mark.parametrize("sites", [1, 2])
@@ -285,7 +288,9 @@ def test_heartbeats_carry_no_values():
     times = [s.time for s in snapshots]
     assert times == sorted(times)
     assert [s.time for s in snapshots if s.values] == [0.0, 1.0]
-    assert [s.stats["steps"] for s in snapshots] == list(range(len(snapshots)))
+    steps = [s.stats["steps"] for s in snapshots]
+    assert steps == sorted(steps)
+    assert set(steps) == set(range(steps[-1] + 1))
 
 
 def test_late_output_time_takes_even_steps():

@@ -102,6 +102,7 @@ class StartErrorRecorder:
         errors = {
             o.name: {_START: self._start(o, before, snapshot), **snapshot.errors[o.name]}
             for o in self._problem.observables
+            if o.name in snapshot.errors
         }
         return replace(snapshot, errors=errors)
 

@@ -104,11 +104,12 @@ class ChainMethod:
         outputs, times = Outputs(self.run(problem, carry)), np.asarray(problem.times)
         now = outputs.run.progress
         while now.next_output < len(times):
-            if not outputs.reaches(times[now.next_output]):
+            advanced = not outputs.reaches(times[now.next_output])
+            if advanced:
                 outputs.advance()
             while now.next_output < len(times) and outputs.reaches(times[now.next_output]):
                 yield outputs.at(float(times[now.next_output]))
-            if now.next_output < len(times):
+            if advanced and now.next_output < len(times):
                 yield outputs.heartbeat()
 
 

@@ -45,6 +45,7 @@ class _FunctionalCore:
         else:
             core = np.tensordot(W, f, axes=(1, 0)).transpose(2, 0, 1)  # D' D a
         used = np.flatnonzero(core.any(axis=(0, 1)))
+        used = used if len(used) else np.zeros(1, dtype=np.intp)
         return cls(np.ascontiguousarray(core[:, :, used]).reshape(len(core), -1), used)
 
 

@@ -383,7 +383,7 @@ def _columns(
                 if p == q:
                     least = np.abs(loss_ket[population]).min(axis=0)
                     accepted = np.where(
-                        least > _TINY * least.max(),
+                        least > _TINY * np.abs(loss_ket).max(),
                         np.minimum(tolerance, rate_tolerance * least),
                         tolerance,
                     )
