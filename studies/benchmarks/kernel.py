@@ -28,7 +28,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 import tnhop as th
-from tnhop.solvers.chain import run
+from tnhop.solvers.chain import outputs
 from tnhop.solvers.chain import tdvp as tdvp_module
 from tnhop.solvers.chain.network.mpo import lindblad_mpo
 from tnhop.solvers.chain.steps import krylov, tdvp_step, truncation
@@ -133,7 +133,7 @@ def instrumented(clock):
         expm = clock.timed("small exponentials", krylov.sl.expm)
         replace(krylov, "sl", SimpleNamespace(expm=expm))
         time_calls(tdvp_module, "lindblad_mpo", "generator")
-        time_calls(run, "evaluate", "observables")
+        time_calls(outputs, "evaluate", "observables")
         yield counted
 
 

@@ -78,7 +78,10 @@ def test_levels_are_given_back():
 def test_too_few_levels_show_in_the_budget():
     model = th.dicke(3, g=1.5, omega=0.8, Omega=0.3, loss=0.7, fock_dim=7)
     start = th.pattern_state(model, overlap=0.9)
-    with pytest.warns(th.TruncationWarning, match="fock_dim"):
+    with (
+        pytest.warns(th.TruncationWarning, match="fock_dim"),
+        pytest.warns(th.TruncationWarning, match="is wider than the range"),
+    ):
         result = th.evolve(model, start, [0.0, 4.0], observables=["occupation"], method=th.TDVP())
     wide = th.dicke(3, g=1.5, omega=0.8, Omega=0.3, loss=0.7, fock_dim=26)
     exact = th.evolve(wide, start, [0.0, 4.0], observables=["occupation"], method="Exact")

@@ -67,7 +67,8 @@ class StartErrors:
     def half_width(self, observable: Observable) -> Real | None:
         """Return the half-width of an observable in the state; None if it was not asked for."""
         known = self.half_widths.get(observable.name)
-        if known is None or self.definitions.get(observable.name) != digest(observable):
+        definition = self.definitions.get(observable.name)
+        if known is None or not definition or definition != digest(observable):
             return None
         widths = known.values()
         return np.sum([np.abs(width) for width in widths], axis=0) + np.zeros(observable.shape)

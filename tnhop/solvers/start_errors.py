@@ -81,9 +81,9 @@ class StartErrorRecorder:
 
     @cached_property
     def _identity(self) -> dict[str, Any]:
-        definitions = {o.name: digest(o) for o in self._problem.observables}
-        return {"model": self._problem.model.digest, "method": digest(self._method),
-                "definitions": definitions}  # fmt: skip
+        definitions = {o.name: _digest(o) for o in self._problem.observables}
+        model, method = _digest(self._problem.model), _digest(self._method)
+        return {"model": model, "method": method, "definitions": definitions}
 
     @cached_property
     def _bounds(self) -> dict[str, Real]:
@@ -141,6 +141,14 @@ class StartErrorRecorder:
                 known = (bound > 0) & ~np.isnan(total)
                 largest = np.fmax(largest, np.max(total[known] / bound[known], initial=-np.inf))
         return float(largest) if largest > -np.inf else np.nan
+
+
+def _digest(value: Any) -> str:
+    """Return the digest; empty for what has no file form and so cannot be known again."""
+    try:
+        return value.digest if isinstance(value, Model) else digest(value)
+    except TypeError:
+        return ""
 
 
 def remember_stationary(answer: SteadyState, problem: Problem) -> SteadyState:

@@ -72,7 +72,7 @@ SWEEPS = {
     "evolve_tdvp.sweep": (
         retrieved,
         {"Omega": [0.2, 0.5], "start": {"near": 0.9}},
-        {"method": th.TDVP(dt=0.25)},
+        {"method": th.TDVP(dt=0.25, cutoff=1e-5, mpo_tolerance=3e-4)},
     ),
     "evolve_auto.sweep": (from_start, {"start": {"near": 0.9, "far": 0.4}}, {"method": "auto"}),
     "steady_exact.sweep": (
@@ -180,13 +180,18 @@ def table(data):
     }
 
 
+# defaults that are others now
+OLD_DEFAULTS = {"TDVP": {"dt": 0.4, "cutoff": 1e-5, "mpo_tolerance": 3e-4}, "TEBD": {"dt": 0.1}}
+
+
 def digests(config, folder):
     """Return the digests of all points of a config, for each of its methods; computes nothing.
 
     Where there is no [sweep], the seed is the axis. The 999th of 999 parts holds no point.
     """
     raw, found = tomllib.loads(config.read_text("utf-8")), []
-    for k, method in enumerate(raw["methods"]):
+    for k, chosen in enumerate(raw["methods"]):
+        method = OLD_DEFAULTS.get(chosen["type"], {}) | chosen
         options = ", ".join(f"{name} = {json.dumps(value)}" for name, value in method.items())
         changes = [f"methods=[{{{options}}}]"]
         if "sweep" not in raw:

@@ -332,7 +332,7 @@ _GROWING = ("step_errors", "apart", "doubled")  # dicts of the progress that ste
 def _is_continued(problem: Problem, method: Any) -> bool:
     """Return whether a method goes on from a state that it reached itself, for the same model."""
     errors: StartErrors | None = getattr(problem.state, "start_errors", None)
-    if errors is None or not errors.history:
+    if errors is None or not (errors.history and errors.model and errors.method):
         return False
     same = errors.model == problem.model.digest and errors.method == digest(method)
     known = all(errors.half_width(o) is not None for o in problem.observables)

@@ -99,7 +99,7 @@ def _edwards_anderson(state: ConfigurationSamples, spins: Any) -> Real:
     q = np.mean(z**2)
     unseen = max(abs(np.mean(((1 - p) * np.abs(z) + p * sign) ** 2) - q) for sign in (-1, 1))
     pairs = Z * math.sqrt(2 * _squared_covariances(s) / (n * (n - 1)))
-    return np.asarray(math.hypot(student_width(influence, n - 1), pairs, unseen))
+    return np.asarray(min(math.hypot(student_width(influence, n - 1), pairs, unseen), 1.0))
 
 
 def _squared_covariances(spins: Real) -> float:
