@@ -183,19 +183,11 @@ class ChainRun:
         return self.schedule.accepts(probe.length, probe.error, now.least)
 
     def _step(self, length: float) -> tuple[TruncationStats, Probe | None]:
-        """Take a step, probed if its turn has come, or if the state moves much faster than before.
-
-        Raises
-        ------
-        ConvergenceError
-            If the state is not finite.
-        """
+        """Take a step, probed if its turn has come, or if the state moves much faster than before."""
         now, before = self.progress, self.state()
         probed = self.schedule.probes(length, now.probed_length, now.since_probe)
         losses, whole = self.chains.step(length, now.steps, probed)
         self._moved = self._distance(before) / length
-        if not math.isfinite(self._moved):
-            raise ConvergenceError("The state is not finite.")
         sudden = self._moved > max(_SUDDEN * now.moved, self.schedule.tolerance)
         if self.schedule.adaptive and sudden and whole is None:
             self.chains = self.before.copy()
@@ -207,9 +199,18 @@ class ChainRun:
         return losses, Probe(length, 4 / 3 * self._distance(whole), errors)
 
     def _distance(self, other: MPSState) -> float:
-        """Return the distance from another state, in units of the norm of the vector."""
+        """Return the distance from another state, in units of the norm of the vector.
+
+        Raises
+        ------
+        ConvergenceError
+            If one of them is not finite.
+        """
         chains = [list(state.tensors) for state in (other, self.chains.state())]
-        return distance(*chains) / vector_norm(chains[0])
+        moved = distance(*chains) / vector_norm(chains[0])
+        if not math.isfinite(moved):
+            raise ConvergenceError("The state is not finite.")
+        return moved
 
     def _count(self, length: float, losses: TruncationStats, probe: Probe | None) -> None:
         """Add a step to the progress."""
