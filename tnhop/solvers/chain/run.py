@@ -183,7 +183,7 @@ class ChainRun:
         return self.schedule.accepts(probe.length, probe.error, now.least)
 
     def _step(self, length: float) -> tuple[TruncationStats, Probe | None]:
-        """Take a step, probed if its turn has come, or if the state moves much faster than before."""
+        """Take a step, probed if its turn has come or the state moves much faster than before."""
         now, before = self.progress, self.state()
         probed = self.schedule.probes(length, now.probed_length, now.since_probe)
         losses, whole = self.chains.step(length, now.steps, probed)
