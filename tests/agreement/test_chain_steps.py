@@ -175,7 +175,7 @@ def test_a_restart_reports_the_bar_of_one_run(method, seed):
     for name in names:
         np.testing.assert_allclose(then.errors[name][0], begun.errors[name][0], rtol=0.2)
         ratios = then.errors[name][-1] / one.errors[name][-1]
-        assert np.median(ratios) == pytest.approx(1.0, abs=0.2)
+        assert np.median(ratios) == pytest.approx(1.0, abs=0.3)
         assert ratios.max() < 2  # steps have other ends, and few bonds err by chance
 
 

@@ -39,7 +39,7 @@ def in_plane(model, x=0.0):
 def engine(model, state, **options):
     """Return the engine of a run."""
     observables = tuple(model.select(["sigma_z"]))
-    return th.TDVP(**options).run(Problem(model, state, [1.0], observables)).engine
+    return th.TDVP(**options).run(Problem(model, state, [1.0], observables)).chains.main
 
 
 def in_blocks_and_in_one(model, times, **options):

@@ -60,7 +60,8 @@ class Outputs:
         state = run.state()
         return Snapshot(
             now.time, errors={o.name: self._errors(o, now.time, state) for o in self._linear},
-            stats=run.stats(), state=state, carry=run.restart_data(), history=run.history(others),
+            stats=run.stats(), state=state, carry=run.restart_data(),
+            history=run.history(others, now.time),
         )  # fmt: skip
 
     def at(self, time: float) -> Snapshot:
@@ -86,7 +87,7 @@ class Outputs:
         data = {**run.begun, "next_output": now.next_output} if inside else run.restart_data()
         return Snapshot(
             time, values, errors, run.stats(), state if wanted else None, data,
-            history=run.history(others) if last else {},
+            history=run.history(others, time) if last else {},
         )  # fmt: skip
 
     def _values_and_errors(

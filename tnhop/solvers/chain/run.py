@@ -284,22 +284,29 @@ class ChainRun:
             **now.__dict__, **copied, "nodes": list(now.nodes), "tally": dict(now.tally.__dict__)
         }  # fmt: skip
 
-    def history(self, others: ChainTensors) -> dict[str, Any]:
+    def history(self, others: ChainTensors, time: float) -> dict[str, Any]:
         """Return what a run that goes on from a state of this one must know besides the state.
+
+        Of the last step, the errors up to the time of the state count.
 
         Parameters
         ----------
         others : ChainTensors
             Chains at the time of the state.
+        time : float
+            This time.
         """
         now, model = self.progress, self.problem.model
-        kept = self.restart_data()
+        kept, begun = self.restart_data(), self.begun
+        share = min((time - begun["time"]) / (now.time - begun["time"]), 1.0) if now.steps else 1.0
+        for name in ("lost", "projected", "mpo_error"):
+            kept[name] = begun[name] + share * (kept[name] - begun[name])
         for name in ("tensors", "levels", "time", "next_output", "nodes"):
             del kept[name]
         for name, chain in (("coarse", others.double_step), ("companion", others.reference)):
             full = state_with_all_levels(chain, now.levels, model, self._setup) if chain else None
             kept[name] = {str(k): A for k, A in enumerate(full.tensors)} if full else {}
-        return kept | {"still_until": 0.0, "before": now.before + now.time}
+        return kept | {"still_until": 0.0, "before": now.before + time}
 
     # Statistics.
 

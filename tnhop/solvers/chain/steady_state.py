@@ -32,6 +32,7 @@ _GROWTH = 1.15
 _WINDOW = 0.3  # last part of the time, over which rates are measured
 _SIGNS = 400  # random vectors of the estimate of a norm
 _AT_ONCE = 50  # of them: they hold all coordinates of a mode at once
+_SLOWER = 1.5  # memory, in units of the time in which the change was seen to decay
 _ROUNDING = 1e-7  # change that is rounding of differences of chains
 _SETTLED = 0.5  # stop once the change is smaller than this share of the discarded norm
 
@@ -121,7 +122,7 @@ def _relaxed(
     rate = 0.0
     if end > begin:
         rate = max(0.0, math.log(falling[begin] / falling[end]) / (times[end] - times[begin]))
-    memory = min(1 / rate if rate > 0 else math.inf, times[-1])
+    memory = min(_SLOWER / rate if rate > 0 else math.inf, times[-1])
     errors: dict[str, dict[str, Any]] = {}
     determined = True
     for o in problem.observables:
