@@ -84,10 +84,10 @@ METHODS = {
 }
 
 
-def cases(methods):
-    """Return the pairs of a model and one of the methods."""
+def cases(methods, costly=()):
+    """Return the pairs of a model and one of the methods; with those words in them, slow ones."""
     return [
-        (name, method)
+        pytest.param(name, method, marks=[pytest.mark.slow] * bool({name, method} & set(costly)))
         for name, offered in METHODS.items()
         for method in offered
         if method in methods
@@ -152,7 +152,7 @@ def test_rates_of_modes_have_no_unit(s):
 @pytest.mark.parametrize("s", SCALES)
 @pytest.mark.parametrize(
     ("name", "method"),
-    cases(["Exact", "Symmetric", "ClassicalMaster", "TDVP"]),
+    cases(["Exact", "Symmetric", "ClassicalMaster", "TDVP"], ["cavity", "TDVP"]),
 )
 def test_steady_states_have_no_unit(name, method, s):
     model = MODELS[name](5)
@@ -170,7 +170,7 @@ def test_steady_states_have_no_unit(name, method, s):
 @pytest.mark.parametrize("s", SCALES)
 @pytest.mark.parametrize(
     ("name", "method"),
-    cases(["Exact", "Symmetric", "ClassicalMaster"]),
+    cases(["Exact", "Symmetric", "ClassicalMaster"], ["cavity"]),
 )
 def test_spectra_have_no_unit(name, method, s):
     model = MODELS[name](6)
