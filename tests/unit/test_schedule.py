@@ -64,10 +64,10 @@ def test_lengths_end_where_the_error_is_tolerated(seed):
     length = unit
     for _ in range(30):
         error = factor * (length / unit) ** 3
-        if steps.accepts(length, error):
-            length = min(steps.allowed(length, error), unit)
+        if steps.accepts(length, error, 0.0):
+            length = min(steps.allowed(length, error, 0.0), unit)
         else:
-            shorter = steps.allowed(length, error)
+            shorter = steps.allowed(length, error, 0.0)
             assert shorter < length
             length = shorter
     assert factor * (length / unit) ** 3 <= 1e-4 * length / unit * 1.01
@@ -76,8 +76,8 @@ def test_lengths_end_where_the_error_is_tolerated(seed):
 
 def test_a_fixed_length_accepts_every_error_and_gives_up_at_once():
     steps = schedule(adaptive=False)
-    assert steps.accepts(0.4, 1.0)
-    assert steps.allowed(0.4, 1.0) == steps.smooth(0.4, 1.0) == math.inf
+    assert steps.accepts(0.4, 1.0, 0.0)
+    assert steps.allowed(0.4, 1.0, 0.0) == steps.smooth(0.4, 1.0, 0.0) == math.inf
     assert steps.retreat(0.4) == 0.0
 
 

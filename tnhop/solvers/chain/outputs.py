@@ -203,7 +203,7 @@ class Outputs:
             bound = run.bars.norms[o.name]["bound"]
             relative = np.divide(errors[o.name], bound, where=bound > 0, out=np.zeros(o.shape))
             worst = max(worst, float(np.max(relative, initial=0.0)))
-        now.smooth = run.schedule.smooth(now.length, worst)
+        now.smooth = run.schedule.smooth(now.length, worst, run.noise)
 
     def _warn_saturated(self) -> None:
         self._warned = True

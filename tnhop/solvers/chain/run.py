@@ -46,12 +46,15 @@ class Probe:
         Length of the step.
     error : float
         Error of the whole step, as a norm of the vector in units of that of the state.
+    losses : float
+        What truncation and projection changed in it, in the same units.
     errors : dict of str to ndarray
         Errors of the observables.
     """
 
     length: float
     error: float
+    losses: float
     errors: dict[str, Real]
 
 
@@ -83,6 +86,8 @@ class ChainRun:
         Engines at its beginning.
     begun : dict
         Restart data of its beginning.
+    noise : float
+        What truncation and projection changed in the last step, in units of the norm.
     rests : bool
         Whether a state that hardly moves may stand still for a while.
     """
@@ -90,6 +95,7 @@ class ChainRun:
     def __init__(self, setup: EngineSetup, problem: Problem, method: Any, carry: Any) -> None:
         self.problem, self.schedule, self._setup = problem, setup.schedule, setup
         self.bars, self.rests = ErrorBars(problem, setup.bases, setup.order), True
+        self.noise = 0.0
         self.continued = carry is None and _is_continued(problem, method)
         if carry is not None:
             self.progress = _restarted(carry)
@@ -171,7 +177,7 @@ class ChainRun:
             else:
                 if probe is None or self._is_accepted(probe):
                     break
-                now.allowed = self.schedule.allowed(length, probe.error, now.least)
+                now.allowed = self.schedule.allowed(length, probe.error, self._least(probe))
             now.smooth, self.chains = math.inf, self.before.copy()
         self._count(length, losses, probe)
 
@@ -180,7 +186,11 @@ class ChainRun:
         now, speed = self.progress, probe.error / probe.length
         now.least = self.schedule.least(probe.length, speed, now.last_probe, now.least)
         now.last_probe = probe.length, speed
-        return self.schedule.accepts(probe.length, probe.error, now.least)
+        return self.schedule.accepts(probe.length, probe.error, self._least(probe))
+
+    def _least(self, probe: Probe) -> float:
+        """Return the error per unit of time that needs more bonds, not shorter steps."""
+        return max(self.progress.least, probe.losses / probe.length)
 
     def _step(self, length: float) -> tuple[TruncationStats, Probe | None]:
         """Take a step, probed if its turn has come or the state moves much faster than before."""
@@ -196,7 +206,13 @@ class ChainRun:
             return losses, None
         state, observables = self.chains.state(), self.problem.observables
         errors = {o.name: probed_step_error(o, whole, state) for o in observables}
-        return losses, Probe(length, 4 / 3 * self._distance(whole), errors)
+        error, lost = 4 / 3 * self._distance(whole), self._relative(losses)
+        return losses, Probe(length, error, lost, errors)
+
+    def _relative(self, losses: TruncationStats) -> float:
+        """Return what truncation and projection changed, in units of the norm of the vector."""
+        lost = math.sqrt(losses.discarded) + math.sqrt(losses.projected)
+        return lost / vector_norm(self.chains.state().tensors)
 
     def _distance(self, other: MPSState) -> float:
         """Return the distance from another state, in units of the norm of the vector.
@@ -225,6 +241,7 @@ class ChainRun:
         now.projected += math.sqrt(losses.projected)
         now.steps += 1
         now.time += length
+        self.noise = self._relative(losses)
         now.length, now.moved, now.levels = length, self._moved, self.chains.levels
         self._take_tensors()
         now.facts = self.facts()
@@ -250,7 +267,7 @@ class ChainRun:
             now.step_errors[name] = now.step_errors.get(name, 0.0) + now.pending * worse
         now.error_rates, now.probed_length = rates, length
         now.since_probe, now.pending, now.pending_cubes = 0, 0.0, 0.0
-        now.allowed = self.schedule.allowed(length, probe.error, now.least)
+        now.allowed = self.schedule.allowed(length, probe.error, self._least(probe))
 
     def _rest(self) -> None:
         """Let a state that hardly moves stand still for a while, longer the older it is.

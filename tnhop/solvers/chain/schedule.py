@@ -14,6 +14,7 @@ from tnhop.physics.rate_scale import site_rates
 from tnhop.solvers.bounds import amplitude_bound, operator_bound
 
 _PROBE_INTERVAL = 10  # steps from one probe to the next
+_SHORT_INTERVAL = 4  # the same for steps shorter than half of the longest: they may become longer
 _LONGER = 2.5  # a step longer than the last probed one by this factor is probed
 _CONDITIONS = 6  # order of the interpolation within a step
 _ROUGH = 4.0  # errors within a step do not add up
@@ -25,7 +26,7 @@ _SHORTER, _REDUCED = 0.8, 0.7  # steps shorter by the one factor have errors sma
 _RETREAT = 0.25  # factor after a step that failed
 _SMALLEST = 2.0**-40  # length, in units of the first one, below which a run is given up
 _FOLLOWED = 60  # steps listed one by one
-_FIRST_STEPS = 10  # that a run usually takes before its steps double, as probes then allow
+_FIRST_STEPS = 5  # that a run usually takes before its steps double, as probes then allow
 _RESOLVED = 0.2
 _TINY = float(np.finfo(float).tiny)
 
@@ -144,9 +145,10 @@ class StepSchedule:
         since : int
             Steps since then.
         """
-        return length > _LONGER * probed_length or since >= _PROBE_INTERVAL
+        interval = _PROBE_INTERVAL if 2 * length > self.longest else _SHORT_INTERVAL
+        return length > _LONGER * probed_length or since >= interval
 
-    def accepts(self, length: float, error: float, least: float = 0.0) -> bool:
+    def accepts(self, length: float, error: float, least: float) -> bool:
         """Return whether a step with that error is good enough.
 
         Parameters
@@ -156,7 +158,7 @@ class StepSchedule:
         error : float
             Its error, as a norm of the vector.
         least : float
-            Error per unit of time that shorter steps do not reduce, such as that of few bonds.
+            Error per unit of time that shorter steps do not reduce.
         """
         return not self.adaptive or error <= _ACCEPTED * max(self.tolerance, least) * length
 
@@ -180,18 +182,16 @@ class StepSchedule:
             return max(least, speed)
         return min(least, speed) if length >= before[0] else least
 
-    def allowed(self, length: float, error: float, least: float = 0.0) -> float:
+    def allowed(self, length: float, error: float, least: float) -> float:
         """Return the length of the next steps, after one with that error; steps err as its cube."""
         if not self.adaptive:
             return math.inf
-        if error <= 0:
+        if error <= least * length:  # shorter steps would not be better
             return _MOST * length
-        if self.tolerance * length < error <= least * length:
-            return _MOST * length  # not the length is at fault
         factor = _SAFETY * math.sqrt(max(self.tolerance, least) * length / error)
         return length * min(max(factor, _LEAST), _MOST)
 
-    def smooth(self, length: float, error: float) -> float:
+    def smooth(self, length: float, error: float, noise: float) -> float:
         """Return the length of the next steps, after one whose observables are interpolated.
 
         Parameters
@@ -200,10 +200,13 @@ class StepSchedule:
             Its length.
         error : float
             Largest error of the interpolation, of sixth order, in units of the largest value.
+        noise : float
+            What truncation and projection changed in the step: interpolation cannot be better.
         """
         if not self.adaptive or error <= 0:
             return math.inf
-        longer = _SAFETY * (_ROUGH * self.relative / error) ** (1 / _CONDITIONS)
+        accepted = max(_ROUGH * self.relative, noise)
+        longer = _SAFETY * (accepted / error) ** (1 / _CONDITIONS)
         return max(length * min(longer, _MOST), self.resolved)
 
     def retreat(self, length: float) -> float:
