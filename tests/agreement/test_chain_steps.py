@@ -173,10 +173,9 @@ def test_a_restart_reports_the_bar_of_one_run(seed):
         model, begun.final_state, [0.0, last - first], observables=names, method=method
     )
     for name in names:
-        np.testing.assert_allclose(then.errors[name][0], begun.errors[name][0], rtol=0.2)
-        ratios = then.errors[name][-1] / one.errors[name][-1]
-        assert np.median(ratios) == pytest.approx(1.0, abs=0.2)
-        assert ratios.max() < 2  # steps have other ends, and few bonds err by chance
+        np.testing.assert_allclose(then.errors[name][0], begun.errors[name][-1])
+        np.testing.assert_allclose(begun.errors[name][-1], one.errors[name][0])
+        np.testing.assert_allclose(then.errors[name][-1], one.errors[name][-1], rtol=0.2)
 
 
 @pytest.mark.parametrize("seed", SEEDS)

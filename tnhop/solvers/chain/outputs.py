@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,6 @@ from tnhop.solvers.chain.dense_output import MOST_NODES, DenseOutput
 from tnhop.solvers.chain.error_bars import double_step_error, reference_error
 from tnhop.solvers.chain.network.mps import MPSState
 from tnhop.solvers.chain.run import ChainRun
-from tnhop.solvers.start_errors import start_error
 from tnhop.support.arrays import Real
 from tnhop.support.errors import warn
 
@@ -36,10 +36,8 @@ class Outputs:
         self.run, self._warned, self._witnessed = run, False, -1
         self._linear = [o for o in run.problem.observables if o.functional is None]
         self._dense: DenseOutput | None = None
-        self._start = None if run.continued else getattr(
-            run.problem.state, "start_errors", None
-        )  # fmt: skip
-        if not run.progress.nodes:
+        nodes = run.progress.nodes
+        if not nodes or nodes[-1]["time"] < run.progress.time:
             self._add_node()
 
     def advance(self) -> None:
@@ -59,7 +57,7 @@ class Outputs:
         others = ChainTensors([], now.coarse, now.companion)
         state = run.state()
         return Snapshot(
-            now.time, errors={o.name: self._errors(o, now.time, state) for o in self._linear},
+            now.time, errors={o.name: self._errors(o, now.time) for o in self._linear},
             stats=run.stats(), state=state, carry=run.restart_data(),
             history=run.history(others, now.time),
         )  # fmt: skip
@@ -98,7 +96,7 @@ class Outputs:
         if inside:
             self._dense = self._dense or DenseOutput(now.nodes)
             values, interpolation = self._dense.at(time)
-        errors = {o.name: self._errors(o, time, state) for o in self.run.problem.observables}
+        errors = {o.name: self._errors(o, time) for o in self.run.problem.observables}
         for name in interpolation or ():
             assert interpolation is not None
             errors[name]["time_step"] = errors[name]["time_step"] + interpolation[name]
@@ -121,21 +119,20 @@ class Outputs:
         levels, model = run.progress.levels, run.problem.model
         return state_with_all_levels(chain, levels, model, run.chains.setup)
 
-    def _errors(self, o: Observable, time: float, state: MPSState | None) -> dict[str, Any]:
+    def _errors(self, o: Observable, time: float) -> dict[str, Any]:
         """Return the half-widths of an observable by source."""
         run, now = self.run, self.run.progress
-        errors = run.bars.by_source(o, now, now.before + min(time, now.time) - now.still)
+        if run.continued and time <= 0:
+            return run.problem.state.start_errors.half_widths[o.name] | {"start": np.zeros(o.shape)}
+        then = replace(now, **run.sums(time))
+        errors = run.bars.by_source(o, then, now.before + min(time, now.time) - now.still)
         if now.coarse:
             errors["time_step"] = now.doubled[o.name]
         if now.companion:
             errors["truncation"] = now.apart[o.name]
             del errors["projection"]  # it is in the difference
-        if self.run.continued:
+        if run.continued:
             errors["start"] = np.zeros(o.shape)  # it is in the others
-        elif self._start is not None:
-            errors["start"] = start_error(
-                o, run.problem.model, self._start, state=state, moved=time > 0
-            )
         return errors
 
     def _inside(self, time: float) -> tuple[MPSState, ChainTensors]:

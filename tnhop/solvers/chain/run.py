@@ -129,13 +129,13 @@ class ChainRun:
         state = self.problem.state
         history = dict(state.start_errors.history)
         chain = reweighted(state, self._setup.epsilon)
-        others = {name: [history[name][str(k)] for k in range(len(history[name]))]
-                  for name in ("coarse", "companion")}  # fmt: skip
+        lists = {name: [history[name][str(k)] for k in range(len(history[name]))]
+                 for name in ("coarse", "companion", "nodes")}  # fmt: skip
         tally = TruncationStats(**history["tally"])
         levels = largest_levels(self.problem.model)
         return Progress(
-            **{**history, **others, "tally": tally, "tensors": list(chain.tensors),
-               "levels": levels, "time": 0.0, "next_output": 0, "nodes": []}
+            **{**history, **lists, "tally": tally, "tensors": list(chain.tensors),
+               "levels": levels, "time": 0.0, "next_output": 0}
         )  # fmt: skip
 
     def _fit_first_levels(self) -> None:
@@ -149,6 +149,16 @@ class ChainRun:
         """Return the state at the end of the last step, as NumPy arrays, with all levels."""
         now, model = self.progress, self.problem.model
         return state_with_all_levels(now.tensors, now.levels, model, self._setup)
+
+    def sums(self, time: float) -> dict[str, Any]:
+        """Return the sums of losses up to a time in the last step, or after it."""
+        now, begun = self.progress, self.begun
+        length = now.time - begun["time"]
+        share = min((time - begun["time"]) / length, 1.0) if length > 0 else 1.0
+        return {
+            name: begun[name] + share * (getattr(now, name) - begun[name])
+            for name in ("lost", "projected", "mpo_error")
+        }
 
     def budgets(self) -> dict[str, dict[str, Any]]:
         """Return the half-widths of all observables by source, at the end of the last step."""
@@ -304,8 +314,6 @@ class ChainRun:
     def history(self, others: ChainTensors, time: float) -> dict[str, Any]:
         """Return what a run that goes on from a state of this one must know besides the state.
 
-        Of the last step, the errors up to the time of the state count.
-
         Parameters
         ----------
         others : ChainTensors
@@ -314,12 +322,11 @@ class ChainRun:
             This time.
         """
         now, model = self.progress, self.problem.model
-        kept, begun = self.restart_data(), self.begun
-        share = min((time - begun["time"]) / (now.time - begun["time"]), 1.0) if now.steps else 1.0
-        for name in ("lost", "projected", "mpo_error"):
-            kept[name] = begun[name] + share * (kept[name] - begun[name])
-        for name in ("tensors", "levels", "time", "next_output", "nodes"):
+        kept = self.restart_data() | self.sums(time)
+        for name in ("tensors", "levels", "time", "next_output"):
             del kept[name]
+        earlier = [node for node in now.nodes if node["time"] < time]
+        kept["nodes"] = {str(k): n | {"time": n["time"] - time} for k, n in enumerate(earlier)}
         for name, chain in (("coarse", others.double_step), ("companion", others.reference)):
             full = state_with_all_levels(chain, now.levels, model, self._setup) if chain else None
             kept[name] = {str(k): A for k, A in enumerate(full.tensors)} if full else {}
