@@ -187,7 +187,7 @@ def test_equal_steps_share_their_gates(monkeypatch):
     )
     model, start = case("two patterns")
     th.evolve(model, start, [0.3, 0.9, 2.1], method=th.TEBD(dt=0.05, cutoff=1e-3))
-    assert sorted(made) == [0.05 / 2**k for k in (4, 3, 2, 1)]
+    assert sorted(made) == pytest.approx([0.05 / 2**k for k in (4, 3, 2, 1)])
 
 
 def test_runs_go_on_from_their_carry():

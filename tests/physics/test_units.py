@@ -116,11 +116,9 @@ def test_evolution_has_no_unit(name, method, s):
         found.append(th.evolve(one, start_of(one), times, observables=["sigma_z", "purity"]
                                if method != "MeanField" else "sigma_z", method=method,
                                progress=False))  # fmt: skip
-    # rounding decides which configurations the channels of `TEBD` interpolate between
-    scale = 1e4 if (name, method) == ("hopfield", "TEBD") else 1.0
     for observable in found[0].expect:
-        close(found[1].expect[observable], found[0].expect[observable], scale)
-        close(found[1].errors[observable], found[0].errors[observable], 10 * scale)
+        close(found[1].expect[observable], found[0].expect[observable])
+        close(found[1].errors[observable], found[0].errors[observable], 10)
 
 
 @pytest.mark.parametrize("s", SCALES)

@@ -7,6 +7,7 @@ the first vector of every bond is the trace functional of the sites to its right
 from __future__ import annotations
 
 import copy
+import math
 import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -143,6 +144,12 @@ def half_step(
     return Gates(both, singles, forth, back[::-1], drift, largest, bond)
 
 
+def _rounded(t: float) -> float:
+    """Return a time with a mantissa of 40 bits, in any unit."""
+    mantissa, exponent = math.frexp(t)
+    return math.ldexp(round(math.ldexp(mantissa, 40)), exponent - 40)
+
+
 class TEBDEngine:
     """Steps of time-evolving block decimation: half a step, then half a step in opposite order.
 
@@ -184,8 +191,7 @@ class TEBDEngine:
 
     def step(self, dt: float, cutoff: float, seed: tuple[int, int]) -> TruncationStats:
         """Advance by dt."""
-        # rounded: steps that differ by rounding alone share their gates
-        gates = self._gates(float(f"{dt / 2:.12g}"))
+        gates = self._gates(_rounded(dt / 2))  # steps that differ by rounding alone share them
         rng, tally = np.random.default_rng(seed), TruncationStats()
         truncations = 2 * (len(gates.channels) + bool(gates.forth))
         cutoff = cutoff / max(truncations, 1) ** 0.5
