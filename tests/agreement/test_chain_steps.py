@@ -11,7 +11,8 @@ from tnhop.physics.problem import Problem
 
 pytestmark = pytest.mark.filterwarnings("ignore::tnhop.TruncationWarning")
 METHODS = [th.TDVP(), th.TEBD()]
-SEEDS = range(2)
+OTHER = th.TDVP(companion=True)
+SEEDS = [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 4))]
 
 
 def couplings(n, rng):
@@ -125,7 +126,11 @@ def test_states_inside_of_steps_have_the_values_that_are_interpolated(seed):
     np.testing.assert_allclose(result.expect["purity"], truth.expect["purity"], rtol=1e-3)
 
 
-@pytest.mark.parametrize("method", [*METHODS, th.TDVP(companion=True)])
+@pytest.mark.parametrize(
+    "method",
+    [th.TDVP(), *(pytest.param(m, marks=pytest.mark.slow) for m in (th.TEBD(), OTHER))],
+    ids=["TDVP", "TEBD", "companion"],
+)
 def test_a_run_goes_on_from_every_snapshot_with_the_same_bits(method):
     """Also from outputs within a step."""
     rng = np.random.default_rng(35)

@@ -34,6 +34,16 @@ def test_unique_stationary_state():
     assert found.stats["relaxation_rate"] > 0.5 * exact.gap
 
 
+@pytest.mark.parametrize("n", [1, 2])
+def test_few_spins_with_their_closed_form(n):
+    rates = {"decay": 5 / 7, "pumping": 1 / 3, "dephasing": 1 / 9}
+    model = th.independent_spins(n, **rates)
+    found = th.steady_state(model, observables="sigma_z", method=th.TDVP())
+    truth = (rates["pumping"] - rates["decay"]) / (rates["pumping"] + rates["decay"])
+    assert (np.abs(found.expect["sigma_z"] - truth) <= found.errors["sigma_z"]).all()
+    assert found.converged
+
+
 def test_the_mixed_state_is_compared_with_another_one():
     model = th.hebbian_ising(patterns(1, 3), Omega=2 / 5, decay=1 / 2, pumping=1 / 7)
     mixed = th.product_state(model, bloch=np.zeros((3, 3)))

@@ -186,6 +186,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow
 def test_method_of_another_package_is_found_by_its_entry_point(tmp_path):
     text = (ROOT / "docs" / "adding_a_solver.md").read_text("utf-8")
     for name, content in PLUGIN.items():

@@ -11,7 +11,7 @@ import tnhop as th
 from zoo import gaussian_couplings
 
 pytestmark = pytest.mark.filterwarnings("ignore::tnhop.TruncationWarning")  # few levels
-SCALES = [2.0**40, 2.0**-40]
+SCALES = [2.0**40, pytest.param(2.0**-40, marks=pytest.mark.slow)]
 
 
 def scaled(model, s):

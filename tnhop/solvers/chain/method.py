@@ -21,6 +21,8 @@ from tnhop.solvers.chain.schedule import StepSchedule
 from tnhop.support.arrays import Array
 from tnhop.support.checks import fail, integer, one_of, plain_array, real, settle, wrong_type
 
+_MANY = 100  # sites from which on less is dropped at each of them
+
 
 class ChainMethod:
     """Base of `TDVP` and `TEBD`: evolution of a matrix-product density matrix by steps."""
@@ -63,6 +65,13 @@ class ChainMethod:
         """Return ε for a model; larger with modes, which feel many spins together."""
         largest = 0.5 if model.n_modes else 0.3
         return self.epsilon or min(largest, 2.5 / math.sqrt(max(model.n_spins, 1)))
+
+    def drop_rate(self, model: Model) -> float:
+        """Return up to which size per unit of time singular values are dropped.
+
+        Errors of all bonds add up: those of more than 100 sites have to be smaller.
+        """
+        return self.cutoff * model.rate_scale * min(1.0, _MANY / model.n_sites)
 
     def misfit(self, problem: Problem) -> str | None:
         """Return why a chain cannot hold the state or the observables, or None."""

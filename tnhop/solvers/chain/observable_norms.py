@@ -14,13 +14,15 @@ from tnhop.physics.terms import Operator, pauli_terms
 from tnhop.solvers.bounds import operator_bound
 from tnhop.support.arrays import Real
 
+_ALIKE = 100  # sites from which on errors of all of them are taken to have the same sign
+
 
 def observable_norms(
     o: Observable, model: Model, bases: tuple[LocalBasis, ...], order: NDArray[np.intp]
 ) -> dict[str, Real]:
     """Return the factors of errors of the vector, of Bloch vectors and of the state, by name."""
     each = {
-        "norm": [dual_norm(A, bases, order) for A in o.operators],
+        "norm": [vector_sensitivity(A, bases, order) for A in o.operators],
         "bloch_sensitivity": [bloch_sensitivity(A) for A in o.operators],
         "bound": [operator_bound(A, model) for A in o.operators],
     }
@@ -32,12 +34,18 @@ def bloch_sensitivity(operator: Operator) -> float:
     return sum(abs(c) * len(factors) for factors, c in pauli_terms(operator).items())
 
 
-def dual_norm(operator: Operator, bases: tuple[LocalBasis, ...], order: NDArray[np.intp]) -> float:
-    """Return the norm of ρ → tr(Oρ) on weighted coordinates: the factor of errors of the vector."""
+def vector_sensitivity(
+    operator: Operator, bases: tuple[LocalBasis, ...], order: NDArray[np.intp]
+) -> float:
+    """Return the factor of errors of the vector, Eq. (99) of docs/physics.md.
+
+    The norm of ρ → tr(Oρ) on weighted coordinates; in long chains, where errors of all sites and
+    cuts have the same sign, the sum of those of its strings.
+    """
     place = np.argsort(order)
     traces = [float(np.linalg.norm(basis.trace)) for basis in bases]
     trace_norm = math.prod(traces)
-    total = 0.0
+    sizes = list[float]()
     for factors, coefficient in pauli_terms(operator).items():
         size = abs(coefficient) * trace_norm
         for site, name in factors:
@@ -45,5 +53,5 @@ def dual_norm(operator: Operator, bases: tuple[LocalBasis, ...], order: NDArray[
             dim = 2 if kind_of(name) == "spin" else math.isqrt(basis.size)
             f = basis.functional(local_matrix(name, dim))
             size *= float(np.linalg.norm(f)) / traces[place[site]]
-        total += size**2
-    return math.sqrt(total)
+        sizes.append(size)
+    return max(math.hypot(*sizes), min(1.0, len(bases) / _ALIKE) * math.fsum(sizes))

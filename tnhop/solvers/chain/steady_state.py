@@ -15,7 +15,7 @@ from tnhop.physics.model import Model
 from tnhop.physics.problem import Problem, evaluate
 from tnhop.physics.states import ProductState
 from tnhop.solvers.chain.error_bars import FELT
-from tnhop.solvers.chain.network.distances import distance
+from tnhop.solvers.chain.network.distances import distance, vector_norm
 from tnhop.solvers.chain.network.mpo import LindbladMPO
 from tnhop.solvers.chain.network.mps import MPSState
 from tnhop.solvers.chain.run import ChainRun
@@ -162,8 +162,8 @@ def residual(mpo: LindbladMPO, state: MPSState, weighted: bool) -> float:
                 G = G * np.linalg.norm(basis.matrices, axis=(1, 2))
             sketch = advance_sketch(sketch, G, core, A)
         squares.append(np.mean(sketch**2))
-    size = math.sqrt(np.mean(squares))
-    return size / float(np.linalg.norm(state.schmidt_values(0, weighted=weighted)))
+    norm = vector_norm(state.tensors) if weighted else math.sqrt(float(state.purity()))
+    return math.sqrt(np.mean(squares)) / norm
 
 
 def steady_state(method: Any, problem: Problem, mpo: LindbladMPO) -> SteadyState:

@@ -73,6 +73,7 @@ class TDVP(ChainMethod):
     cutoff : float
         Singular values up to cutoff · r dt are dropped after a step of length dt, in the weighted
         norm, where a pure product state has a norm near 1; r is the rate of the model, Eq. (82).
+        Of N > 100 sites, those up to 100/N times this: errors of all bonds add up.
     dt : float, optional
         Longest time step, in the unit of time of the model; by default 0.6 over its rate, Eq. (82).
     epsilon : float, optional
@@ -243,9 +244,7 @@ class TDVP(ChainMethod):
             nonlocal reached
             grown_to = 1 + self.expansion * (1 + grown) if self.sites == 1 else 1e9
             limit = min(self.max_bond, grown_to)
-            chi = bonds.at(
-                step.end, self.cutoff * model.rate_scale * step.length, self.expansion, limit
-            )
+            chi = bonds.at(step.end, self.drop_rate(model) * step.length, self.expansion, limit)
             reached = np.maximum(reached, chi)
             scheme = TDVP_COSTS.two_site if self.sites == 2 else 1.0
             seconds = sweeps_time(chi, profile, sizes, parity) * scheme
@@ -341,7 +340,7 @@ class TDVP(ChainMethod):
 
         return EngineSetup(
             epsilon, mpo.order, mpo.bases, like, self.schedule(model),
-            self.cutoff * model.rate_scale, self.max_bond,
+            self.drop_rate(model), self.max_bond,
             engine, mpo.error_speed, lambda: facts,
             reference_engine=reference_engine if self._has_reference_chain(model) else None,
             fock_tolerance=self.fock_tolerance,

@@ -55,8 +55,9 @@ class TEBD(ChainMethod):
     max_bond : int
         Largest bond dimension.
     cutoff : float
-        Singular values up to cutoff · dt are dropped in a step of length dt, all truncations of the
-        step together, in the weighted norm.
+        Singular values up to cutoff · r dt are dropped in a step of length dt, all truncations of
+        the step together, in the weighted norm; r is the rate of the model, Eq. (82). Of N > 100
+        sites, those up to 100/N times this.
     dt : float, optional
         Longest time step, in the unit of time of the model; by default 0.14 over its rate,
         Eq. (82).
@@ -159,12 +160,8 @@ class TEBD(ChainMethod):
         end = float(np.max(times, initial=0.0))
         bonds = PredictedBonds(model, problem.state, self.weight(model), self.ordering, end)
         largest, reached = max(model.dims) ** 2, np.ones(n + 1)
-        threshold = (
-            self.cutoff
-            * model.rate_scale
-            * schedule.longest
-            / math.sqrt(2 * max(channels + (meetings > 0), 1))
-        )
+        truncations = 2 * max(channels + (meetings > 0), 1)
+        threshold = self.drop_rate(model) * schedule.longest / math.sqrt(truncations)
 
         def step_time(step: Step, _: int) -> tuple[float, float]:
             nonlocal reached
@@ -239,7 +236,7 @@ class TEBD(ChainMethod):
 
         return EngineSetup(
             epsilon, order, pieces.bases, like, self.schedule(model),
-            self.cutoff * model.rate_scale, self.max_bond,
+            self.drop_rate(model), self.max_bond,
             engine, lambda transverse: used["last"].error_speed(transverse), facts,
             extrapolate=self.order == 4,
         )  # fmt: skip

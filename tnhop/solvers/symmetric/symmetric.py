@@ -70,7 +70,8 @@ class Symmetric(TaylorMethod):
     Notes
     -----
     **Error**: None of its own: the reduction is exact. Time step, start, functionals, Fock space
-    and rates: as `Exact`.
+    and rates: as `Exact`. Gaps and spectra are those of symmetric states: decays that break the
+    symmetry between the spins of a class may be slower.
 
     **Cost**: Memory about 8 vectors of :math:`\prod_g \binom{N_g+3}{3} \prod_\mu d_\mu^2` reals
     (one pattern, N = 100: 1.4 MB each). Time proportional to that size, to t and to the norm of the
