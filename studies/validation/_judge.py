@@ -14,7 +14,6 @@ from scipy.stats import t as student
 Real = NDArray[np.float64]
 
 RESOLUTION = 1e-12  # what double precision leaves of a number of order one
-_VISIBLE = 1e-13  # errors that are compared with their bars at all
 SILENT = 2.0  # errors of so many bars that nothing announces are listed
 _LARGEST = 1e9  # a ratio to be printed
 
@@ -34,7 +33,7 @@ class Count:
     worst : float
         Largest error in units of its bar.
     width : float
-        Median of bar / error where the error can be seen; NaN if nowhere.
+        Median of bar / error where the error is large enough to tell; NaN if nowhere.
     """
 
     inside: int = 0
@@ -76,8 +75,12 @@ class Record:
         return max((count.worst for count in self.counts.values()), default=0.0)
 
 
-def judge(values: NDArray[Any], bars: Real, truth: NDArray[Any], doubt: Real) -> Count:
+def judge(
+    values: NDArray[Any], bars: Real, truth: NDArray[Any], doubt: Real, visible: float = RESOLUTION
+) -> Count:
     """Compare values and bars with the truth, which may be off by `doubt`.
+
+    Bars are called wide or narrow where errors are above `visible`.
 
     A component whose error and bar are both below the resolution of its number has nothing to
     show, and is left out.
@@ -91,9 +94,9 @@ def judge(values: NDArray[Any], bars: Real, truth: NDArray[Any], doubt: Real) ->
     outside = barred & (excess > bars)
     decided = outside | (doubt <= np.maximum(floor, bars / 3))
     inside = barred & decided & ~outside
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         ratio = np.where(barred & (excess > 0), excess / bars, 0.0)
-        seen = barred & (error > np.maximum(_VISIBLE, 3 * doubt))
+        seen = barred & (error > np.maximum(visible, 3 * doubt))
         width = float(np.median((bars / error)[seen])) if seen.any() else math.nan
     return Count(
         int(inside.sum()), int(outside.sum()), int((barred & ~decided).sum()),

@@ -116,15 +116,39 @@ def cells(row: Row) -> tuple[str, ...]:
     )  # fmt: skip
 
 
-def table(title: str, rows: Iterable[Row], markdown: bool) -> str:
-    """Return rows as a table, for the terminal or as markdown."""
+def table(title: str, rows: Iterable[Row]) -> str:
+    """Return rows as a table."""
     lines = [("method", title, *_HEAD), *((*row.label, *cells(row)) for row in rows)]
-    if markdown:
-        lines.insert(1, ("---",) * len(lines[0]))
-        return "\n".join("| " + " | ".join(line) + " |" for line in lines)
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     padded = (map(str.ljust, line, widths) for line in lines)
     return "\n".join("  ".join(line).rstrip() for line in padded)
+
+
+def matrix(title: str, rows: Iterable[Row]) -> str:
+    """Return the share inside, in per cent, and the number of runs, by method, as markdown."""
+    found = {row.label: row for row in rows if row.runs}
+    names = list(dict.fromkeys(name for _, name in found))
+    lines = [(title, *METHODS), ("---",) * (1 + len(METHODS))]
+    for name in sorted(names):
+        each = [found.get((method, name)) for method in METHODS]
+        lines.append((name, *(f"{100 * r.inside:.1f} ({r.runs})" if r else "" for r in each)))
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def totals(records: Sequence[Record]) -> str:
+    """Return all runs of every method together, as markdown."""
+    head = ("method", "runs", "inside, %", "99.9 % interval", "largest error / bar",
+            "median of bar / error", "at defaults")  # fmt: skip
+    lines = [head, ("---",) * len(head)]
+    default = {row.label[0]: row.width
+               for row in grouped(records, _of_stratum("settings"))
+               if row.label[1] == "settings: default"}  # fmt: skip
+    for row in grouped(records, lambda record, _: (record.method,)):
+        method, numbers = row.label[0], cells(row)
+        width = default.get(method)
+        lines.append((method, *numbers[:2], numbers[3], numbers[4], numbers[5],
+                      "" if width is None else f"{width:.2g}"))  # fmt: skip
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 def verdicts(records: Sequence[Record]) -> list[str]:
@@ -188,7 +212,7 @@ def report(records: Sequence[Record]) -> str:
         "noise of other libraries": [
             f"{named(r)}: {r.sentence}" for r in records if r.outcome == "ran" and r.sentence],
     }  # fmt: skip
-    parts = [table(title, grouped(records, label), False) for title, label in TABLES]
+    parts = [table(title, grouped(records, label)) for title, label in TABLES]
     parts += [endings(records)]
     parts += ["\n".join([f"{head}:", *(lines or ["none"])]) for head, lines in listed.items()]
     return "\n\n".join(parts)

