@@ -301,7 +301,7 @@ def _take_nearest(truth: Truth, gap: float) -> None:
     """Let the gap be that of symmetric states: slower decays break the symmetry of the spins."""
     assert truth.spectrum is not None
     values, doubts = truth.spectrum
-    nearest = np.abs(values + gap).argmin()
+    nearest = np.abs(values.real + gap).argmin()
     truth.values["gap"], truth.doubt["gap"] = -values[nearest].real, np.asarray(doubts[nearest])
 
 

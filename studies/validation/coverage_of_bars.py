@@ -58,7 +58,7 @@ class Params:
     """Number of problems of every kind, the first seed, and what is run."""
 
     problems: float = 100
-    first_seed: int = 10_000
+    first_seed: int = 20_000
     methods: tuple[str, ...] = tuple(METHODS)
     kinds: str = ""  # only those with this text in their names
     longest: float = 40.0  # seconds after which a leg is stopped

@@ -1,5 +1,6 @@
 """Exact: the reported error of the kept Fock levels against a run with many more levels."""
 
+from contextlib import nullcontext
 from itertools import pairwise
 
 import numpy as np
@@ -91,3 +92,21 @@ def test_initial_coherent_state_is_part_of_the_error():
     result = th.evolve(model, th.product_state(model, alpha=alpha), [0.0], method="Exact")
     measured = abs(result.expect["occupation"][0, 0] - alpha**2)
     assert 0 < measured <= result.errors["occupation"][0, 0]
+
+
+@pytest.mark.parametrize("levels", [4, 5, 6, 8])
+@pytest.mark.parametrize("method", ["Exact", "Symmetric", "TDVP"])
+def test_pairs_of_photons_leave_the_highest_level_empty(method, levels):
+    """The parity of the photons is conserved: of an even number of levels the last stays empty."""
+    a, up, found = th.destroy(1), th.create(1), []
+    for n in (levels, 40):
+        H = 0.6 * th.sigma("x")(0) + 0.7 * (th.sigma("+")(0) * a * a + th.sigma("-")(0) * up * up)
+        H = H + 0.9 * (a * a + up * up)
+        model = th.Model([*th.spins(1), *th.modes(1, fock_dim=n)], H, [th.Jump(0.5 * a * a)])
+        state = th.product_state(model, spins=[1], alpha=[0.0])
+        with pytest.warns(th.TruncationWarning) if n == levels else nullcontext():
+            found.append(th.evolve(model, state, [0.5, 1.5], observables=["occupation", "sigma_z"],
+                                   method=method if n == levels else "Exact"))  # fmt: skip
+    for name in ("occupation", "sigma_z"):
+        error = np.abs(found[0].expect[name] - found[1].expect[name])
+        assert (error <= found[0].errors[name]).all(), name

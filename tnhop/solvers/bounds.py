@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from scipy.special import entr
 
-from tnhop.physics.jumps import FieldJump
+from tnhop.physics.jumps import FieldJump, Jump
 from tnhop.physics.model import Model
 from tnhop.physics.observables import Observable
-from tnhop.physics.operators import local_matrix
+from tnhop.physics.operators import local_matrix, normal_order
 from tnhop.physics.problem import Problem
 from tnhop.physics.states import ProductState, coherent_tail
 from tnhop.physics.terms import Operator
@@ -85,6 +85,22 @@ def cut_weights(state: Any, model: Model, modes: Sequence[int]) -> Real:
     return np.array([
         coherent_tail(state.alpha[site - model.n_spins], model.sites[site].dim) for site in modes
     ])  # fmt: skip
+
+
+def photon_steps(model: Model) -> list[int]:
+    """Return by how many photons a term or a jump changes each mode at once: at least 1, at most.
+
+    So many of the highest levels tell what a cut Fock space loses: with pairs of photons alone the
+    highest one of an even number of levels stays empty.
+    """
+    steps = dict.fromkeys(model.modes, 1)
+    jumps = [jump.operator for jump in model.jumps if isinstance(jump, Jump)]
+    for operator in (model.hamiltonian, *jumps):
+        for term in operator.terms:
+            for site, word in term.factors:
+                if site in steps:
+                    steps[site] = max(steps[site], *(abs(k - l) for k, l in normal_order(word)))
+    return [min(steps[site], model.sites[site].dim) for site in model.modes]
 
 
 def saved_states_memory(problem: Problem, n_bytes: float) -> float:

@@ -1,7 +1,8 @@
 """Outputs between the ends of steps: Newton's interpolation with derivatives, Eq. (89).
 
 Nodes are the ends of the last steps, oldest first: plain dicts of a ``time``, of ``values`` by
-name, and of ``rates`` by name, the derivatives in time of those values for which they are known.
+name, of ``rates`` by name, the derivatives in time of those values for which they are known, and of
+``errors`` by name, those of the interpolation in the step that ends there.
 """
 
 from __future__ import annotations
@@ -61,14 +62,30 @@ class DenseOutput:
             if time == node["time"]:
                 return dict(node["values"]), {n: np.zeros(np.shape(names[n])) for n in names}
         s = (time - start) / (stop - start)
-        curves = {name: self._curve(name) for name in names}
-        errors = {name: curve.error * curve.profile(s) for name, curve in curves.items()}
+        curves, sizes = {name: self._curve(name) for name in names}, self.step_errors
+        errors = {name: sizes[name] * curve.profile(s) for name, curve in curves.items()}
         return {name: curve.value(s) for name, curve in curves.items()}, errors
 
     @property
     def step_errors(self) -> dict[str, Real]:
-        """Largest errors within the step, by name."""
-        return {name: self._curve(name).error for name in self._nodes[-1]["values"]}
+        """Largest errors within the step, by name.
+
+        The estimate of a component may vanish by chance: none is better than the rms of all, or
+        than in the step before.
+        """
+        *_, begin, end = self._nodes
+        before = begin.get("errors", {})
+        return {name: np.maximum(self._floored(name), before.get(name, 0.0))
+                for name in end["values"]}  # fmt: skip
+
+    @property
+    def own_errors(self) -> dict[str, Real]:
+        """The same without the step before: what the next step has to know."""
+        return {name: self._floored(name) for name in self._nodes[-1]["values"]}
+
+    def _floored(self, name: str) -> Real:
+        error = self._curve(name).error
+        return np.asarray(np.maximum(error, math.sqrt(np.mean(error**2))))
 
 
 def _stencil(nodes: Sequence[Node], name: str) -> tuple[list[Node], bool]:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from autoray import do
 
+from tnhop.physics.jumps import Jump
 from tnhop.physics.model import Model
 from tnhop.physics.problem import Problem, Snapshot, missing_functionals
 from tnhop.physics.states import ProductState
@@ -21,6 +22,7 @@ from tnhop.solvers.chain.schedule import StepSchedule
 from tnhop.support.arrays import Array
 from tnhop.support.checks import fail, integer, one_of, plain_array, real, settle, wrong_type
 
+COMPANION_BOND = 0.7  # bond of the companion, in units of that of the chain
 _MANY = 100  # sites from which on less is dropped at each of them
 
 
@@ -40,6 +42,7 @@ class ChainMethod:
     precision: str
     adaptive: bool
     step_tolerance: float
+    companion: bool | None
 
     def check_chain(self) -> None:
         """Check the common parameters."""
@@ -47,6 +50,8 @@ class ChainMethod:
         settle(self, real, "cutoff", minimum=0.0, maximum=0.1)
         settle(self, real, "dt", above=0.0)
         settle(self, real, "step_tolerance", above=0.0, maximum=0.1)
+        if not isinstance(self.companion, bool | None):
+            raise wrong_type("companion", "be True, False or None", self.companion)
         if not isinstance(self.adaptive, bool):
             raise wrong_type("adaptive", "be True or False", self.adaptive)
         settle(self, real, "epsilon", above=0.0, maximum=1.0)
@@ -62,9 +67,15 @@ class ChainMethod:
             one_of(self.ordering, "ordering", ["auto", "natural"])
 
     def weight(self, model: Model) -> float:
-        """Return ε for a model; larger with modes, which feel many spins together."""
-        largest = 0.5 if model.n_modes else 0.3
+        """Return ε for a model; larger where correlations of many sites come back to few."""
+        largest = 0.5 if _has_several(model) else 0.3
         return self.epsilon or min(largest, 2.5 / math.sqrt(max(model.n_spins, 1)))
+
+    def has_companion(self, model: Model) -> bool:
+        """Return whether truncation errors may grow: with modes, and where sites interact."""
+        if self.companion is not None:
+            return self.companion
+        return _has_several(model)
 
     def drop_rate(self, model: Model) -> float:
         """Return up to which size per unit of time singular values are dropped.
@@ -128,3 +139,10 @@ def _positions(value: Any, name: str) -> tuple[int, ...]:
     if array.ndim != 1 or array.dtype.kind not in "iu":
         raise wrong_type(name, "be 'auto', 'natural' or a list of sites", value)
     return tuple(int(k) for k in array)
+
+
+def _has_several(model: Model) -> bool:
+    """Return whether there are modes, or terms and jumps that act on several sites."""
+    several = [term.sites for term in model.hamiltonian]
+    several += [jump.sites for jump in model.jumps if isinstance(jump, Jump)]
+    return model.n_modes > 0 or any(len(sites) > 1 for sites in several)

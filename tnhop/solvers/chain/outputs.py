@@ -194,8 +194,9 @@ class Outputs:
         run, now = self.run, self.run.progress
         if not self._linear or len(now.nodes) < 2:
             return
-        self._dense = DenseOutput(now.nodes)
-        errors, worst = self._dense.step_errors, 0.0
+        dense = DenseOutput(now.nodes)
+        errors, worst = dense.step_errors, 0.0
+        now.nodes = [*now.nodes[:-1], now.nodes[-1] | {"errors": dense.own_errors}]
         for o in self._linear:
             bound = run.bars.norms[o.name]["bound"]
             relative = np.divide(errors[o.name], bound, where=bound > 0, out=np.zeros(o.shape))

@@ -13,7 +13,7 @@ import numpy as np
 
 from tnhop.physics.problem import Problem
 from tnhop.physics.start_errors import StartErrors
-from tnhop.solvers.bounds import cut_weights
+from tnhop.solvers.bounds import cut_weights, photon_steps
 from tnhop.solvers.chain.chains import (
     Chains,
     ChainTensors,
@@ -95,7 +95,7 @@ class ChainRun:
     def __init__(self, setup: EngineSetup, problem: Problem, method: Any, carry: Any) -> None:
         self.problem, self.schedule, self._setup = problem, setup.schedule, setup
         self.bars, self.rests = ErrorBars(problem, setup.bases, setup.order), True
-        self.noise = 0.0
+        self.noise, self._counts = 0.0, photon_steps(problem.model)
         self.continued = carry is None and _is_continued(problem, method)
         if carry is not None:
             self.progress = _restarted(carry)
@@ -259,7 +259,10 @@ class ChainRun:
         state = self.state()
         now.mpo_error += length * self.chains.setup.mpo_error(transverse_length(state))
         now.trace_defect = max(now.trace_defect, abs(float(state.trace()) - 1))
-        highest = [state.photon_distribution(k)[n - 1] for k, n in enumerate(now.levels)]
+        highest = [
+            state.photon_distribution(k)[n - count : n].sum()
+            for k, (n, count) in enumerate(zip(now.levels, self._counts, strict=True))
+        ]
         now.tail = np.maximum(now.tail, highest)
         self._rest()
 

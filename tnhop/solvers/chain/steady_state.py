@@ -180,7 +180,7 @@ def steady_state(method: Any, problem: Problem, mpo: LindbladMPO) -> SteadyState
     age = f"stationary to t = {relaxed.time:.3g}"
     unsettled = [end.time for end in (relaxed, other) if not end.settled]
     if unsettled:
-        label = f"not relaxed after t = {max(unsettled):.3g}"
+        label = f"not relaxed after t = {max(unsettled):.3g}, see `evolve`, or use `Exact`"
     elif not (relaxed.determined and other.determined):
         label = f"undetermined after t = {relaxed.time:.3g}: a bar is wider than its observable"
     elif apart is None:
@@ -194,10 +194,14 @@ def steady_state(method: Any, problem: Problem, mpo: LindbladMPO) -> SteadyState
         "relaxation_rate": relaxed.rate,
         "change": relaxed.change,
     }
+    errors = relaxed.errors
+    if unsettled:  # how far it still is, nobody knows
+        errors = {o.name: errors[o.name] | {"relaxation": np.full(o.shape, np.nan)}
+                  for o in problem.observables}  # fmt: skip
     return SteadyState(
         relaxed.state, relaxed.values, residual(mpo, relaxed.state, False), math.nan,
         int(converged), converged, model, method, tuple(problem.observables), stats,
-        ErrorBudget(relaxed.errors), residual(mpo, relaxed.state, True), label,
+        ErrorBudget(errors), residual(mpo, relaxed.state, True), label,
     )  # fmt: skip
 
 

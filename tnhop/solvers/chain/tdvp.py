@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from tnhop.answers.steady_state import SteadyState
-from tnhop.physics.jumps import FieldJump, Jump
+from tnhop.physics.jumps import FieldJump
 from tnhop.physics.model import Model
 from tnhop.physics.problem import Cost, Problem
 from tnhop.solvers.bounds import saved_states_memory
@@ -27,7 +27,7 @@ from tnhop.solvers.chain.cost import (
 )
 from tnhop.solvers.chain.engine import EngineSetup
 from tnhop.solvers.chain.fock_levels import Levels
-from tnhop.solvers.chain.method import ChainMethod
+from tnhop.solvers.chain.method import COMPANION_BOND, ChainMethod
 from tnhop.solvers.chain.network.derivatives import GeneratorFunctionals
 from tnhop.solvers.chain.network.mpo import LindbladMPO, lindblad_mpo, predicted_bond
 from tnhop.solvers.chain.network.mps import MPSState
@@ -39,7 +39,7 @@ from tnhop.solvers.chain.steps.sweep_generator import SweepGenerator
 from tnhop.solvers.chain.steps.tdvp_step import TDVPEngine, TDVPOptions
 from tnhop.solvers.fitted import TDVP_COSTS
 from tnhop.solvers.refinement import knob_factor
-from tnhop.support.checks import integer, real, settle, wrong_type
+from tnhop.support.checks import integer, real, settle
 from tnhop.support.codec import added, register
 
 __all__ = ["TDVP"]
@@ -50,7 +50,6 @@ _LONGEST_TURN = 3.0  # step, in units of the inverse of the largest rate of a si
 _START = 16  # the first steps are the longest over so many, twice, and double then
 _STEP_TOLERANCE = 1e-4
 _TYPICAL_GENERATOR = 100  # bond of generators of few sites, at most
-_REFERENCE_BOND = 0.7  # bond of the reference chain, in units of that of the chain
 _LARGEST_GENERATOR = 600  # bond beyond which a step takes minutes
 
 
@@ -77,10 +76,10 @@ class TDVP(ChainMethod):
     dt : float, optional
         Longest time step, in the unit of time of the model; by default 0.6 over its rate, Eq. (82).
     epsilon : float, optional
-        Weight ε of the non-identity factors of spins; by default min(0.3, 2.5/√n_spins), with
-        modes min(0.5, 2.5/√n_spins). Results
-        depend on it only through the truncation. A larger one, with the same `cutoff`, keeps more:
-        for more than three digits 0.4 is cheaper than a smaller `cutoff`.
+        Weight ε of the non-identity factors of spins; by default min(0.3, 2.5/√n_spins), and
+        min(0.5, 2.5/√n_spins) with modes and where a term or an ordinary jump acts on several
+        sites. Results depend on it only through the truncation. A larger one, with the same
+        `cutoff`, keeps more: for more than three digits 0.4 is cheaper than a smaller `cutoff`.
     mpo_tolerance : float
         Accepted error of products of amplitudes in the generator, in the maximum norm, in units of
         the largest rate of the field jumps of a spin.
@@ -189,8 +188,6 @@ class TDVP(ChainMethod):
         self.check_chain()
         settle(self, real, "krylov_tolerance", above=0.0, maximum=1e-2)
         settle(self, real, "fock_tolerance", minimum=0.0, maximum=1e-2)
-        if not isinstance(self.companion, bool | None):
-            raise wrong_type("companion", "be True, False or None", self.companion)
         settle(self, integer, "sites", minimum=1, maximum=2)
         settle(self, integer, "expansion", minimum=0)
 
@@ -248,9 +245,9 @@ class TDVP(ChainMethod):
             reached = np.maximum(reached, chi)
             scheme = TDVP_COSTS.two_site if self.sites == 2 else 1.0
             seconds = sweeps_time(chi, profile, sizes, parity) * scheme
-            if not self._has_reference_chain(model):
+            if not self.has_companion(model):
                 return seconds, 0.0
-            fewer = np.maximum(1.0, _REFERENCE_BOND * chi)
+            fewer = np.maximum(1.0, COMPANION_BOND * chi)
             return seconds, sweeps_time(fewer, profile, sizes, parity) * scheme
 
         time = generator_time(D, model.n_sites)
@@ -259,14 +256,6 @@ class TDVP(ChainMethod):
         memory += saved_states_memory(problem, chain_bytes(reached, sizes))
         note = f"generator bond {D}, state bond {bonds.basis} {reached.max():.0f}"
         return Cost(memory, time, note)
-
-    def _has_reference_chain(self, model: Model) -> bool:
-        """Return whether truncation errors may grow: with modes, and where sites interact."""
-        if self.companion is not None:
-            return self.companion
-        several = [term.sites for term in model.hamiltonian]
-        several += [jump.sites for jump in model.jumps if isinstance(jump, Jump)]
-        return model.n_modes > 0 or any(len(sites) > 1 for sites in several)
 
     def refined(self, excess: Mapping[str, float], stats: Mapping[str, Any]) -> TDVP:
         """Return a method whose errors are smaller by these factors, by source."""
@@ -323,7 +312,7 @@ class TDVP(ChainMethod):
             self.sites,
             keep_states=model.n_modes > 0,  # or the losses of truncation heat the modes
         )  # fmt: skip
-        fewer = replace(options, max_bond=int(_REFERENCE_BOND * self.max_bond))
+        fewer = replace(options, max_bond=int(COMPANION_BOND * self.max_bond))
         facts = {
             "generator_bond": max(mpo.bond_dims, default=1),
             "generator_error": mpo.max_error,
@@ -342,7 +331,7 @@ class TDVP(ChainMethod):
             epsilon, mpo.order, mpo.bases, like, self.schedule(model),
             self.drop_rate(model), self.max_bond,
             engine, mpo.error_speed, lambda: facts,
-            reference_engine=reference_engine if self._has_reference_chain(model) else None,
+            reference_engine=reference_engine if self.has_companion(model) else None,
             fock_tolerance=self.fock_tolerance,
             functionals=GeneratorFunctionals(mpo),
             at_levels=at_levels if model.n_modes and self.fock_tolerance else None,

@@ -15,7 +15,7 @@ from tnhop.physics.problem import Cost, Problem
 from tnhop.solvers.bounds import saved_states_memory
 from tnhop.solvers.chain.cost import PredictedBonds, chain_bytes, run_time
 from tnhop.solvers.chain.engine import EngineSetup
-from tnhop.solvers.chain.method import ChainMethod
+from tnhop.solvers.chain.method import COMPANION_BOND, ChainMethod
 from tnhop.solvers.chain.network.mps import MPSState
 from tnhop.solvers.chain.network.ordering import site_order
 from tnhop.solvers.chain.network.trotter import beyond_pairs, lindblad_pieces
@@ -62,14 +62,13 @@ class TEBD(ChainMethod):
         Longest time step, in the unit of time of the model; by default 0.14 over its rate,
         Eq. (82).
     epsilon : float, optional
-        Weight ε of the non-identity factors of spins; by default min(0.3, 2.5/√n_spins), with
-        modes min(0.5, 2.5/√n_spins).
+        Weight ε of the non-identity factors of spins; by default as in `TDVP`.
     mpo_tolerance, rate_tolerance : float
         As in `TDVP`, for the change by a channel per unit of time.
     order : int
         2, or 4: results of steps dt and 2 dt are combined (Richardson). Only without field jumps,
         and where dt resolves the modes.
-    ordering, backend, device, precision, adaptive, step_tolerance
+    ordering, backend, device, precision, adaptive, step_tolerance, companion
         As in `TDVP`. Steps that follow their errors are `dt`, halved a number of times, so that few
         gates are made.
 
@@ -120,6 +119,7 @@ class TEBD(ChainMethod):
     precision: str = "float64"
     adaptive: bool = added(True)
     step_tolerance: float = added(_STEP_TOLERANCE)
+    companion: bool | None = added(None)
 
     def __post_init__(self) -> None:
         self.check_chain()
@@ -174,7 +174,8 @@ class TEBD(ChainMethod):
             x = float(chi.max())
             dense += 2 * meetings * fitted.gate_product * largest * x * (4 * x) ** 2
             seconds = called * speed().calls + dense * speed().dense
-            return seconds, 2 * seconds * (self.order == 4)
+            fewer = COMPANION_BOND**3 * self.has_companion(model)
+            return seconds, seconds * (2 * (self.order == 4) + fewer)
 
         steps, _ = schedule.first_steps(times)
         lengths = {f"{step.length:.9g}" for step in steps}
@@ -234,9 +235,14 @@ class TEBD(ChainMethod):
         def engine(chain: list[Any]) -> TEBDEngine:
             return TEBDEngine(gates, traces, chain, self.max_bond, _GROWTH)
 
+        def companion(chain: list[Any]) -> TEBDEngine:
+            fewer = max(int(COMPANION_BOND * self.max_bond), 1)
+            return TEBDEngine(gates, traces, chain, fewer, _GROWTH)
+
         return EngineSetup(
             epsilon, order, pieces.bases, like, self.schedule(model),
             self.drop_rate(model), self.max_bond,
             engine, lambda transverse: used["last"].error_speed(transverse), facts,
             extrapolate=self.order == 4,
+            reference_engine=companion if self.has_companion(model) else None,
         )  # fmt: skip

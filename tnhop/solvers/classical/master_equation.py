@@ -91,7 +91,10 @@ class ClassicalMaster(TaylorMethod):
             return f"Method `ClassicalMaster` does not offer `{verb}`. Use `Exact` or `Symmetric`."
         known = (ProductState, ConfigurationDistribution, PopulationState, type(None))
         if not isinstance(problem.state, known):
-            return f"Method `ClassicalMaster` cannot start from a {type(problem.state).__name__}."
+            return (
+                f"Method `ClassicalMaster` cannot start from a {type(problem.state).__name__}."
+                " Use a product state, a ConfigurationDistribution or a PopulationState."
+            )
         obstacle = quantum_obstacle(problem, "ClassicalMaster")
         if obstacle:
             return obstacle

@@ -257,14 +257,20 @@ class DenseState(StateFunctionals, ModeFunctionals):
         return cls(**fields)
 
 
-def top_level_rows(dims: Sequence[int], modes: Sequence[int]) -> sp.csr_array:
-    """Rows f with ``f[k] @ X`` = population of the highest kept level of mode k, X raveled."""
+def top_level_rows(
+    dims: Sequence[int], modes: Sequence[int], counts: Sequence[int]
+) -> sp.csr_array:
+    """Rows f with ``f[k] @ X`` = population of the highest levels of mode k, X raveled.
+
+    Of every mode as many levels as `counts` says.
+    """
     total = int(np.prod(dims))
     rows = []
+    highest = dict(zip(modes, counts, strict=True))
     for site, dim in enumerate(dims):
-        if site in modes:
+        if site in highest:
             level = np.zeros(dim)
-            level[-1] = 1.0
+            level[-highest[site] :] = 1.0
             weight = _diagonal_product(dims, [(site, np.diag(level))]).real
             rows.append(sp.csr_array(sp.diags_array(weight)).reshape((1, total**2)))
     return sp.csr_array(sp.vstack(rows, format="csr")) if rows else sp.csr_array((0, total**2))

@@ -15,7 +15,7 @@ from tnhop.physics.model import Model
 from tnhop.physics.problem import Cost, Problem, Snapshot, missing_functionals
 from tnhop.physics.states import ProductState
 from tnhop.physics.terms import Operator
-from tnhop.solvers.bounds import cut_weights, operator_bound
+from tnhop.solvers.bounds import cut_weights, operator_bound, photon_steps
 from tnhop.solvers.exact.cost import (
     application_time,
     row_operations,
@@ -98,7 +98,10 @@ class Exact(TaylorMethod):
     def supports(self, problem: Problem, verb: str = "evolve") -> str | None:
         """Return None, or why the problem is out of reach."""
         if not isinstance(problem.state, ProductState | DenseState | type(None)):
-            return f"Method `Exact` cannot start from a {type(problem.state).__name__}."
+            return (
+                f"Method `Exact` cannot start from a {type(problem.state).__name__}."
+                " Use a product state or a DenseState."
+            )
         need = self._need(problem, verb)
         if need > self.memory_limit:
             return (
@@ -140,7 +143,7 @@ class Exact(TaylorMethod):
         part = LinearPart(
             Lindbladian(model),
             expectation_rows(model.dims, operators),
-            top_level_rows(model.dims, model.modes),
+            top_level_rows(model.dims, model.modes, photon_steps(model)),
             tuple(model.sites[k].dim for k in model.modes),
             _packed(problem.state, model),
             cut_weights(problem.state, model, model.modes),
@@ -160,7 +163,7 @@ class Exact(TaylorMethod):
         start = None if problem.state is None else _packed(problem.state, model)
         limit = stationary(SlowModes(L), np.eye(L.dim).ravel(), start)
         state = DenseState(limit.x.reshape(L.dim, L.dim), model.dims, model.n_spins)
-        tops = top_level_rows(model.dims, model.modes) @ limit.x
+        tops = top_level_rows(model.dims, model.modes, photon_steps(model)) @ limit.x
         tails = [(model.sites[k].dim, float(top)) for k, top in zip(model.modes, tops, strict=True)]
         lowest = float(state.populations().min())
         return steady_answer(problem, self, state, limit, lowest, tails, _dimension(model))

@@ -79,10 +79,13 @@ class SymmetricLindbladian(BlockLindbladian):
         """Rows of Re and Im tr(Oρ) on packed states of this generator."""
         return trace_rows(map(self.operator, operators), self.layout)
 
-    def top_levels(self) -> list[sp.csr_array]:
-        """Projectors on the highest kept level of every mode of the part."""
+    def top_levels(self, counts: Sequence[int]) -> list[sp.csr_array]:
+        """Projectors on the highest levels of every mode of the part, as many as `counts` says."""
         space = self.part.space
-        tops = [level == dim - 1 for level, dim in zip(space.level, space.fock_dims, strict=True)]
+        tops = [
+            level >= dim - count
+            for level, dim, count in zip(space.level, space.fock_dims, counts, strict=True)
+        ]
         return [sp.csr_array(sp.diags_array(top.astype(complex))) for top in tops]
 
     def levels(self) -> list[tuple[int, NDArray[np.intp]]]:

@@ -15,7 +15,7 @@ from tnhop.physics.observables import Observable
 from tnhop.physics.problem import Problem
 from tnhop.physics.states import ProductState
 from tnhop.physics.terms import Operator
-from tnhop.solvers.bounds import cut_weights
+from tnhop.solvers.bounds import cut_weights, photon_steps
 from tnhop.solvers.exact.evolution import Combine, Evolution, LinearPart, RegressionPart, regression
 from tnhop.solvers.exact.stationary import (
     SlowModes,
@@ -185,17 +185,18 @@ class SymmetricProblem:
         problem, model = self.problem, self.model
         operators = [op for o in problem.observables for op in o.operators]
         keys, combine = _combined(operators, self.classes, self.parts)
-        parts = []
+        parts, steps = [], photon_steps(model)
         for part, L, part_keys, packed in zip(
             self.parts, self.generators, keys, self.start.packed_parts, strict=True
         ):
-            x = L.enter(packed)
+            x, modes = L.enter(packed), [site - model.n_spins for site in part.modes]
+            counts = [steps[k] for k in modes]
             parts.append(
                 LinearPart(
                     L, L.rows([part.space.operator(key) for key in part_keys]),
-                    L.rows(L.top_levels())[::2], part.fock_dims, x,
+                    L.rows(L.top_levels(counts))[::2], part.fock_dims, x,
                     cut_weights(problem.state, model, part.modes),
-                    tuple(site - model.n_spins for site in part.modes),
+                    tuple(modes),
                     L.is_real and L.is_symmetric(x),
                 )
             )  # fmt: skip

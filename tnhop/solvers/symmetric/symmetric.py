@@ -14,7 +14,7 @@ from tnhop.answers.steady_state import SteadyState
 from tnhop.physics.problem import Cost, Problem, Snapshot, missing_functionals
 from tnhop.physics.states import ProductState
 from tnhop.physics.terms import Operator
-from tnhop.solvers.bounds import operator_bound
+from tnhop.solvers.bounds import operator_bound, photon_steps
 from tnhop.solvers.exact.eigenpairs import falling
 from tnhop.solvers.exact.evolution import output_states_memory
 from tnhop.solvers.exact.stationary import SlowModes, combined, slow_spectrum
@@ -106,7 +106,10 @@ class Symmetric(TaylorMethod):
     def supports(self, problem: Problem, verb: str = "evolve") -> str | None:
         """Return None, or why the problem is out of reach."""
         if not isinstance(problem.state, _STATES):
-            return f"Method `Symmetric` cannot start from a {type(problem.state).__name__}."
+            return (
+                f"Method `Symmetric` cannot start from a {type(problem.state).__name__}."
+                " Use a product state, a SymmetricState or a PopulationState."
+            )
         model, classes = problem.model, chosen_classes(problem)
         obstacle = jump_obstacle(model, find_classes(model))
         if obstacle:
@@ -176,7 +179,8 @@ class Symmetric(TaylorMethod):
             math.prod(part.multiplicity for part in parts),
         )  # fmt: skip
         photons = [state.photon_distribution(m) for m in range(problem.model.n_modes)]
-        tails = [(len(p), float(p[-1])) for p in photons]
+        counts = photon_steps(problem.model)
+        tails = [(len(p), float(p[-n:].sum())) for p, n in zip(photons, counts, strict=True)]
         lowest = float(state.class_distribution.min())
         dimension = f"{state_size(problem):.0f}"
         return steady_answer(problem, self, state, product, lowest, tails, dimension)

@@ -45,8 +45,12 @@ class ModeCore:
     def to_matrix(self) -> sp.csr_array:
         """Return the core as a matrix from (right, incoming) to (left, outgoing)."""
         pairs = zip(self.weights.transpose(1, 0, 2), self.matrices, strict=True)
-        blocks = [sp.kron(w, M, format="csr") for w, M in pairs if w.any()]
-        return sp.csr_array(sum(blocks[1:], blocks[0]))
+        n_left, n, _, n_right = self.shape
+        total = sp.csr_array((n_left * n, n_right * n))
+        for w, M in pairs:
+            if w.any():
+                total = total + sp.kron(w, M, format="csr")
+        return sp.csr_array(total)
 
     def to_dense(self) -> Real:
         """Return the dense core, shape (n_left, n, n, n_right)."""
