@@ -73,6 +73,6 @@ def test_bars_hold_the_errors(make, options, seeds):
 
 def test_fields_alone_need_no_other_chain():
     method, xi = th.TDVP(), [[1, -1, 1], [1, 1, -1]]
-    assert not method._has_reference_chain(th.open_hopfield(xi, beta=2.0, Omega=0.4))
-    assert method._has_reference_chain(th.hebbian_ising(xi, Omega=0.4))
-    assert not th.TDVP(companion=False)._has_reference_chain(th.hebbian_ising(xi, Omega=0.4))
+    assert not method.has_companion(th.open_hopfield(xi, beta=2.0, Omega=0.4))
+    assert method.has_companion(th.hebbian_ising(xi, Omega=0.4))
+    assert not th.TDVP(companion=False).has_companion(th.hebbian_ising(xi, Omega=0.4))

@@ -65,7 +65,7 @@ def test_metastable_states_are_not_called_converged():
     found = th.steady_state(model, state=start, observables=NAMES, method=th.TDVP(cutoff=1e-4))
     assert not found.converged
     assert found.multiplicity == 0
-    assert found.label.startswith("metastable or one of several: stationary to t = ")
+    assert found.label.startswith(("metastable or one of several: stationary", "not relaxed"))
     assert found.expect["m_z"][0] > 0.3
     assert abs(th.steady_state(model, observables=NAMES, method="Exact").expect["m_z"][0]) < 1e-6
 

@@ -202,7 +202,7 @@ def check(method, records):
 
 @pytest.mark.parametrize("method", study.METHODS)
 def test_few_fresh_problems(method):
-    check(method, sample(method, FEW, 1))
+    check(method, sample(method, FEW, 8 if method in study.SAMPLERS else 1))
 
 
 @pytest.mark.slow
@@ -210,4 +210,4 @@ def test_few_fresh_problems(method):
 def test_a_twentieth_of_the_study(method):
     costly = ("many spins", "long times")
     names = [kind for kind in study.METHODS[method] if not kind.startswith(costly)]
-    check(method, sample(method, names, 5))
+    check(method, sample(method, names, 8 if method in study.SAMPLERS else 1))

@@ -45,6 +45,7 @@ MAY_BE_NAN = {
     # infinite at zero temperature, or no such line
     "pitchfork", "hopf", "homoclinic", "fold", "lines",
     # curves that do not meet, no pattern kept
+    "width",  # no error that can be seen
     "crossing", "crossing_error", "overlap_kept", "overlap_kept_error",
     # closures and fields of some sizes only, overlaps that never fall
     "m2", "m2_bar", "m_set", "limit", "limit_bar",

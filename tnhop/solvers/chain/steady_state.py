@@ -194,14 +194,10 @@ def steady_state(method: Any, problem: Problem, mpo: LindbladMPO) -> SteadyState
         "relaxation_rate": relaxed.rate,
         "change": relaxed.change,
     }
-    errors = relaxed.errors
-    if unsettled:  # how far it still is, nobody knows
-        errors = {o.name: errors[o.name] | {"relaxation": np.full(o.shape, np.nan)}
-                  for o in problem.observables}  # fmt: skip
     return SteadyState(
         relaxed.state, relaxed.values, residual(mpo, relaxed.state, False), math.nan,
         int(converged), converged, model, method, tuple(problem.observables), stats,
-        ErrorBudget(errors), residual(mpo, relaxed.state, True), label,
+        ErrorBudget(relaxed.errors), residual(mpo, relaxed.state, True), label,
     )  # fmt: skip
 
 
