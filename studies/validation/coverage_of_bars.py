@@ -57,7 +57,7 @@ FILE = Path(__file__).with_suffix(".jsonl")
 class Params:
     """Number of problems of every kind, the first seed, and what is run."""
 
-    problems: float = 100
+    problems: float = 100.0
     first_seed: int = 20_000
     methods: tuple[str, ...] = tuple(METHODS)
     kinds: str = ""  # only those with this text in their names
