@@ -167,8 +167,8 @@ def test_a_state_that_does_not_change_any_more_costs_nothing(method):
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_a_restart_reports_the_bar_of_one_run(seed):
-    method = th.TDVP(max_bond=6)
+@pytest.mark.parametrize("method", [th.TDVP(max_bond=6), th.TEBD(max_bond=6)], ids=["TDVP", "TEBD"])
+def test_a_restart_reports_the_bar_of_one_run(method, seed):
     rng = np.random.default_rng([seed, 37])
     model, state = network(rng, 5)
     names, (first, last) = ["sigma_z", "sigma_y"], np.sort(rng.uniform(0.3, 2.0, 2))
@@ -180,7 +180,10 @@ def test_a_restart_reports_the_bar_of_one_run(seed):
     for name in names:
         np.testing.assert_allclose(then.errors[name][0], begun.errors[name][-1])
         np.testing.assert_allclose(begun.errors[name][-1], one.errors[name][0])
-        np.testing.assert_allclose(then.errors[name][-1], one.errors[name][-1], rtol=0.2)
+        ratios = then.errors[name][-1] / one.errors[name][-1]
+        assert np.median(ratios) == pytest.approx(1.0, abs=0.2)
+        # the restart cuts bonds once more: that of TEBD counts among few steps
+        assert np.abs(ratios - 1).max() < (0.2 if isinstance(method, th.TDVP) else 0.4)
 
 
 @pytest.mark.parametrize("seed", SEEDS)

@@ -47,11 +47,12 @@ def test_companion_changes_nothing_but_the_bars():
 
 
 @pytest.mark.slow
-def test_companion_of_spins_alone(rng):
+@pytest.mark.parametrize("bond", [6, 8])
+def test_companion_of_spins_alone(bond, rng):
     xi = th.random_patterns(n_patterns=2, n_spins=6, rng=rng)
     model = th.open_hopfield(xi, beta=1.7, Omega=0.4)
     start = th.pattern_state(model, overlap=0.8)
-    options = {"max_bond": 8, "cutoff": 1e-7, "dt": 0.05, "mpo_tolerance": 1e-9}
+    options = {"max_bond": bond, "cutoff": 1e-7, "dt": 0.05, "mpo_tolerance": 1e-9}
     with pytest.warns(th.TruncationWarning, match="max_bond"):
         found = th.evolve(model, start, TIMES, method=th.TDVP(companion=True, **options))
     exact = th.evolve(model, start, TIMES, method="Exact")

@@ -118,7 +118,7 @@ def test_evolution_has_no_unit(name, method, s):
                                progress=False))  # fmt: skip
     for observable in found[0].expect:
         close(found[1].expect[observable], found[0].expect[observable])
-        close(found[1].errors[observable], found[0].errors[observable], 10)
+        close(found[1].errors[observable], found[0].errors[observable])
 
 
 @pytest.mark.parametrize("s", SCALES)
