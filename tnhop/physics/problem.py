@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from tnhop.physics.model import Model
 from tnhop.physics.observables import Functional, Observable
+from tnhop.physics.states import ProductState
 from tnhop.physics.terms import Operator
 from tnhop.support import html
 from tnhop.support.checks import fail, increasing_times, integer, wrong_type
@@ -186,6 +187,15 @@ class Method(Protocol):
 
     def evolve(self, problem: Problem, carry: Any = None) -> Iterable[Snapshot]:
         """Yield a snapshot at every output time, and heartbeats in between."""
+
+
+def unsuitable_start(method: str, state: Any, *others: type) -> str | None:
+    """Return a sentence if a state is neither None, nor a product, nor of another kind."""
+    if state is None or isinstance(state, (ProductState, *others)):
+        return None
+    kinds = ["product state", *(kind.__name__ for kind in others)]
+    wanted = f"{', '.join(kinds[:-1])} or {kinds[-1]}"
+    return f"Method `{method}` cannot start from a {type(state).__name__}. Use a {wanted}."
 
 
 def missing_functionals(observables: Iterable[Observable], state_class: type) -> str | None:

@@ -18,16 +18,16 @@ from tnhop.solvers.chain.steps.backend import placed
 from tnhop.solvers.chain.steps.truncation import TruncationStats, right_canonical
 from tnhop.support.arrays import Array, Real
 
-_REFERENCE_CUTOFF = 4.0  # cutoff of the reference chain, in units of that of the chain
+_COMPANION_CUTOFF = 4.0  # cutoff of the companion, in units of that of the chain
 
 
 @dataclass(frozen=True)
 class ChainTensors:
-    """Tensors of the chain, of that with double steps, of the reference chain; empty if none."""
+    """Tensors of the chain, of that with double steps, of the companion; empty if none."""
 
     main: list[Real]
     double_step: list[Real]
-    reference: list[Real]
+    companion: list[Real]
 
 
 class Chains:
@@ -61,22 +61,22 @@ class Chains:
         def engine(make: Callable[[list[Array]], Engine], chain: list[Real]) -> Engine:
             return make([placed(A, self.setup.like) for A in chain])
 
-        make, make_reference = self.setup.engine, self.setup.reference_engine
+        make, make_companion = self.setup.engine, self.setup.companion_engine
         self.main = engine(make, tensors.main)
         self.double_step = engine(make, tensors.double_step) if self.setup.extrapolate else None
-        self.reference = engine(make_reference, tensors.reference) if make_reference else None
+        self.companion = engine(make_companion, tensors.companion) if make_companion else None
 
     def copy(self) -> Self:
         """Return independent engines in the same state."""
         other = copy.copy(self)
         other.main = self.main.copy()
         other.double_step = self.double_step and self.double_step.copy()
-        other.reference = self.reference and self.reference.copy()
+        other.companion = self.companion and self.companion.copy()
         return other
 
     def tensors(self) -> ChainTensors:
         """Return the tensors as NumPy arrays."""
-        engines = self.main, self.double_step, self.reference
+        engines = self.main, self.double_step, self.companion
         return ChainTensors(*(_numpy(engine.chain) if engine else [] for engine in engines))
 
     def state(self, tensors: list[Real] | None = None) -> MPSState:
@@ -113,14 +113,14 @@ class Chains:
             ]
             return right_canonical(tensors, traces)
 
-        others = (engine.chain if engine else [] for engine in (self.double_step, self.reference))
+        others = (engine.chain if engine else [] for engine in (self.double_step, self.companion))
         self._build(ChainTensors(changed(chain), *(c and changed(c) for c in others)))
 
     # Steps.
 
     def expand_initial_bonds(self) -> None:
         """Expand the bonds in the directions that the first step needs."""
-        for engine in (self.main, self.reference):
+        for engine in (self.main, self.companion):
             if engine:
                 engine.expand_initial_bonds()
 
@@ -172,9 +172,9 @@ class Chains:
     def _advance_others(self, dt: float, number: int, losses: TruncationStats) -> None:
         if self.double_step:
             losses.add(self._advance(self.double_step, dt, number))
-        if self.reference:
-            reference = self._advance(self.reference, dt, number, 2, _REFERENCE_CUTOFF)
-            losses.applications += reference.applications
+        if self.companion:
+            companion = self._advance(self.companion, dt, number, 2, _COMPANION_CUTOFF)
+            losses.applications += companion.applications
 
     def _advance(
         self, engine: Engine, dt: float, number: int, part: int = 0, wider: float = 1.0

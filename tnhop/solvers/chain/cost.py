@@ -220,21 +220,21 @@ def run_time(
         Time from which on the state hardly moves, so that most of the time is passed over.
     step_time : callable
         Takes a step and how often bonds have grown; returns the seconds of a step of the chain
-        and those of a reference chain.
+        and those of a companion.
     """
     outputs = off_grid_outputs(problem)
     end = float(np.max(np.atleast_1d(problem.times), initial=0.0))
     if schedule.adaptive and rest < end:
         end = min(end, rest + CHAIN_RUNS.resting * schedule.longest * math.log(end / rest))
     steps, later = schedule.first_steps([end])
-    total, grown, chain, reference = 0.0, 1, 0.0, 0.0
+    total, grown, chain, companion = 0.0, 1, 0.0, 0.0
     observed = CHAIN_RUNS.observed * problem.model.n_sites * speed().calls
     for step in steps:
-        chain, reference = step_time(step, grown)
+        chain, companion = step_time(step, grown)
         inside = int(np.sum((outputs > step.end - step.length) & (outputs <= step.end)))
-        total += (step.repeats + inside) * chain + (1 + inside) * reference + observed
+        total += (step.repeats + inside) * chain + (1 + inside) * companion + observed
         grown += int(step.repeats + 1) // 2
     if steps:
         later += int(np.sum(outputs > steps[-1].end))
-        total += later * (chain + reference + observed)
+        total += later * (chain + companion + observed)
     return total + (CHAIN_RUNS.begin + CHAIN_RUNS.output * len(outputs)) * speed().calls

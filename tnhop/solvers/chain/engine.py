@@ -62,8 +62,8 @@ class EngineSetup:
     extrapolate : bool
         Whether a second chain takes steps twice as long all the way: the difference is three times
         the error of the first one, if the order is 2, and is subtracted.
-    reference_engine : callable, optional
-        Chain → engine of a reference chain that truncates more: what the observables differ by is
+    companion_engine : callable, optional
+        Chain → engine of a companion that truncates more: what the observables differ by is
         then the error of truncation and projection.
     fock_tolerance : float
         Population of the two highest Fock levels above which a mode gets more.
@@ -84,7 +84,7 @@ class EngineSetup:
     mpo_error: Callable[[float], float]
     facts: Callable[[], dict[str, Any]]
     extrapolate: bool = False
-    reference_engine: Callable[[list[Array]], Engine] | None = None
+    companion_engine: Callable[[list[Array]], Engine] | None = None
     fock_tolerance: float = 0.0
     functionals: GeneratorFunctionals | None = None
     at_levels: Callable[[Levels], EngineSetup] | None = None
@@ -97,9 +97,9 @@ class Progress:
     Attributes
     ----------
     tensors, coarse, companion : list of ndarray
-        The chain; the one with double steps and the reference chain, empty where there is none.
+        The chain; the one with double steps and the companion, empty where there is none.
     apart : dict
-        Largest distance from the reference chain so far, by observable.
+        Largest distance from the companion so far, by observable.
     time, steps, next_output : float, int, int
         Time, steps taken, and number of the next output time.
     tally : TruncationStats

@@ -102,13 +102,13 @@ def probed_step_error(o: Observable, one_step: MPSState, two_halves: MPSState) -
 def double_step_error(difference: Real, earlier: Any) -> Real:
     """Return the error of the time step, from a third of the difference to steps twice as long.
 
-    As for `reference_error`: a component or a time at which both agree is not better than others.
+    As for `companion_error`: a component or a time at which both agree is not better than others.
     """
     size = np.abs(difference)
     return np.asarray(np.maximum(_UNEVEN * np.maximum(size, _rms(size)), earlier))
 
 
-def reference_error(difference: Real, earlier: Any) -> Real:
+def companion_error(difference: Real, earlier: Any) -> Real:
     """Return the error of truncation and projection, from the difference to a smaller chain.
 
     A component may happen to agree: none is better than the rms of all, or than it was `earlier`.

@@ -11,8 +11,7 @@ from autoray import do
 
 from tnhop.physics.jumps import Jump
 from tnhop.physics.model import Model
-from tnhop.physics.problem import Problem, Snapshot, missing_functionals
-from tnhop.physics.states import ProductState
+from tnhop.physics.problem import Problem, Snapshot, missing_functionals, unsuitable_start
 from tnhop.solvers.chain.engine import EngineSetup
 from tnhop.solvers.chain.network.mps import MPSState
 from tnhop.solvers.chain.outputs import Outputs
@@ -77,6 +76,11 @@ class ChainMethod:
             return self.companion
         return _has_several(model)
 
+    @property
+    def companion_bond(self) -> int:
+        """Largest bond of the companion."""
+        return max(int(COMPANION_BOND * self.max_bond), 1)
+
     def drop_rate(self, model: Model) -> float:
         """Return up to which size per unit of time singular values are dropped.
 
@@ -86,13 +90,8 @@ class ChainMethod:
 
     def misfit(self, problem: Problem) -> str | None:
         """Return why a chain cannot hold the state or the observables, or None."""
-        name = type(self).__name__
-        if not isinstance(problem.state, ProductState | MPSState):
-            return (
-                f"Method `{name}` cannot start from a {type(problem.state).__name__}."
-                " Use a product state or an MPSState."
-            )
-        return missing_functionals(problem.observables or (), MPSState)
+        reason = unsuitable_start(type(self).__name__, problem.state, MPSState)
+        return reason or missing_functionals(problem.observables or (), MPSState)
 
     def like(self) -> Array:
         """Return an array of the library, precision and place to be used."""

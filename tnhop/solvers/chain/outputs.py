@@ -11,7 +11,7 @@ from tnhop.physics.observables import Observable
 from tnhop.physics.problem import Snapshot, evaluate
 from tnhop.solvers.chain.chains import ChainTensors, state_with_all_levels
 from tnhop.solvers.chain.dense_output import MOST_NODES, DenseOutput
-from tnhop.solvers.chain.error_bars import double_step_error, reference_error
+from tnhop.solvers.chain.error_bars import companion_error, double_step_error
 from tnhop.solvers.chain.network.mps import MPSState
 from tnhop.solvers.chain.run import ChainRun
 from tnhop.support.arrays import Real
@@ -163,7 +163,7 @@ class Outputs:
             for o in observables:
                 difference = evaluate(other, o) - values[o.name]
                 if name == "companion":
-                    now.apart[o.name] = reference_error(difference, now.apart.get(o.name, 0.0))
+                    now.apart[o.name] = companion_error(difference, now.apart.get(o.name, 0.0))
                 else:
                     earlier = now.doubled.get(o.name, 0.0)
                     now.doubled[o.name] = double_step_error(difference / 3, earlier)

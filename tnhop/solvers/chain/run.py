@@ -120,7 +120,7 @@ class ChainRun:
             chain = MPSState.from_product(state, model.dims, order, setup.epsilon)
         tensors = list(chain.tensors)
         return Progress(
-            tensors, tensors * setup.extrapolate, tensors * bool(setup.reference_engine),
+            tensors, tensors * setup.extrapolate, tensors * bool(setup.companion_engine),
             levels=largest_levels(model), tail=cut_weights(state, model, model.modes),
         )  # fmt: skip
 
@@ -269,7 +269,7 @@ class ChainRun:
     def _take_tensors(self) -> None:
         now, tensors = self.progress, self.chains.tensors()
         now.tensors, now.coarse = tensors.main, tensors.double_step
-        now.companion = tensors.reference
+        now.companion = tensors.companion
 
     def _settle(self, probe: Probe) -> None:
         """Take over the error of a probed step; the steps before it err like the worse probe."""
@@ -330,7 +330,7 @@ class ChainRun:
             del kept[name]
         earlier = [node for node in now.nodes if node["time"] < time]
         kept["nodes"] = {str(k): n | {"time": n["time"] - time} for k, n in enumerate(earlier)}
-        for name, chain in (("coarse", others.double_step), ("companion", others.reference)):
+        for name, chain in (("coarse", others.double_step), ("companion", others.companion)):
             full = state_with_all_levels(chain, now.levels, model, self._setup) if chain else None
             kept[name] = {str(k): A for k, A in enumerate(full.tensors)} if full else {}
         return kept | {"still_until": 0.0, "before": now.before + time}

@@ -312,7 +312,7 @@ class TDVP(ChainMethod):
             self.sites,
             keep_states=model.n_modes > 0,  # or the losses of truncation heat the modes
         )  # fmt: skip
-        fewer = replace(options, max_bond=int(COMPANION_BOND * self.max_bond))
+        fewer = replace(options, max_bond=self.companion_bond)
         facts = {
             "generator_bond": max(mpo.bond_dims, default=1),
             "generator_error": mpo.max_error,
@@ -321,7 +321,7 @@ class TDVP(ChainMethod):
         def engine(chain: list[Any]) -> TDVPEngine:
             return TDVPEngine(generator, options, chain)
 
-        def reference_engine(chain: list[Any]) -> TDVPEngine:
+        def companion_engine(chain: list[Any]) -> TDVPEngine:
             return TDVPEngine(generator, fewer, chain)
 
         def at_levels(levels: Levels) -> EngineSetup:
@@ -331,7 +331,7 @@ class TDVP(ChainMethod):
             epsilon, mpo.order, mpo.bases, like, self.schedule(model),
             self.drop_rate(model), self.max_bond,
             engine, mpo.error_speed, lambda: facts,
-            reference_engine=reference_engine if self.has_companion(model) else None,
+            companion_engine=companion_engine if self.has_companion(model) else None,
             fock_tolerance=self.fock_tolerance,
             functionals=GeneratorFunctionals(mpo),
             at_levels=at_levels if model.n_modes and self.fock_tolerance else None,

@@ -235,14 +235,13 @@ class TEBD(ChainMethod):
         def engine(chain: list[Any]) -> TEBDEngine:
             return TEBDEngine(gates, traces, chain, self.max_bond, _GROWTH)
 
-        def companion(chain: list[Any]) -> TEBDEngine:
-            fewer = max(int(COMPANION_BOND * self.max_bond), 1)
-            return TEBDEngine(gates, traces, chain, fewer, _GROWTH)
+        def companion_engine(chain: list[Any]) -> TEBDEngine:
+            return TEBDEngine(gates, traces, chain, self.companion_bond, _GROWTH)
 
         return EngineSetup(
             epsilon, order, pieces.bases, like, self.schedule(model),
             self.drop_rate(model), self.max_bond,
             engine, lambda transverse: used["last"].error_speed(transverse), facts,
             extrapolate=self.order == 4,
-            reference_engine=companion if self.has_companion(model) else None,
+            companion_engine=companion_engine if self.has_companion(model) else None,
         )  # fmt: skip

@@ -12,7 +12,13 @@ import scipy.sparse as sp
 
 from tnhop.answers.spectrum import Spectrum
 from tnhop.answers.steady_state import SteadyState
-from tnhop.physics.problem import Cost, Problem, Snapshot, missing_functionals
+from tnhop.physics.problem import (
+    Cost,
+    Problem,
+    Snapshot,
+    missing_functionals,
+    unsuitable_start,
+)
 from tnhop.physics.states import ProductState
 from tnhop.solvers.bounds import saved_states_memory
 from tnhop.solvers.classical.closure import quantum_obstacle
@@ -89,12 +95,9 @@ class ClassicalMaster(TaylorMethod):
         """Return None, or why the problem is out of reach."""
         if verb not in ("evolve", "steady_state", "liouvillian_spectrum"):
             return f"Method `ClassicalMaster` does not offer `{verb}`. Use `Exact` or `Symmetric`."
-        known = (ProductState, ConfigurationDistribution, PopulationState, type(None))
-        if not isinstance(problem.state, known):
-            return (
-                f"Method `ClassicalMaster` cannot start from a {type(problem.state).__name__}."
-                " Use a product state, a ConfigurationDistribution or a PopulationState."
-            )
+        kinds = ConfigurationDistribution, PopulationState
+        if reason := unsuitable_start("ClassicalMaster", problem.state, *kinds):
+            return reason
         obstacle = quantum_obstacle(problem, "ClassicalMaster")
         if obstacle:
             return obstacle

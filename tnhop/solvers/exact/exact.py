@@ -12,7 +12,13 @@ import numpy as np
 from tnhop.answers.spectrum import Spectrum
 from tnhop.answers.steady_state import SteadyState
 from tnhop.physics.model import Model
-from tnhop.physics.problem import Cost, Problem, Snapshot, missing_functionals
+from tnhop.physics.problem import (
+    Cost,
+    Problem,
+    Snapshot,
+    missing_functionals,
+    unsuitable_start,
+)
 from tnhop.physics.states import ProductState
 from tnhop.physics.terms import Operator
 from tnhop.solvers.bounds import cut_weights, operator_bound, photon_steps
@@ -97,11 +103,8 @@ class Exact(TaylorMethod):
 
     def supports(self, problem: Problem, verb: str = "evolve") -> str | None:
         """Return None, or why the problem is out of reach."""
-        if not isinstance(problem.state, ProductState | DenseState | type(None)):
-            return (
-                f"Method `Exact` cannot start from a {type(problem.state).__name__}."
-                " Use a product state or a DenseState."
-            )
+        if reason := unsuitable_start("Exact", problem.state, DenseState):
+            return reason
         need = self._need(problem, verb)
         if need > self.memory_limit:
             return (

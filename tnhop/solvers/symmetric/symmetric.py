@@ -11,8 +11,13 @@ import numpy as np
 
 from tnhop.answers.spectrum import Spectrum
 from tnhop.answers.steady_state import SteadyState
-from tnhop.physics.problem import Cost, Problem, Snapshot, missing_functionals
-from tnhop.physics.states import ProductState
+from tnhop.physics.problem import (
+    Cost,
+    Problem,
+    Snapshot,
+    missing_functionals,
+    unsuitable_start,
+)
 from tnhop.physics.terms import Operator
 from tnhop.solvers.bounds import operator_bound, photon_steps
 from tnhop.solvers.exact.eigenpairs import falling
@@ -41,9 +46,6 @@ from tnhop.support.codec import register
 from tnhop.support.units import pretty_bytes
 
 __all__ = ["Symmetric"]
-
-
-_STATES = (ProductState, SymmetricState, PopulationState, type(None))
 
 
 @register
@@ -105,11 +107,8 @@ class Symmetric(TaylorMethod):
 
     def supports(self, problem: Problem, verb: str = "evolve") -> str | None:
         """Return None, or why the problem is out of reach."""
-        if not isinstance(problem.state, _STATES):
-            return (
-                f"Method `Symmetric` cannot start from a {type(problem.state).__name__}."
-                " Use a product state, a SymmetricState or a PopulationState."
-            )
+        if reason := unsuitable_start("Symmetric", problem.state, SymmetricState, PopulationState):
+            return reason
         model, classes = problem.model, chosen_classes(problem)
         obstacle = jump_obstacle(model, find_classes(model))
         if obstacle:
