@@ -200,12 +200,14 @@ def test_true_error_is_inside_the_budget(name, sites):
 
 @pytest.mark.parametrize("name", ["one pattern, tilted", "Dicke"])
 def test_budget_is_not_far_too_large(name):
-    """Below 300 times the largest error."""
+    """Below 40 times the largest error; 300 times for single sites, where no errors cancel."""
     result, reference = result_of(name, 1), reference_of(name)
-    for observable, error in distances(result, reference).items():
-        bar = bars(result, observable)
-        if not np.isnan(bar).any() and error > 1e-7:
-            assert bar.max() < 300 * error, observable
+    errors = distances(result, reference)
+    ratios = {o: bars(result, o).max() / error for o, error in errors.items() if error > 1e-7}
+    ratios = {o: ratio for o, ratio in ratios.items() if not np.isnan(ratio)}
+    assert len(ratios) > 5
+    assert np.median(list(ratios.values())) < 40
+    assert max(ratio for o, ratio in ratios.items() if not o.startswith("m_")) < 300
 
 
 @pytest.mark.slow

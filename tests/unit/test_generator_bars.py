@@ -11,7 +11,7 @@ import scipy.linalg as sl
 
 import tnhop as th
 from tnhop.solvers.chain.network.field_drift import Configurations
-from tnhop.solvers.chain.network.field_interpolation import field_table
+from tnhop.solvers.chain.network.field_table import field_table
 from tnhop.solvers.chain.network.mpo import lindblad_mpo
 
 KINDS = ("asymmetric", "zero row", "feed-forward", "antisymmetric")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import tnhop as th
-from tnhop.solvers.chain.network.field_interpolation import field_table
+from tnhop.solvers.chain.network.field_table import field_table
 from tnhop.solvers.chain.network.mpo import lindblad_mpo, predicted_bond
 from zoo import complex_amplitudes, gaussian_couplings, random_terms, spin_mode, with_levels
 

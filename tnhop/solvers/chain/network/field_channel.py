@@ -14,9 +14,8 @@ from typing import Any
 import numpy as np
 
 from tnhop.physics.operators import spin_basis
-from tnhop.solvers.chain.network.field_interpolation import (
+from tnhop.solvers.chain.network.field_table import (
     Fields,
-    FieldSite,
     FieldTable,
     hermitian_parts,
     other_side,
@@ -51,11 +50,7 @@ class ChannelTable(FieldTable):
     grid = 9  # exponentials are smoother than rates
 
     def __init__(self, table: FieldTable, position: int, single: Real, t: float) -> None:
-        site = table.sites[position]
-        rows = sorted({row for jump in site.rows for row in jump})
-        read_rows = tuple(tuple(map(rows.index, jump)) for jump in site.rows)
-        self.sites = {position: FieldSite(site.amplitudes, read_rows)}
-        self.spins, self.weights = table.spins, table.weights[rows]
+        self.__dict__.update(vars(table.restricted([position])), grid=self.grid)
         self.single, self.t = _on_populations(single), t
 
     def channel(self, ket: Fields, bra: Fields) -> Complex:

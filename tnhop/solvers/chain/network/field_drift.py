@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tnhop.solvers.chain.network.field_interpolation import FieldTable, Nodes
+from tnhop.solvers.chain.network.field_interpolation import Nodes
+from tnhop.solvers.chain.network.field_table import FieldTable
 from tnhop.support.arrays import Complex, Real
 
 if TYPE_CHECKING:

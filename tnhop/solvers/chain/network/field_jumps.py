@@ -9,19 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tnhop.physics.operators import SPIN_OPERATORS, LocalBasis, spin_basis
-from tnhop.solvers.chain.network.field_interpolation import (
-    KET_BRA_TYPES,
-    FieldTable,
-    Nodes,
-    nested_nodes,
-)
+from tnhop.solvers.chain.network.field_interpolation import KET_BRA_TYPES, Nodes, nested_nodes
+from tnhop.solvers.chain.network.field_table import FINEST_GRID, FieldTable
 from tnhop.support.arrays import Complex, Real
 
 _SAFETY = 0.4  # first guess of the tolerance of one cut of a short chain
-_SHORT, _GROWTH = 40, 0.5  # beyond 40 sites errors of the cuts add up: tolerance ∝ n_sites**-0.5
+_SHORT, _GROWTH = 20, 0.5  # beyond 20 sites errors of the cuts add up: tolerance ∝ n_sites**-0.5
 _ATTEMPTS = 8
 _FAR = 4.0  # excess of the error that the sum over the cuts cannot explain: refine the grid
-_FINEST = 40  # largest number of fields of the grid
 _RANDOM_PROBES = 48
 _ROUNDING = 1e-13  # negative rates, in units of the largest one, that are zero
 
@@ -107,7 +102,7 @@ def field_chain(
             best, lowest = chain, score
         if excess <= 1 and excess_rate <= 1:
             return chain
-        if score > _FAR and table.grid < _FINEST:
+        if score > _FAR and table.grid < FINEST_GRID:
             table = table.finer()
             continue
         cut_tolerance *= min(1.0, 0.8 / excess)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import scipy.linalg as sl
 from numpy.typing import NDArray
+from scipy.linalg.lapack import dtrtrs
 
 from tnhop.support.arrays import Complex, Real
 
@@ -88,24 +89,49 @@ def _interpolation(
     One pivoted QR decomposition ranks the rows; every number of pivots is then a triangular solve.
     """
     Q, R = np.linalg.qr(small[chosen].T)
-    inside = sl.solve_triangular(R, Q.T @ small[rows].T).T  # by rows chosen before
+    inside = _solved(R, Q.T @ small[rows].T).T  # by rows chosen before
     remainder = small[rows] - inside @ small[chosen]
     missing = M[rows] - inside @ M[chosen]
     R, order = sl.qr(remainder.T, mode="r", pivoting=True, check_finite=False)[:2]
     largest = max(float(np.linalg.norm(small, axis=1).max()), _TINY)
-    place = np.argsort(order)
+    missing, place = missing[order], np.argsort(order)
 
     def by_pivots(n: int) -> Real:
         """Return the weights of the first n pivots in what the chosen rows leave."""
-        return np.asarray(sl.solve_triangular(R[:n, :n], R[:n]).T[place])
+        return _solved(R[:n, :n], R[:n]).T
 
-    low, high = 0, int(np.sum(np.abs(np.diag(R)) > 1e-12 * largest))
+    def is_enough(n: int) -> bool:
+        return bool(np.abs(missing - by_pivots(n) @ missing[:n]).max() <= _PIVOT_ACCURACY)
+
+    most = int(np.sum(np.abs(np.diag(R)) > 1e-12 * largest))
+    n = _fewest(is_enough, R[:most].T, M.shape[1], _PIVOT_ACCURACY)
+    C = by_pivots(n)[place]
+    return rows[order[:n]], np.concatenate([inside - C @ inside[order[:n]], C], axis=1)
+
+
+def _fewest(is_enough: Callable[[int], bool], parts: Real, n_columns: int, accuracy: float) -> int:
+    """Return the smallest number of parts, of which the rest is small in the maximum norm.
+
+    Row i of `parts` has the coefficients of vector i in orthonormal vectors of n_columns entries.
+    The norm of what is left out bounds the largest entry from above and, by the number of entries,
+    from below: only few numbers in between need a look.
+    """
+    squares = np.cumsum(parts[:, ::-1] ** 2, axis=1).max(axis=0, initial=0.0)[::-1]
+    left_out = np.append(np.sqrt(squares), 0.0)  # by the number of parts
+    low = int(np.sum(left_out > accuracy * n_columns**0.5))
+    high = max(low, int(np.sum(left_out > accuracy)))
+    middle = min(high, low + (high - low) // 3)  # the largest entry is nearer to the lower bound
     while low < high:
+        low, high = (low, middle) if is_enough(middle) else (middle + 1, high)
         middle = (low + high) // 2
-        error = np.abs(missing - by_pivots(middle) @ missing[order[:middle]])
-        low, high = (low, middle) if error.max(initial=0) <= _PIVOT_ACCURACY else (middle + 1, high)
-    C = by_pivots(high)
-    return rows[order[:high]], np.concatenate([inside - C @ inside[order[:high]], C], axis=1)
+    return high
+
+
+def _solved(R: Real, b: Real) -> Real:
+    """Solve R x = b for a triangular R."""
+    if not len(R):
+        return np.zeros((0, b.shape[1]))
+    return np.asarray(dtrtrs(R, b)[0])
 
 
 def _dominant_factors(M: Real, T: Real, N: Real, small: Real) -> tuple[Real, Real, float]:
@@ -116,13 +142,13 @@ def _dominant_factors(M: Real, T: Real, N: Real, small: Real) -> tuple[Real, Rea
     Q, R = np.linalg.qr(T)
     U = Q @ _left_vectors(R @ small)
     P = (U.T @ T) @ N
-    low, rank = 0, U.shape[1]
-    while low < rank:
-        middle = (low + rank) // 2
-        good = np.abs(M - U[:, :middle] @ P[:middle]).max() <= 1
-        low, rank = (low, middle) if good else (middle + 1, rank)
-    W = U[:, :rank]
-    return W, W.T, float(np.abs(M - W @ P[:rank]).max(initial=0.0))
+
+    def error(rank: int) -> float:
+        return float(np.abs(M - U[:, :rank] @ P[:rank]).max(initial=0.0))
+
+    parts = U * np.linalg.norm(P, axis=1)
+    rank = _fewest(lambda n: error(n) <= 1, parts, M.shape[1], 1.0)
+    return U[:, :rank], U[:, :rank].T, error(rank)
 
 
 def _left_vectors(M: Real) -> Real:

@@ -18,8 +18,9 @@ from tnhop.physics.jumps import FieldJump
 from tnhop.physics.model import Model
 from tnhop.physics.operators import LocalBasis
 from tnhop.solvers.chain.network.field_drift import Configurations, Drift, drift
-from tnhop.solvers.chain.network.field_interpolation import FieldTable, field_table, rank_estimate
+from tnhop.solvers.chain.network.field_interpolation import rank_estimate
 from tnhop.solvers.chain.network.field_jumps import FieldChain, field_chain, field_cores
+from tnhop.solvers.chain.network.field_table import FieldTable, field_table
 from tnhop.solvers.chain.network.mode_core import ModeCore
 from tnhop.solvers.chain.network.ordering import site_order
 from tnhop.solvers.chain.network.term_strings import (
@@ -228,7 +229,7 @@ def _interpolated(
     tolerance: float, rate_tolerance: float,
 ) -> tuple[FieldChain, Drift]:  # fmt: skip
     """Return the interpolated field jumps: the same for all Hamiltonians, starts and weights."""
-    table = FieldTable(jumps, np.array(order), n_spins)
+    table = FieldTable(jumps, np.array(order), n_spins).resolving(tolerance)
     chain = field_chain(table, tolerance, rate_tolerance)
     return chain, drift(chain, Configurations(table))
 

@@ -19,8 +19,8 @@ from tnhop.physics.model import Model
 from tnhop.physics.operators import LocalBasis, spin_basis
 from tnhop.solvers.chain.network.field_channel import ChannelTable
 from tnhop.solvers.chain.network.field_drift import Configurations, Drift, drift
-from tnhop.solvers.chain.network.field_interpolation import FieldTable, field_table
 from tnhop.solvers.chain.network.field_jumps import field_chain, field_cores
+from tnhop.solvers.chain.network.field_table import FieldTable, field_table
 from tnhop.solvers.chain.network.ordering import site_order
 from tnhop.solvers.chain.network.term_strings import real_strings, site_bases
 from tnhop.support.arrays import Real
