@@ -3,7 +3,7 @@
 Usage: python studies/benchmarks/kernel.py [shares] [rates] [parity] [torch]
 
 shares: parts of a run at N = 20, p = 1, beta = 2.5, Omega = 0.4, overlap 0.8, t <= 4.
-rates: operations per second of `effective_generator` at bond 64 with real cores from the middle of
+rates: operations per second of effective generators at bond 64 with real cores from the middle of
 generators (p = 1, N = 20 and p = 3, N = 16, beta = 2.5), random environments, beside a product of
 two 1000 x 1000 matrices measured in turn. parity: the time of one application in blocks of either
 parity of the number of factors sigma^x beside that in one block, generators of p = 1, N = 40 and
@@ -21,7 +21,6 @@ import sys
 import time
 from collections import defaultdict
 from contextlib import ExitStack, contextmanager
-from types import SimpleNamespace
 from unittest import mock
 
 import numpy as np
@@ -31,31 +30,29 @@ import tnhop as th
 from tnhop.solvers.chain import outputs
 from tnhop.solvers.chain import tdvp as tdvp_module
 from tnhop.solvers.chain.network.mpo import lindblad_mpo
-from tnhop.solvers.chain.steps import krylov, tdvp_step, truncation
 from tnhop.solvers.chain.steps.backend import placed
-from tnhop.solvers.chain.steps.environments import absorb_core, effective_generator, split_core
+from tnhop.solvers.chain.steps.block_products import SumOfProducts
+from tnhop.solvers.chain.steps.environments import (
+    DenseEnvironment,
+    DenseRightEnvironment,
+    split_core,
+)
 from tnhop.solvers.chain.steps.parity import conserved_parities, sorted_core
 from tnhop.solvers.chain.steps.parity_environments import (
     ParityCore,
     ParityEnvironment,
     ParitySiteEnvironment,
 )
+from tnhop.solvers.chain.steps.tdvp_step import TDVPEngine
 
 BETA, OMEGA, OVERLAP = 2.5, 0.4, 0.8
 ROUNDS, SHARE_OF_A_SECOND = 8, 0.06
-# functions of a step
-ENVIRONMENTS = ("absorb_core", "advance_environment", "advance_sketch", "as_right_env")
 
 
 def operations(site_env, right_env):
     """Count 2 m n k over the products of one application."""
     if isinstance(site_env, ParitySiteEnvironment):
-        added = [
-            (p, right_env.out[o]) for o in (0, 1) for p in site_env.block_products(right_env, o)
-        ]
-        products = [(*p.block.shape, out) for p, out in added]
-        products += [(m.stop - m.start, *x.shape) for p, _ in added for _, m, x in p.sources]
-        return sum(2 * a * b * c for a, b, c in products)
+        return work_of(site_env.effective_generator(right_env))
     (bra, ket), (right, D, out) = site_env.shape, right_env.shape
     total = 0
     for part in site_env.core.parts:
@@ -63,6 +60,11 @@ def operations(site_env, right_env):
         total += 2 * (ket * n) * right * (columns * out)
         total += 2 * (bra * n) * (ket * n * columns) * out
     return total
+
+
+def work_of(generator):
+    """Count 2 m n k over the products of a sum of products."""
+    return sum(2 * a.shape[0] * b.size for a, b, _ in [*generator._products, *generator._sums])
 
 
 # Shares of a run.
@@ -96,42 +98,27 @@ class Clock:
 def instrumented(clock):
     """Put clocks around the parts of a step, and take them away again; yield the operations."""
     counted = [0]
-    site_generator, bond_generator = tdvp_step.effective_generator, tdvp_step.bond_generator
-    do = tdvp_step.do
+    exponential = SumOfProducts.exponential
 
-    def timed_effective(site_env, right_env):
-        work = operations(site_env, right_env)
-        apply = clock.timed("apply", site_generator(site_env, right_env))
-
-        def counting(v):
-            counted[0] += work
-            return apply(v)
-
-        return counting
-
-    def timed_do(name, *args, **kwargs):
-        if name not in ("linalg.svd", "linalg.qr"):
-            return do(name, *args, **kwargs)
-        return clock.timed("SVD, QR", do)(name, *args, **kwargs)
+    def counting(self, v, t, tolerance):
+        result = exponential(self, v, t, tolerance)
+        counted[0] += result[1] * work_of(self)
+        return result
 
     with ExitStack() as stack:
 
-        def replace(module, name, function):
-            stack.enter_context(mock.patch.object(module, name, function))  # it must exist
+        def time_calls(place, name, label, function=None):
+            function = function or getattr(place, name)
+            stack.enter_context(mock.patch.object(place, name, clock.timed(label, function)))
 
-        def time_calls(module, name, label):
-            replace(module, name, clock.timed(label, getattr(module, name)))
-
-        replace(tdvp_step, "effective_generator", clock.timed("selecting blocks", timed_effective))
-        replace(tdvp_step, "bond_generator",
-                lambda *a: clock.timed("apply (bond)", bond_generator(*a)))  # fmt: skip
-        replace(tdvp_step, "do", timed_do)
-        replace(truncation, "do", timed_do)
-        for name in ENVIRONMENTS:
-            time_calls(tdvp_step, name, name)
-        time_calls(tdvp_step, "exponential", "Arnoldi, orthogonalising")
-        expm = clock.timed("small exponentials", krylov.sl.expm)
-        replace(krylov, "sl", SimpleNamespace(expm=expm))
+        time_calls(SumOfProducts, "exponential", "local exponentials", counting)
+        time_calls(SumOfProducts, "__init__", "buffers of products")
+        time_calls(ParitySiteEnvironment, "block_products", "selecting blocks")
+        time_calls(ParityCore, "absorb_into", "absorbing cores")
+        time_calls(ParitySiteEnvironment, "advance", "advancing environments")
+        time_calls(ParitySiteEnvironment, "advance_sketch", "advancing sketches")
+        time_calls(TDVPEngine, "_split", "splits")
+        time_calls(TDVPEngine, "_expand_bond", "expansion")
         time_calls(tdvp_module, "lindblad_mpo", "generator")
         time_calls(outputs, "evaluate", "observables")
         yield counted
@@ -163,15 +150,15 @@ def shares(*size):
     )
     clock.seconds["everything else"] = total - sum(clock.seconds.values())
     for name, seconds in sorted(clock.seconds.items(), key=lambda item: -item[1]):
-        note = ""
-        if name == "apply":
-            mean = counted[0] / seconds / 1e9
-            note = f"  {mean:.1f} GFLOP/s; 1000 x 1000: {rate:.1f}"
-        calls = clock.calls.get(name, 0)
-        print(f"  {name:<26} {seconds / total:>6.1%} {seconds:>7.2f} s {calls:>7}{note}")
-    products = sum(clock.seconds[n] for n in ("apply", "apply (bond)", *ENVIRONMENTS))
-    print(f"  matrix products together   {products / total:>6.1%}, decompositions"
-          f" {clock.seconds['SVD, QR'] / total:.1%}")  # fmt: skip
+        print(
+            f"  {name:<26} {seconds / total:>6.1%} {seconds:>7.2f} s {clock.calls.get(name, 0):>7}"
+        )
+    floor = counted[0] / rate / 1e9
+    mean = counted[0] / clock.seconds["local exponentials"] / 1e9
+    print(
+        f"  applications: {counted[0] / 1e9:.1f} GFLOP, {mean:.1f} GFLOP/s with all of Arnoldi;"
+        f" 1000 x 1000: {rate:.1f}; {floor:.2f} s at that rate, {plain / floor:.1f} times less"
+    )
     return clock
 
 
@@ -218,9 +205,9 @@ def application(W, bond, like):
         return placed(rng.standard_normal(shape), like)
 
     core = split_core(W, like)
-    site_env = absorb_core(random(bond, bond, W.shape[0]), core)
-    right_env = random(bond, W.shape[3], bond)
-    apply, v = effective_generator(site_env, right_env), random(bond, W.shape[1], bond)
+    site_env = core.absorb_into(DenseEnvironment(random(bond, bond, W.shape[0])))
+    right_env = DenseRightEnvironment(random(bond, W.shape[3], bond))
+    apply, v = site_env.effective_generator(right_env), random(bond, W.shape[1], bond)
     return lambda: apply(v), operations(site_env, right_env)
 
 
@@ -312,13 +299,14 @@ def in_turn(W, legs, charges, bond):
         return whole, ParityEnvironment(blocks, leg, leg)
 
     (behind, graded), (beyond, right_env) = env(*legs[0]), env(*legs[1])
+    turned = DenseRightEnvironment(np.ascontiguousarray(beyond.transpose(1, 2, 0)))
     cases = [
-        (absorb_core(behind, split_core(W, like)), np.ascontiguousarray(beyond.transpose(1, 2, 0))),
-        (absorb_core(graded, ParityCore.of(W, charges, legs, like)), right_env.as_right_env()),
+        (split_core(W, like).absorb_into(DenseEnvironment(behind)), turned),
+        (ParityCore.of(W, charges, legs, like).absorb_into(graded), right_env.as_right_env()),
     ]
-    layout, result = cases[1][0].layout(cases[1][1]), []
+    layout, result = cases[1][0].layout(cases[1][1], (bond, len(charges), bond)), []
     packed = rng.standard_normal(sum(a * b for a, b in zip(layout.rows.sizes, leg, strict=True)))
-    applications = [effective_generator(*case) for case in cases]
+    applications = [here.effective_generator(ahead) for here, ahead in cases]
     vectors = layout.unpack(packed), packed
     np.testing.assert_allclose(layout.unpack(applications[1](packed)), applications[0](vectors[0]),
                                rtol=0, atol=1e-9)  # fmt: skip

@@ -5,22 +5,21 @@ from itertools import pairwise
 import autoray
 import numpy as np
 import pytest
+import scipy.linalg as sl
 import scipy.sparse as sp
 
+import tnhop as th
 from tnhop.solvers.chain.network.mode_core import ModeCore
+from tnhop.solvers.chain.steps import compiled_krylov, krylov
 from tnhop.solvers.chain.steps.backend import placed
 from tnhop.solvers.chain.steps.environments import (
-    absorb_core,
-    advance,
-    advance_sketch,
-    as_right_env,
-    bond_generator,
-    effective_generator,
+    DenseEnvironment,
+    DenseRightEnvironment,
     mirrored,
-    pair_right_env,
     split_core,
 )
 from tnhop.solvers.chain.steps.mode_environments import SparseCore
+from tnhop.solvers.chain.steps.parity_environments import ParityCore, ParityEnvironment
 from tnhop.solvers.chain.steps.truncation import (
     TruncationStats,
     right_canonical,
@@ -102,11 +101,17 @@ def test_parts_add_up_to_the_core(make, n, parts, grouped, rng):
     np.testing.assert_array_equal(total, W)
 
 
+def matrix(A):
+    """Return a tensor as the one block of a chain without a parity."""
+    return [A.reshape(-1, A.shape[2])]
+
+
 @GROUPED
 @ANY_CORE
 def test_effective_generator_of_a_site(make, n, parts, grouped, rng):
     W, env, ahead, A = arrays(make, n, rng)
-    apply = effective_generator(absorb_core(env, split_core(W, LIKE, grouped)), ahead)
+    here = split_core(W, LIKE, grouped).absorb_into(DenseEnvironment(env))
+    apply = here.effective_generator(DenseRightEnvironment(ahead))
     expected = np.einsum("bkD,DxnE,kns,sEt->bxt", env, W, A, ahead)
     np.testing.assert_allclose(apply(A), expected, rtol=0, atol=1e-12)
 
@@ -116,9 +121,12 @@ def test_effective_generator_of_a_site(make, n, parts, grouped, rng):
 def test_environment_moves_by_one_site(make, n, parts, grouped, rng):
     W, env, _, ket = arrays(make, n, rng)
     bra = rng.standard_normal((3, n, 6))
-    found = advance(absorb_core(env, split_core(W, LIKE, grouped)), bra, ket)
+    here = split_core(W, LIKE, grouped).absorb_into(DenseEnvironment(env))
     expected = np.einsum("bkD,DxnE,bxs,knt->stE", env, W, bra, ket)
-    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(here.between(bra, ket).array, expected, rtol=0, atol=1e-12)
+    equal = split_core(W, LIKE, grouped).absorb_into(DenseEnvironment(env[:2]))
+    found = equal.advance(matrix(ket)).array
+    np.testing.assert_array_equal(found, equal.between(ket, ket).array)
 
 
 @GROUPED
@@ -126,8 +134,9 @@ def test_environment_moves_by_one_site(make, n, parts, grouped, rng):
 def test_sketch_moves_by_one_site(make, n, parts, grouped, rng):
     W, _, _, A = arrays(make, n, rng)
     sketch, G = rng.standard_normal((8, 2, 6)), rng.standard_normal((8, n))
-    found = advance_sketch(sketch, G, split_core(W, LIKE, grouped), A)
+    here = split_core(W, LIKE, grouped).absorb_into(DenseEnvironment(sketch))
     expected = np.einsum("mkD,DxnE,mx,kns->msE", sketch, W, G, A)
+    found = here.advance_sketch(G, matrix(A)).array
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12)
 
 
@@ -138,11 +147,11 @@ def test_pair_of_sites(make, n, parts, rng):
     second = make(n, 7, 6, rng)
     behind = rng.standard_normal((4, 3, 6))  # (bra, ket, D) of the mirrored chain
     there = split_core(second.transpose(3, 1, 2, 0), LIKE, grouped=False)
-    ahead = pair_right_env(behind, there)
+    ahead = split_core(second, LIKE).pair_right_env(DenseEnvironment(behind), there)
     assert ahead.shape == (n * 3, 7, n * 4)
     B = rng.standard_normal((5, n, 3))
     pair = np.tensordot(A, B, (2, 0))
-    apply = effective_generator(absorb_core(env, split_core(W, LIKE)), ahead)
+    apply = split_core(W, LIKE).absorb_into(DenseEnvironment(env)).effective_generator(ahead)
     found = apply(pair.reshape(2, n, -1)).reshape(3, n, n, 4)
     half = np.einsum("bkD,DxnE,knmt->bxEmt", env, W, pair)
     expected = np.einsum("bxEmt,EymF,utF->bxyu", half, second, behind)
@@ -153,8 +162,65 @@ def test_effective_generator_of_a_bond(rng):
     env, ahead = rng.standard_normal((3, 2, 6)), rng.standard_normal((5, 6, 4))
     S = rng.standard_normal((2, 5))
     expected = np.einsum("bkD,ks,sDt->bt", env, S, ahead)
-    np.testing.assert_allclose(bond_generator(env, ahead)(S), expected, rtol=0, atol=1e-12)
-    np.testing.assert_array_equal(as_right_env(env), np.einsum("bkD->kDb", env))
+    apply = DenseEnvironment(env).bond_generator(DenseRightEnvironment(ahead))
+    np.testing.assert_allclose(apply(S), expected, rtol=0, atol=1e-12)
+    turned = DenseEnvironment(env).as_right_env()
+    np.testing.assert_array_equal(turned.array, np.einsum("bkD->kDb", env))
+
+
+def test_sketch_outside_a_basis(rng):
+    sketch, basis = rng.standard_normal((8, 2, 6)), rng.standard_normal((2, 6, 4))
+    overlap = rng.standard_normal((8, 4))
+    found = DenseEnvironment(sketch).outside_basis(DenseRightEnvironment(basis), overlap)
+    expected = np.einsum("mkD->kDm", sketch) - np.einsum("kDb,mb->kDm", basis, overlap)
+    np.testing.assert_allclose(found.array, expected, rtol=0, atol=1e-12)
+
+
+def test_kinds_are_not_mixed(rng):
+    parity = ParityCore.of(full(4, 2, 2, rng), (0, 0, 0, 0), ((2, 0), (2, 0)), LIKE)
+    with pytest.raises(TypeError, match="DenseEnvironment is no ParityEnvironment"):
+        parity.absorb_into(DenseEnvironment(np.ones((1, 1, 2))))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_compiled_exponential_is_that_of_the_reference(dtype, rng):
+    """Also back in time, where Krylov spaces need halved steps, and for vectors of zeros."""
+    env = np.asarray(rng.standard_normal((3, 3, 6)), dtype)
+    ahead = np.asarray(rng.standard_normal((5, 7, 5)), dtype)
+    W = np.asarray(blocks(4, 6, 7, rng), dtype)
+    core = ParityCore.of(W, (0, 0, 0, 0), ((6, 0), (7, 0)), env)
+    left = ParityEnvironment(((env, env[:, :0, :0]), (env[:0, :, :0], env[:0, :0])), (3, 0), (3, 0))
+    right = ParityEnvironment(
+        tuple(
+            tuple(ahead.transpose(2, 0, 1)[: 5 * (o == 0), : 5 * (k == 0), : 7 * (o == k)]
+                  for k in (0, 1)) for o in (0, 1)
+        ), (5, 0), (5, 0),
+    ).as_right_env()  # fmt: skip
+    generator = core.absorb_into(left).effective_generator(right)
+    v = np.asarray(rng.standard_normal(3 * 4 * 5), dtype)
+    tolerance = 1e-10 if dtype is np.float64 else 1e-5
+    for t in (0.01, -0.02, 0.5):
+        found = generator.exponential(v, t, tolerance)
+        expected = krylov.exponential(generator, v, t, tolerance)
+        assert found[0].dtype == dtype
+        assert found[1] == expected[1]
+        size = np.linalg.norm(expected[0])
+        rounding = 1e-12 if dtype is np.float64 else 1e-4
+        assert np.linalg.norm(found[0] - expected[0]) <= rounding * size
+        assert found[2] == pytest.approx(expected[2], rel=1e-6 if dtype is np.float64 else 0.1)
+    assert generator.exponential(0 * v, 0.1, tolerance)[1] == 0
+    with pytest.raises(th.ConvergenceError, match="halvings"):
+        generator.exponential(v * np.asarray(np.nan, dtype), 0.1, tolerance)
+
+
+def test_compiled_small_exponential(rng):
+    for scale in (1e-3, 1.0, 30.0):
+        A = scale * rng.standard_normal((9, 9)) / 3
+        expected = sl.expm(A)
+        np.testing.assert_allclose(
+            compiled_krylov._small_exponential(A), expected, rtol=0,
+            atol=1e-12 * max(scale, 1) * np.abs(expected).max(),
+        )  # fmt: skip
 
 
 def mode_core(rng, left=6, right=7, n=9):
@@ -172,17 +238,18 @@ def test_sparse_core_is_a_core(turned, rng):
     if turned:
         core, dense = core.mirrored(), dense.transpose(3, 1, 2, 0)
     n_left, n, _, n_right = core.shape
-    sparse, blocks_ = SparseCore.of(core, LIKE), split_core(dense, LIKE)
-    env, ahead = rng.standard_normal((3, 2, n_left)), rng.standard_normal((5, n_right, 4))
+    kinds = SparseCore.of(core, LIKE), split_core(dense, LIKE)
+    env = DenseEnvironment(rng.standard_normal((3, 2, n_left)))
+    ahead = DenseRightEnvironment(rng.standard_normal((5, n_right, 4)))
     A, bra = rng.standard_normal((2, n, 5)), rng.standard_normal((3, n, 6))
-    here, there = absorb_core(env, sparse), absorb_core(env, blocks_)
     sketch, G = rng.standard_normal((8, 2, n_left)), rng.standard_normal((8, n))
-    pairs = [
-        (effective_generator(here, ahead)(A), effective_generator(there, ahead)(A)),
-        (advance(here, bra, A), advance(there, bra, A)),
-        (advance_sketch(sketch, G, sparse, A), advance_sketch(sketch, G, blocks_, A)),
-    ]
-    for found, expected in pairs:
+    results = [
+        (here.effective_generator(ahead)(A), here.between(bra, A).array,
+         there.advance_sketch(G, there.blocks_of(A)).array)
+        for here, there in ((kind.absorb_into(env), kind.absorb_into(DenseEnvironment(sketch)))
+                            for kind in kinds)
+    ]  # fmt: skip
+    for found, expected in zip(*results, strict=True):
         np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12)
 
 
@@ -194,13 +261,15 @@ def test_pair_with_a_sparse_second_site(first_is_mode, rng):
     dense = W.to_dense() if first_is_mode else W
     env, behind = rng.standard_normal((3, 2, 5)), rng.standard_normal((4, 3, 7))
     pair = rng.standard_normal((2, n_first, 9, 3))
-    ahead = SparseCore.of(second, LIKE).pair_right_env(as_right_env(behind))
+    there = SparseCore.of(second.mirrored(), LIKE)
+    ahead = SparseCore.of(second, LIKE).pair_right_env(DenseEnvironment(behind), there)
     assert ahead.shape == (9 * 3, 6, 9 * 4)
     core = SparseCore.of(W, LIKE) if first_is_mode else split_core(W, LIKE)
-    found = effective_generator(absorb_core(env, core), ahead)(pair.reshape(2, n_first, -1))
+    apply = core.absorb_into(DenseEnvironment(env)).effective_generator(ahead)
     half = np.einsum("bkD,DxnE,knmt->bxEmt", env, dense, pair)
     expected = np.einsum("bxEmt,EymF,utF->bxyu", half, second.to_dense(), behind)
-    np.testing.assert_allclose(found.reshape(3, n_first, 9, 4), expected, rtol=0, atol=1e-11)
+    found = apply(pair.reshape(2, n_first, -1)).reshape(3, n_first, 9, 4)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-11)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -208,26 +277,21 @@ def test_precision_is_that_of_the_other_array(dtype, rng):
     like = np.zeros(1, dtype=dtype)
     W, env, ahead, A = arrays(blocks, 4, rng)
     env, ahead, A = (placed(x, like) for x in (env, ahead, A))
-    left = absorb_core(env, split_core(W, like))
-    assert effective_generator(left, ahead)(A).dtype == dtype
-    assert advance(left, placed(rng.standard_normal((3, 4, 6)), like), A).dtype == dtype
+    left = split_core(W, like).absorb_into(DenseEnvironment(env))
+    assert left.effective_generator(DenseRightEnvironment(ahead))(A).dtype == dtype
+    assert left.between(placed(rng.standard_normal((3, 4, 6)), like), A).array.dtype == dtype
 
 
 def test_torch_gives_the_same_numbers(rng):
     torch = pytest.importorskip("torch")
-    like = torch.zeros(1, dtype=torch.float64)
     W, env, ahead, A = arrays(blocks, 4, rng)
-    bra = rng.standard_normal((3, 4, 6))
-    here, there = absorb_core(env, split_core(W, LIKE)), placed(env, like)
-    there = absorb_core(there, split_core(W, like))
-    pairs = [
-        (
-            effective_generator(here, ahead)(A),
-            effective_generator(there, placed(ahead, like))(placed(A, like)),
-        ),
-        (advance(here, bra, A), advance(there, placed(bra, like), placed(A, like))),
-    ]
-    for numpy_array, torch_array in pairs:
+    bra, results = rng.standard_normal((3, 4, 6)), []
+    for like in (LIKE, torch.zeros(1, dtype=torch.float64)):
+        here = split_core(W, like).absorb_into(DenseEnvironment(placed(env, like)))
+        apply = here.effective_generator(DenseRightEnvironment(placed(ahead, like)))
+        moved = here.between(placed(bra, like), placed(A, like))
+        results.append((apply(placed(A, like)), moved.array))
+    for numpy_array, torch_array in zip(*results, strict=True):
         np.testing.assert_allclose(torch_array.numpy(), numpy_array, rtol=0, atol=1e-12)
 
 

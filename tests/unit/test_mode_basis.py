@@ -6,7 +6,7 @@ import scipy.sparse as sp
 
 import tnhop as th
 from tnhop.solvers.chain.network.mode_core import ModeCore
-from tnhop.solvers.chain.steps.environments import absorb_core, effective_generator
+from tnhop.solvers.chain.steps.environments import DenseEnvironment, DenseRightEnvironment
 from tnhop.solvers.chain.steps.mode_basis import ModeBasisEnvironment, OptimalModeBasis
 from tnhop.solvers.chain.steps.mode_environments import SparseCore
 from tnhop.solvers.chain.steps.tdvp_step import TDVPEngine
@@ -49,7 +49,8 @@ def factorised(rng, mode, trace):
 @pytest.fixture
 def around(rng):
     """Environments behind (bra, ket, D) and ahead (ket, D, bra)."""
-    return rng.normal(size=(LEFT, LEFT, BONDS[0])), rng.normal(size=(RIGHT, BONDS[1], RIGHT))
+    behind, ahead = (LEFT, LEFT, BONDS[0]), (RIGHT, BONDS[1], RIGHT)
+    return DenseEnvironment(rng.normal(size=behind)), DenseRightEnvironment(rng.normal(size=ahead))
 
 
 def test_a_tensor_is_factorised_without_loss(factorised, trace):
@@ -68,9 +69,9 @@ def test_tensors_of_high_rank_are_left_alone(rng, mode, trace):
 def test_core_between_the_vectors_is_the_projected_one(factorised, mode, around):
     A, basis, core = factorised
     behind, ahead = around
-    whole = effective_generator(absorb_core(behind, SparseCore.of(mode, A)), ahead)(A)
+    whole = SparseCore.of(mode, A).absorb_into(behind).effective_generator(ahead)(A)
     projected = np.einsum("kn,lnr->lkr", basis.vectors, whole)
-    found = effective_generator(absorb_core(behind, basis.core), ahead)(core)
+    found = basis.core.absorb_into(behind).effective_generator(ahead)(core)
     np.testing.assert_allclose(found, projected, atol=1e-10)
 
 
@@ -78,14 +79,16 @@ def test_environments_and_sketches_of_the_core_are_those_of_the_tensor(
     factorised, mode, around, rng
 ):
     A, basis, core = factorised
-    whole = absorb_core(around[0], SparseCore.of(mode, A)).advance(A, A)
-    np.testing.assert_allclose(
-        absorb_core(around[0], basis.core).advance(core, core), whole, atol=1e-9
-    )
-    sketch, G = rng.normal(size=(2, LEFT, BONDS[0])), rng.normal(size=(2, N))
+    behind, of_tensor = around[0], SparseCore.of(mode, A)
+    whole = of_tensor.absorb_into(behind).between(A, A).array
+    found = basis.core.absorb_into(behind).between(core, core).array
+    np.testing.assert_allclose(found, whole, atol=1e-9)
+    sketch = DenseEnvironment(rng.normal(size=(2, LEFT, BONDS[0])))
+    G = rng.normal(size=(2, N))
     inside = G @ basis.vectors.T @ basis.vectors  # what the basis can see of the random vectors
-    expected = SparseCore.of(mode, A).advance_sketch(sketch, inside, A)
-    found = basis.core.advance_sketch(sketch, G @ basis.vectors.T, core)
+    there, here = of_tensor.absorb_into(sketch), basis.core.absorb_into(sketch)
+    expected = there.advance_sketch(inside, there.blocks_of(A)).array
+    found = here.advance_sketch(G @ basis.vectors.T, here.blocks_of(core)).array
     np.testing.assert_allclose(found, expected, atol=1e-9)
 
 
@@ -95,9 +98,8 @@ def test_generators_of_leaf_and_bond_are_projected_ones(factorised, mode, around
     np.testing.assert_allclose(basis.expand(basis_env.merge(bond)), A, atol=1e-11)
 
     def whole(tensor):
-        full = effective_generator(absorb_core(around[0], SparseCore.of(mode, A)), around[1])(
-            tensor
-        )
+        here = SparseCore.of(mode, A).absorb_into(around[0])
+        full = here.effective_generator(around[1])(tensor)
         return np.einsum("qk,qn->kn", basis_env.vectors, full.transpose(0, 2, 1).reshape(-1, N))
 
     X = rng.normal(size=(basis_env.vectors.shape[1], N))
@@ -114,7 +116,8 @@ def test_directions_outside_are_those_of_the_generator(factorised, mode, around,
     A, basis, core = factorised
     basis_env, bond = ModeBasisEnvironment.of(core, mode, *around)
     signs = rng.normal(size=(LEFT * RIGHT, 2))
-    full = effective_generator(absorb_core(around[0], SparseCore.of(mode, A)), around[1])(A)
+    here = SparseCore.of(mode, A).absorb_into(around[0])
+    full = here.effective_generator(around[1])(A)
     away = signs - basis_env.vectors @ basis_env.vectors.T @ signs
     expected = full.transpose(1, 0, 2).reshape(N, -1) @ away
     np.testing.assert_allclose(

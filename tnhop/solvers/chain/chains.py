@@ -111,10 +111,10 @@ class Chains:
                 A if site < n_spins else resized(A, before[site - n_spins], levels[site - n_spins])
                 for site, A in zip(order, _numpy(chain), strict=True)
             ]
-            return right_canonical(tensors, traces)
+            return _numpy(right_canonical(tensors, traces))
 
         others = (engine.chain if engine else [] for engine in (self.double_step, self.companion))
-        self._build(ChainTensors(changed(chain), *(c and changed(c) for c in others)))
+        self._build(ChainTensors(changed(chain), *(changed(c) if c else [] for c in others)))
 
     # Steps.
 

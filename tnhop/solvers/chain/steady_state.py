@@ -19,9 +19,10 @@ from tnhop.solvers.chain.network.distances import distance, vector_norm
 from tnhop.solvers.chain.network.mpo import LindbladMPO
 from tnhop.solvers.chain.network.mps import MPSState
 from tnhop.solvers.chain.run import ChainRun
-from tnhop.solvers.chain.steps.environments import advance_sketch
+from tnhop.solvers.chain.steps.environments import DenseEnvironment
+from tnhop.solvers.chain.steps.protocols import Environment, narrowed
+from tnhop.solvers.chain.steps.sweep import random_signs
 from tnhop.solvers.chain.steps.sweep_generator import sweep_core
-from tnhop.solvers.chain.steps.tdvp_step import random_signs
 from tnhop.support.heartbeat import beat
 
 # times and rates in the unit of the model
@@ -155,13 +156,13 @@ def residual(mpo: LindbladMPO, state: MPSState, weighted: bool) -> float:
     cores = [sweep_core(W, like) for W in mpo.factors]
     squares = []
     for _ in range(_SIGNS // _AT_ONCE):
-        sketch = np.ones((_AT_ONCE, 1, 1))
+        sketch: Environment = DenseEnvironment(np.ones((_AT_ONCE, 1, 1)))
         for core, A, basis in zip(cores, state.tensors, mpo.bases, strict=True):
             G = random_signs(rng, _AT_ONCE, basis.size)
             if not weighted:
                 G = G * np.linalg.norm(basis.matrices, axis=(1, 2))
-            sketch = advance_sketch(sketch, G, core, A)
-        squares.append(np.mean(sketch**2))
+            sketch = core.absorb_into(sketch).advance_sketch(G, [A])
+        squares.append(np.mean(narrowed(DenseEnvironment, sketch).array ** 2))
     norm = vector_norm(state.tensors) if weighted else math.sqrt(float(state.purity()))
     return math.sqrt(np.mean(squares)) / norm
 

@@ -8,18 +8,20 @@ n/k, and the generator between these vectors has the form of that of a site with
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, reduce
+from operator import add
 from typing import Any
 
 import numpy as np
 
 from tnhop.solvers.chain.network.mode_core import ModeCore
+from tnhop.solvers.chain.steps.environments import DenseEnvironment, DenseRightEnvironment
+from tnhop.solvers.chain.steps.krylov import FunctionMap
 from tnhop.solvers.chain.steps.mode_environments import SparseCore
-from tnhop.support.arrays import Real
-
-Apply = Callable[[Real], Real]
+from tnhop.solvers.chain.steps.protocols import Environment, RightEnvironment, narrowed
+from tnhop.support.arrays import Array, Real
 
 _WIDTH = 3  # vectors looked for, in units of the larger bond
 _RANK = 1e-13  # singular values below this part of the largest are rounding
@@ -41,9 +43,9 @@ class BlockMatrix:
     n_rows: int
     n_columns: int
 
-    def __matmul__(self, x: Real) -> Real:
+    def __matmul__(self, x: Array) -> Real:
         """Return the product with a matrix."""
-        pieces = x.reshape(self.n_columns, -1, x.shape[1])
+        pieces = narrowed(np.ndarray, x).reshape(self.n_columns, -1, x.shape[1])
         result = np.zeros((self.n_rows, *pieces.shape[1:]), x.dtype)
         for row, column, block in self.parts:
             result[row] += pieces[column] if block is None else block @ pieces[column]
@@ -70,21 +72,24 @@ class OptimalModeBasis:
     mode: ModeCore
 
     @classmethod
-    def of(cls, tensor: Real, mode: ModeCore, trace: Real) -> tuple[OptimalModeBasis, Real] | None:
+    def of(
+        cls, tensor: Array, mode: ModeCore, trace: Array
+    ) -> tuple[OptimalModeBasis, Real] | None:
         """Factorise a tensor (left, n, right) without loss; None if that would not be worth it."""
         left, n, right = tensor.shape
-        M = np.ascontiguousarray(tensor.transpose(1, 0, 2)).reshape(n, left * right)
+        A, functional = narrowed(np.ndarray, tensor), narrowed(np.ndarray, trace)
+        M = np.ascontiguousarray(A.transpose(1, 0, 2)).reshape(n, left * right)
         # the width depends on shapes alone, so that a resumed run has the same bits
         width, rng = _WIDTH * max(left, right), np.random.default_rng(left * right)
         while 2 * width < n:
             columns = M @ rng.standard_normal((left * right, width)).astype(M.dtype)
-            Q = np.linalg.qr(np.column_stack([trace, columns]))[0]
-            Q[:, 0] = trace
+            Q = np.linalg.qr(np.column_stack([functional, columns]))[0]
+            Q[:, 0] = functional
             K = Q.T @ M
             U, S, V = np.linalg.svd(K[1:], full_matrices=False)
             rank = int(np.count_nonzero(_RANK * S[0] < S))
             if rank < width - 1:
-                vectors = np.vstack([trace, (Q[:, 1:] @ U[:, :rank]).T])
+                vectors = np.vstack([functional, (Q[:, 1:] @ U[:, :rank]).T])
                 core = np.vstack([K[:1], S[:rank, None] * V[:rank]])
                 shaped = core.reshape(-1, left, right).transpose(1, 0, 2)
                 return cls(vectors, mode), np.ascontiguousarray(shaped)
@@ -124,11 +129,10 @@ class OptimalModeBasis:
         transpose = BlockMatrix(transposed, n_right, n_left)
         return SparseCore(matrix, transpose, n_left, k, n_right, self.mode)
 
-    def expand(self, core: Real) -> Real:
+    def expand(self, core: Array) -> Real:
         """Return the tensor (left, n, right) of a core (left, k, right)."""
-        return np.ascontiguousarray(
-            np.tensordot(core, self.vectors, ((1,), (0,))).transpose(0, 2, 1)
-        )
+        whole = np.tensordot(narrowed(np.ndarray, core), self.vectors, ((1,), (0,)))
+        return np.ascontiguousarray(whole.transpose(0, 2, 1))
 
 
 def _is_identity(M: Any) -> bool:
@@ -155,12 +159,15 @@ class ModeBasisEnvironment:
 
     @classmethod
     def of(
-        cls, core: Real, mode: ModeCore, left_env: Real, right_env: Real
+        cls, tensor: Array, mode: ModeCore, left: Environment, right: RightEnvironment
     ) -> tuple[ModeBasisEnvironment, Real]:
         """Split a core (left, k, right) into these vectors and the bond with the mode basis."""
-        left, k, right = core.shape
-        Q, R = np.linalg.qr(core.transpose(0, 2, 1).reshape(left * right, k))
-        vectors = np.ascontiguousarray(Q.T).reshape(-1, left, right)
+        core = narrowed(np.ndarray, tensor)
+        left_env = narrowed(np.ndarray, narrowed(DenseEnvironment, left).array)
+        right_env = narrowed(np.ndarray, narrowed(DenseRightEnvironment, right).array)
+        n_left, k, n_right = core.shape
+        Q, R = np.linalg.qr(core.transpose(0, 2, 1).reshape(n_left * n_right, k))
+        vectors = np.ascontiguousarray(Q.T).reshape(-1, n_left, n_right)
         from_right = [vectors @ right_env[:, d] for d in range(right_env.shape[1])]
         left_matrices = [np.ascontiguousarray(left_env[:, :, d]) for d in range(left_env.shape[2])]
         images = []
@@ -170,7 +177,7 @@ class ModeBasisEnvironment:
                 mixed = sum(weights[d, e] * from_right[e] for e in np.flatnonzero(weights[d]))
                 total += left_matrices[d] @ mixed
             images.append(np.ascontiguousarray(total.reshape(len(vectors), -1).T))
-        return cls(Q, images, (left, right)), R
+        return cls(Q, images, (n_left, n_right)), R
 
     @cached_property
     def environment(self) -> list[Real]:
@@ -182,28 +189,30 @@ class ModeBasisEnvironment:
         """Trace functional of all other sites: the first state of both bonds."""
         return self.vectors[0]
 
-    def basis_generator(self, mode: ModeCore) -> Apply:
+    def basis_generator(self, mode: ModeCore) -> FunctionMap:
         """Return the effective generator of a mode basis (k, n) with its weight."""
         pairs = list(zip(self.environment, mode.matrices, strict=True))
-        return lambda X: sum(E @ _applied(M, X) for E, M in pairs)  # type: ignore[return-value]
+        return FunctionMap(lambda X: _sum(E @ _applied(M, X) for E, M in pairs))
 
-    def bond_generator(self, basis: OptimalModeBasis) -> Apply:
+    def bond_generator(self, basis: OptimalModeBasis) -> FunctionMap:
         """Return the effective generator of the bond (k, k) between them."""
         pairs = list(zip(self.environment, basis.matrices, strict=True))
-        return lambda S: sum(  # type: ignore[return-value]
-            E @ (S if F is None else S @ F.T) for E, F in pairs
-        )
 
-    def missing_directions(self, signs: Real, weighted: Real, mode: ModeCore) -> Real:
+        def apply(S: Array) -> Array:
+            return _sum(E @ narrowed(np.ndarray, S if F is None else S @ F.T) for E, F in pairs)
+
+        return FunctionMap(apply)
+
+    def missing_directions(self, signs: Real, weighted: Array, mode: ModeCore) -> Real:
         """Return Lρ on the mode for random vectors outside the environment, shape (n, m)."""
         outside = signs - self.vectors @ (self.vectors.T @ signs)
-        return sum(  # type: ignore[return-value]
-            _applied(M, (outside.T @ part) @ weighted).T
+        return _sum(
+            _applied(M, (outside.T @ part) @ narrowed(np.ndarray, weighted)).T
             for part, M in zip(self.images, mode.matrices, strict=True)
         )
 
     @staticmethod
-    def directions(signs: Real, weighted: Real, mode: ModeCore) -> Real:
+    def directions(signs: Real, weighted: Array, mode: ModeCore) -> Real:
         """Return random mixtures of all terms of the generator times the mode basis, shape (n, m).
 
         Lρ alone would lack the directions for which the bonds, too, have yet to grow.
@@ -211,12 +220,16 @@ class ModeBasisEnvironment:
         terms = [_applied(M, weighted) for M in mode.matrices if not _is_identity(M)]
         return (signs[:, : len(terms) * len(weighted)] @ np.vstack(terms)).T
 
-    def merge(self, bond: Real) -> Real:
+    def merge(self, bond: Array) -> Real:
         """Return the core (left, k, right) of a bond matrix."""
-        core = (self.vectors @ bond).reshape(*self.shape, -1)
+        core = (self.vectors @ narrowed(np.ndarray, bond)).reshape(*self.shape, -1)
         return np.ascontiguousarray(core.transpose(0, 2, 1))
 
 
-def _applied(M: Any, X: Real) -> Real:
+def _applied(M: Any, X: Array) -> Real:
     """Return X Mᵀ for a sparse M and rows X."""
-    return X if _is_identity(M) else np.ascontiguousarray((M @ X.T).T)
+    return narrowed(np.ndarray, X if _is_identity(M) else np.ascontiguousarray((M @ X.T).T))
+
+
+def _sum(terms: Iterable[Real]) -> Real:
+    return reduce(add, terms)

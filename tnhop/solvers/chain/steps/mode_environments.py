@@ -5,45 +5,39 @@ The same operations as in `environments`, in the order right environment, core, 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Protocol
 
 import numpy as np
 from autoray import do
 from numpy.typing import NDArray
 
 from tnhop.solvers.chain.network.mode_core import ModeCore
-from tnhop.solvers.chain.steps.backend import contiguous, placed_sparse
+from tnhop.solvers.chain.steps.backend import placed_sparse
+from tnhop.solvers.chain.steps.environments import (
+    DenseEnvironment,
+    PlainRightEnvironment,
+    Product,
+)
+from tnhop.solvers.chain.steps.krylov import FunctionMap
+from tnhop.solvers.chain.steps.layouts import DenseLayout
+from tnhop.solvers.chain.steps.protocols import (
+    Environment,
+    GeneratorCore,
+    RightEnvironment,
+    narrowed,
+)
 from tnhop.support.arrays import Array
-
-Product = Callable[[Array], Array]
 
 _FEW = 8  # columns too few for a sparse product of their own
 
 
-def tensor_times_right_env(right_env: Any) -> Product:
-    """Return the product of arrays (ket, n, right) with the right environment: (ket, D, n, out)."""
-    if isinstance(right_env, SparsePairEnvironment):
-        product, D = right_env.matrix_times_right_env(), right_env.shape[1]
+class MatrixLike(Protocol):
+    """A matrix of any form that multiplies arrays of the library from the left."""
 
-        def apply(v: Array) -> Array:
-            X = product(v.reshape(-1, v.shape[2])).reshape(*v.shape[:2], D, -1)
-            return do("transpose", X, (0, 2, 1, 3))
-
-        return apply
-    matrices = contiguous(do("transpose", right_env, (1, 0, 2)))
-    return lambda v: v[:, None] @ matrices
-
-
-def matrix_times_right_env(right_env: Any, columns: NDArray[np.intp] | None = None) -> Product:
-    """Return the product of matrices (rows, right) with the right environment or some columns."""
-    if isinstance(right_env, SparsePairEnvironment):
-        return right_env.matrix_times_right_env(columns)
-    if columns is not None and len(columns) < right_env.shape[1]:
-        right_env = right_env[:, columns]
-    matrix = right_env.reshape(right_env.shape[0], -1)
-    return lambda Y: Y @ matrix
+    def __matmul__(self, other: Array, /) -> Array:
+        """Return the product with an array."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,8 +56,8 @@ class SparseCore:
         The core as a sum of few terms, in all coordinates.
     """
 
-    matrix: Array
-    transposed: Array
+    matrix: MatrixLike
+    transposed: MatrixLike
     n_left: int
     size: int
     n_right: int
@@ -76,13 +70,18 @@ class SparseCore:
         matrix, transposed = placed_sparse(W, like), placed_sparse(W.T.tocsr(), like)
         return cls(matrix, transposed, core.shape[0], core.shape[1], core.shape[3], core)
 
-    def absorb_into(self, env: Array) -> SparseSiteEnvironment:
-        """Pair an environment (bra, ket, D) with the core of the next site."""
-        return SparseSiteEnvironment(env, self)
+    def absorb_into(self, env: Environment) -> SparseSiteEnvironment:
+        """Pair an environment with the core of the next site."""
+        return SparseSiteEnvironment(narrowed(DenseEnvironment, env).array, self)
 
-    def pair_right_env(self, right_env: Array) -> SparsePairEnvironment:
-        """Return the right environment of the site on the left, with this site."""
-        return SparsePairEnvironment(self, tensor_times_right_env(right_env), right_env.shape)
+    def pair_right_env(
+        self,
+        env: Environment,
+        mirrored_core: GeneratorCore,  # noqa: ARG002
+    ) -> SparsePairEnvironment:
+        """Return the right environment of a pair's first site, with this core of its second one."""
+        beyond = narrowed(DenseEnvironment, env).as_right_env()
+        return SparsePairEnvironment(self, beyond.times_tensor(), beyond.shape)
 
     def contract_right_env(self, v: Array, right_product: Product) -> Array:
         """Contract v (ket, n, right) with right environment and core: (ket, n_left, n', out)."""
@@ -95,16 +94,6 @@ class SparseCore:
         # the entries of one state of the bond fit into the cache
         Ys = [self.matrix @ x for x in X.reshape(ket, D * n, out)]
         return do("stack", Ys).reshape(ket, self.n_left, n, out)
-
-    def advance_sketch(self, sketch: Array, G: Array, A: Array) -> Array:
-        """Advance a random sketch, see `environments.advance_sketch`."""
-        m, ket, D = sketch.shape
-        n, right = A.shape[1:]
-        mixed = do("transpose", sketch, (2, 0, 1))[:, None] * G.T[None, :, :, None]
-        Y = (self.transposed @ mixed.reshape(D * n, m * ket)).reshape(self.n_right, n, m, ket)
-        Y = do("transpose", Y, (2, 0, 3, 1)).reshape(m * self.n_right, ket * n)
-        Z = (Y @ A.reshape(ket * n, right)).reshape(m, self.n_right, right)
-        return do("transpose", Z, (0, 2, 1))
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,23 +111,45 @@ class SparseSiteEnvironment:
     env: Array
     core: SparseCore
 
-    def effective_generator(self, right_env: Any) -> Callable[[Array], Array]:
+    def layout(self, right_env: RightEnvironment, shape: tuple[int, ...]) -> DenseLayout:  # noqa: ARG002
+        """Return the layout of the arrays of the site."""
+        return DenseLayout(shape)
+
+    def blocks_of(self, A: Array) -> list[Array]:
+        """Return the one block of a tensor."""
+        return [A.reshape(-1, A.shape[2])]
+
+    def effective_generator(self, right_env: RightEnvironment) -> FunctionMap:
         """Return the effective generator of the site."""
+        # a base class is as good a kind as any
+        right_side = narrowed(PlainRightEnvironment, right_env)  # type: ignore[type-abstract]
         bra, ket, D = self.env.shape
-        left_matrix, right_product = (
-            self.env.reshape(bra, ket * D),
-            tensor_times_right_env(right_env),
-        )
+        left_matrix, right_product = self.env.reshape(bra, ket * D), right_side.times_tensor()
 
         def apply(v: Array) -> Array:
             Y = self.core.contract_right_env(v, right_product)
             n, out = Y.shape[2:]
             return (left_matrix @ Y.reshape(ket * D, n * out)).reshape(bra, n, out)
 
-        return apply
+        return FunctionMap(apply)
 
-    def advance(self, bra: Array, ket: Array) -> Array:
-        """Return the environment (bra, ket, D) one site further."""
+    def advance(self, blocks: Sequence[Array]) -> DenseEnvironment:
+        """Return the environment one site further, from the tensor of that site as a matrix."""
+        A = blocks[0].reshape(self.env.shape[1], self.core.size, -1)
+        return self.between(A, A)
+
+    def advance_sketch(self, G: Array, blocks: Sequence[Array]) -> DenseEnvironment:
+        """Return a sketch one site further; G (m, n) takes the outgoing coordinates."""
+        core, (m, ket, D) = self.core, self.env.shape
+        n = core.size
+        mixed = do("transpose", self.env, (2, 0, 1))[:, None] * G.T[None, :, :, None]
+        Y = (core.transposed @ mixed.reshape(D * n, m * ket)).reshape(core.n_right, n, m, ket)
+        Y = do("transpose", Y, (2, 0, 3, 1)).reshape(m * core.n_right, ket * n)
+        Z = (Y @ blocks[0].reshape(ket * n, -1)).reshape(m, core.n_right, -1)
+        return DenseEnvironment(do("transpose", Z, (0, 2, 1)))
+
+    def between(self, bra: Array, ket: Array) -> DenseEnvironment:
+        """Return the environment one site further, between the tensors of two chains."""
         core, (above, below, D), n = self.core, self.env.shape, bra.shape[1]
         left_matrix = self.env.reshape(above, below * D).T
         Y = (left_matrix @ bra.reshape(above, -1)).reshape(below, D * n, -1)
@@ -146,11 +157,11 @@ class SparseSiteEnvironment:
         Z = (core.transposed @ Y).reshape(core.n_right, n, below, -1)
         Z = do("transpose", Z, (0, 3, 2, 1)).reshape(-1, below * n)
         E = (Z @ ket.reshape(below * n, -1)).reshape(core.n_right, -1, ket.shape[2])
-        return do("transpose", E, (1, 2, 0))
+        return DenseEnvironment(do("transpose", E, (1, 2, 0)))
 
 
 @dataclass(frozen=True, eq=False)
-class SparsePairEnvironment:
+class SparsePairEnvironment(PlainRightEnvironment):
     """The right environment of a pair's first site: the second site and the one beyond, unmerged.
 
     Attributes
@@ -173,8 +184,8 @@ class SparsePairEnvironment:
         n = self.core.size
         return n * self.legs[0], self.core.n_left, n * self.legs[2]
 
-    def matrix_times_right_env(self, columns: NDArray[np.intp] | None = None) -> Product:
-        """Return the product of matrices with it, some of its bond states."""
+    def times_matrix(self, columns: NDArray[np.intp] | None = None) -> Product:
+        """Return the product of matrices (rows, right) with it, or with some of its bond states."""
 
         def apply(Y: Array) -> Array:
             both = self.core.contract_right_env(
@@ -182,5 +193,15 @@ class SparsePairEnvironment:
             )
             chosen = both if columns is None else both[:, columns]
             return chosen.reshape(len(Y), -1)
+
+        return apply
+
+    def times_tensor(self) -> Product:
+        """Return the product of arrays (ket, n, right) with it: (ket, D, n, out)."""
+        product, D = self.times_matrix(), self.shape[1]
+
+        def apply(v: Array) -> Array:
+            X = product(v.reshape(-1, v.shape[2])).reshape(*v.shape[:2], D, -1)
+            return do("transpose", X, (0, 2, 1, 3))
 
         return apply

@@ -16,7 +16,7 @@ from autoray import do
 from numpy.typing import NDArray
 
 from tnhop.solvers.chain.steps.environments import mirrored
-from tnhop.solvers.chain.steps.parity_sectors import (
+from tnhop.solvers.chain.steps.layouts import (
     ParityDims,
     ParityLayout,
     Sectors,
@@ -57,7 +57,8 @@ def conserved_parities(
 ) -> list[ConservedParity]:
     """Return the parities that a generator conserves, those that give even blocks first.
 
-    Only sites of four coordinates, 1, σᶻ, σˣ, σʸ, are looked at; the trace must be even.
+    Only sites of four coordinates, 1, σᶻ, σˣ, σʸ, are looked at; the trace must be even. The last
+    parity is that of any generator and state: nothing is odd.
     """
     if not all(isinstance(W, np.ndarray) and W.shape[1] == 4 for W in cores):
         return []
@@ -68,7 +69,8 @@ def conserved_parities(
         bonds = _bond_charges(cores, charges) if any(odd) and even_trace else None
         if bonds is not None:
             parities.append(ConservedParity(charges, bonds))
-    return parities
+    ends = [len(W) for W in cores] + [1]
+    return [*parities, ConservedParity((0,) * 4, tuple(np.zeros(D, dtype=np.intp) for D in ends))]
 
 
 def _bond_charges(

@@ -17,20 +17,26 @@ from itertools import product
 from typing import Any
 
 import numpy as np
-from autoray import do, get_lib_fn, infer_backend
+from autoray import do
 from numpy.typing import NDArray
 
 from tnhop.solvers.chain.steps.backend import contiguous, placed
+from tnhop.solvers.chain.steps.block_products import BlockProduct, SumOfProducts
 from tnhop.solvers.chain.steps.environments import CoreBlock, split_core
-from tnhop.solvers.chain.steps.parity_sectors import (
+from tnhop.solvers.chain.steps.layouts import (
     Index,
     ParityDims,
     ParityLayout,
     Sectors,
     bond_sectors,
     bond_site_sectors,
-    split_packed,
     zeros,
+)
+from tnhop.solvers.chain.steps.protocols import (
+    Environment,
+    GeneratorCore,
+    RightEnvironment,
+    narrowed,
 )
 from tnhop.support.arrays import Array
 
@@ -62,6 +68,32 @@ class ParityEnvironment:
         blocks = _parity_pairs(lambda r, o: do("transpose", self.blocks[o][r], (1, 2, 0)))
         return ParityRightEnvironment(blocks, bond_sectors(self.ket), self.bra)
 
+    def outside_basis(self, right_env: RightEnvironment, overlap: Array) -> ParityRightEnvironment:
+        """Return a sketch of the mirrored chain less its part in the basis of those sites."""
+        basis, sketch = narrowed(ParityRightEnvironment, right_env), self.as_right_env()
+        kets = basis.right.indices
+        blocks = _parity_pairs(
+            lambda r, o: sketch.blocks[r][o] - basis.blocks[r][o] @ overlap[:, kets[o]].T
+        )
+        return ParityRightEnvironment(blocks, sketch.right, sketch.out)
+
+    def bond_generator(self, right_env: RightEnvironment) -> SumOfProducts:
+        """Return the effective generator of a bond, for packed matrices."""
+        right_side = narrowed(ParityRightEnvironment, right_env)
+        ket, ins, out, bond = self.ket, right_side.right.sizes, right_side.out, right_side.bond
+
+        def block_products(o: int) -> list[BlockProduct]:
+            pieces = [self.blocks[o][k].reshape(ket[o], ket[k] * bond[o ^ k]) for k in BOTH]
+            sources = [
+                (k, slice(0, ket[k]), right_side.blocks[k][o].reshape(ins[k], bond[k ^ o] * out[o]))
+                for k in BOTH
+            ]
+            block = do("concatenate", pieces, axis=1)
+            return [BlockProduct(slice(0, ket[o]), False, block, sources)]
+
+        like = right_side.blocks[0][0]
+        return SumOfProducts((block_products(0), block_products(1)), ket, ins, out, like)
+
 
 @dataclass(frozen=True, eq=False)
 class ParityRightEnvironment:
@@ -76,15 +108,10 @@ class ParityRightEnvironment:
         """States of the generator's bond."""
         return self.blocks[0][0].shape[1], self.blocks[0][1].shape[1]
 
-    def minus_basis_part(
-        self, right_env: ParityRightEnvironment, overlap: Array
-    ) -> ParityRightEnvironment:
-        """Return a sketch minus its part in the basis of the right environment."""
-        kets = right_env.right.indices
-        blocks = _parity_pairs(
-            lambda r, o: self.blocks[r][o] - right_env.blocks[r][o] @ overlap[:, kets[o]].T
-        )
-        return ParityRightEnvironment(blocks, self.right, self.out)
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Dimensions of the legs (ket, D, bra)."""
+        return self.right.total, sum(self.bond), sum(self.out)
 
 
 def _parity_pairs(block: Callable[[int, int], Array]) -> Blocks:
@@ -201,11 +228,19 @@ class ParityCore:
         parts = tuple(ParityCoreBlock.of(part, charges, bond_dims, like) for part in core.parts)
         return cls(parts, core.n_groups, charges, bond_dims[1])
 
-    def absorb_into(self, env: ParityEnvironment) -> ParitySiteEnvironment:
+    mode = None
+
+    def absorb_into(self, env: Environment) -> ParitySiteEnvironment:
         """Contract an environment with the core of the next site."""
-        return ParitySiteEnvironment(
-            [self._absorbed_block(env, part) for part in self.parts], self, env.bra, env.ket
-        )
+        left = narrowed(ParityEnvironment, env)
+        blocks = [self._absorbed_block(left, part) for part in self.parts]
+        return ParitySiteEnvironment(blocks, self, left.bra, left.ket)
+
+    def pair_right_env(
+        self, env: Environment, mirrored_core: GeneratorCore
+    ) -> ParityRightEnvironment:
+        """Return the right environment of a pair's first site, with this core of its second one."""
+        return narrowed(ParityCore, mirrored_core).absorb_into(env).pair_right_env()
 
     def _absorbed_block(self, env: ParityEnvironment, part: ParityCoreBlock) -> tuple[Array, Array]:
         """Return the blocks (n' bra, n ket D) of a part by the parity of the rows."""
@@ -233,68 +268,6 @@ class ParityCore:
 
 
 @dataclass(frozen=True, eq=False)
-class BlockProduct:
-    """A block times products with the right environment: adds block @ (v_r @ right_r, stacked).
-
-    Attributes
-    ----------
-    rows : slice
-        Rows of the result to which it is added.
-    adds : bool
-        Whether these rows hold a sum already.
-    block : array
-        Environment and core on the left.
-    sources : list of (int, slice, array)
-        Parity r of the block of v, its rows, and the right environment.
-    """
-
-    rows: slice
-    adds: bool
-    block: Array
-    sources: list[tuple[int, slice, Array]]
-
-
-def _sum_of_products(
-    halves: tuple[list[BlockProduct], list[BlockProduct]],
-    rows: ParityDims,
-    columns: ParityDims,
-    out: ParityDims,
-    like: Array,
-) -> Callable[[Array], Array]:
-    """Return the function of packed vectors that sums the products of the even and odd rows.
-
-    Buffers and slices are prepared beforehand: at small bonds a slice costs as much as a product.
-    """
-    backend = infer_backend(like)
-    matmul = np.dot if backend == "numpy" else get_lib_fn(backend, "matmul")
-    source, result = (zeros((rows[0] * n[0] + rows[1] * n[1],), like) for n in (columns, out))
-    v, targets = split_packed(source, rows, columns), split_packed(result, rows, out)
-    products, sums = list[tuple[Array, Array, Array]](), list[tuple[Array, Array, Array]]()
-    for block_products, target, n in zip(halves, targets, out, strict=True):
-        for added in block_products if n else ():
-            buffer, start = zeros((added.block.shape[1], n), like), 0
-            for r, v_rows, right in added.sources:
-                height, width = v_rows.stop - v_rows.start, right.shape[1]
-                place = buffer[start : (start := start + height * width // n)]
-                if height * width:
-                    products.append((v[r][v_rows], right, place.reshape(height, width)))
-            if start and added.adds:
-                sums.append((target[added.rows], added.block, buffer))
-            elif start:
-                products.append((added.block, buffer, target[added.rows]))
-
-    def apply(w: Array) -> Array:
-        source[:], result[:] = w, 0.0
-        for a, b, c in products:
-            matmul(a, b, out=c)
-        for c, a, b in sums:
-            c += a @ b
-        return 1.0 * result
-
-    return apply
-
-
-@dataclass(frozen=True, eq=False)
 class ParitySiteEnvironment:
     """An environment with the core of the next site: blocks (n' bra, n ket D) of every part.
 
@@ -313,10 +286,10 @@ class ParitySiteEnvironment:
     bra: ParityDims
     ket: ParityDims
 
-    def layout(self, right_env: ParityRightEnvironment) -> ParityLayout:
+    def layout(self, right_env: RightEnvironment, shape: tuple[int, ...]) -> ParityLayout:
         """Return the block layout of the arrays on which the effective generator acts."""
-        shape = sum(self.ket), len(self.core.charges), right_env.right.total
-        return ParityLayout(bond_site_sectors(self.ket, self.core.charges), right_env.right, shape)
+        right = narrowed(ParityRightEnvironment, right_env).right
+        return ParityLayout(bond_site_sectors(self.ket, self.core.charges), right, shape)
 
     def blocks_of(self, A: Array) -> list[Array]:
         """Return the blocks of a tensor that is zero between them, but in no column."""
@@ -326,11 +299,12 @@ class ParitySiteEnvironment:
         n = int((do("to_numpy", even) != 0.0).any(axis=0).sum())
         return [contiguous(even[:, :n]), contiguous(odd[:, n:])]
 
-    def effective_generator(self, right_env: ParityRightEnvironment) -> Callable[[Array], Array]:
+    def effective_generator(self, right_env: RightEnvironment) -> SumOfProducts:
         """Return the effective generator of the site, for packed vectors."""
-        rows, like = bond_site_sectors(self.bra, self.core.charges).sizes, right_env.blocks[0][0]
-        halves = self.block_products(right_env, 0), self.block_products(right_env, 1)
-        return _sum_of_products(halves, rows, right_env.right.sizes, right_env.out, like)
+        right_side = narrowed(ParityRightEnvironment, right_env)
+        rows, like = bond_site_sectors(self.bra, self.core.charges).sizes, right_side.blocks[0][0]
+        halves = self.block_products(right_side, 0), self.block_products(right_side, 1)
+        return SumOfProducts(halves, rows, right_side.right.sizes, right_side.out, like)
 
     def block_products(self, right_env: ParityRightEnvironment, o: int) -> list[BlockProduct]:
         """Return the products that add up to the rows of one parity."""
@@ -405,23 +379,3 @@ class ParitySiteEnvironment:
             return result
 
         return ParityRightEnvironment(_parity_pairs(block), sectors, sizes)
-
-
-def bond_generator(
-    env: ParityEnvironment, right_env: ParityRightEnvironment
-) -> Callable[[Array], Array]:
-    """Return the effective generator of a bond, for packed matrices."""
-    ket, ins, out, bond = env.ket, right_env.right.sizes, right_env.out, right_env.bond
-
-    def block_products(o: int) -> list[BlockProduct]:
-        pieces = [env.blocks[o][k].reshape(ket[o], ket[k] * bond[o ^ k]) for k in BOTH]
-        sources = [
-            (k, slice(0, ket[k]), right_env.blocks[k][o].reshape(ins[k], bond[k ^ o] * out[o]))
-            for k in BOTH
-        ]
-        block = do("concatenate", pieces, axis=1)
-        return [BlockProduct(slice(0, ket[o]), False, block, sources)]
-
-    return _sum_of_products(
-        (block_products(0), block_products(1)), ket, ins, out, right_env.blocks[0][0]
-    )

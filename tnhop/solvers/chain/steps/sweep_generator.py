@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 from tnhop.solvers.chain.network.mode_core import ModeCore
 from tnhop.solvers.chain.steps.backend import placed
-from tnhop.solvers.chain.steps.environments import DenseCore, split_core
+from tnhop.solvers.chain.steps.environments import split_core
 from tnhop.solvers.chain.steps.mode_environments import SparseCore
 from tnhop.solvers.chain.steps.parity import ConservedParity, conserved_parities, sorted_core
 from tnhop.solvers.chain.steps.parity_environments import ParityCore
+from tnhop.solvers.chain.steps.protocols import GeneratorCore
 from tnhop.support.arrays import Array
 
 
@@ -52,17 +53,17 @@ class SweepGenerator:
         return cores, mirrored
 
     @cached_property
-    def cores(self) -> list[list[Any]]:
+    def cores(self) -> list[list[GeneratorCore]]:
         """Cores of the sweeps to the right and to the left."""
         return self._prepared(True)
 
     @cached_property
-    def ungrouped_cores(self) -> list[list[Any]]:
+    def ungrouped_cores(self) -> list[list[GeneratorCore]]:
         """The same, ungrouped."""
         return self._prepared(False)
 
-    def _prepared(self, grouped: bool) -> list[list[Any]]:
-        def prepare(W: Any, bond_dims: Any) -> Any:
+    def _prepared(self, grouped: bool) -> list[list[GeneratorCore]]:
+        def prepare(W: Any, bond_dims: Any) -> GeneratorCore:
             if bond_dims is None:
                 return sweep_core(W, self._like, grouped)
             return ParityCore.of(W, self._charges, bond_dims, self._like, grouped)
@@ -71,7 +72,10 @@ class SweepGenerator:
 
     @cached_property
     def parities(self) -> list[ConservedParity]:
-        """Parities that the generator conserves, if arrays can be written in place."""
+        """Parities that the generator conserves, if arrays can be written in place.
+
+        The last one is that of chains of spins without any: all states are even, in one block.
+        """
         return [] if infer_backend(self._like) == "jax" else conserved_parities(*self._as_given)
 
     def in_blocks(self, parity: ConservedParity) -> SweepGenerator:
@@ -87,7 +91,7 @@ class SweepGenerator:
 
 def sweep_core(
     W: NDArray[np.float64] | ModeCore, like: Array, grouped: bool = True
-) -> DenseCore | SparseCore:
+) -> GeneratorCore:
     """Return a core for sweeps: dense blocks for spins, a sparse matrix for modes."""
     return SparseCore.of(W, like) if isinstance(W, ModeCore) else split_core(W, like, grouped)
 

@@ -7,36 +7,24 @@ kept", docs/physics.md section 13).
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
-from autoray import do
-from numpy.typing import NDArray
+from autoray import do, infer_backend
 
-from tnhop.solvers.chain.steps.backend import placed
-from tnhop.solvers.chain.steps.either_parity import (
-    advance_environment,
-    advance_sketch,
-    as_right_env,
-    blocks_of,
-    bond_generator,
-    layout_of,
-    sketch_outside_basis,
-)
-from tnhop.solvers.chain.steps.environments import (
-    absorb_core,
-    effective_generator,
-    mirrored,
-    pair_right_env,
-)
-from tnhop.solvers.chain.steps.krylov import exponential
+from tnhop.solvers.chain.steps.environments import DenseEnvironment, mirrored
 from tnhop.solvers.chain.steps.mode_basis import ModeBasisEnvironment, OptimalModeBasis
-from tnhop.solvers.chain.steps.mode_environments import SparseCore
 from tnhop.solvers.chain.steps.parity import parity_sorted_chain
-from tnhop.solvers.chain.steps.parity_environments import ParityCore, ParityEnvironment
-from tnhop.solvers.chain.steps.parity_sectors import DenseLayout, ParityLayout
+from tnhop.solvers.chain.steps.parity_environments import ParityEnvironment
+from tnhop.solvers.chain.steps.protocols import (
+    Environment,
+    GeneratorCore,
+    Layout,
+    LinearMap,
+    RightEnvironment,
+    SiteEnvironment,
+)
+from tnhop.solvers.chain.steps.sweep import Sketch, Sweep
 from tnhop.solvers.chain.steps.sweep_generator import SweepGenerator
 from tnhop.solvers.chain.steps.truncation import (
     TruncationStats,
@@ -99,21 +87,21 @@ class TDVPEngine:
         self.generator, self.options, self.chain = generator, options, chain
         self._blocked, self.charges = generator, tuple[int, ...]()
         rows, like = self._rows, chain[0]
-        self._edge: Any = one(like, 1, 1, 1)
-        self._sketch: Any = one(like, rows, 1, 1)
+        self._edge: Environment = DenseEnvironment(one(like, 1, 1, 1))
+        self._sketch: Environment = DenseEnvironment(one(like, rows, 1, 1))
         for parity in generator.parities:
             sorted_chain = parity_sorted_chain(chain, generator.traces[0], parity.charges)
             if sorted_chain is not None:
                 self._blocked, self.chain = generator.in_blocks(parity), sorted_chain
-                self.charges = parity.charges
+                self.charges = parity.charges if any(parity.charges) else ()
                 self._edge = ParityEnvironment.edge(like)
                 self._sketch = ParityEnvironment.edge(like, (rows, rows))
                 break
         backwards, cores = mirrored(self.chain), self._blocked.cores[1]
-        self._right_envs = [self._edge]
+        self._right_envs: list[Environment] = [self._edge]
         for A, core in zip(backwards[:-1], cores, strict=False):
-            site_env = absorb_core(self._right_envs[-1], core)
-            self._right_envs.append(advance_environment(site_env, A, blocks_of(site_env, A)))
+            site_env = core.absorb_into(self._right_envs[-1])
+            self._right_envs.append(site_env.advance(site_env.blocks_of(A)))
 
     def copy(self) -> TDVPEngine:
         """Return an independent engine; arrays are shared, none is ever changed."""
@@ -146,24 +134,22 @@ class TDVPEngine:
     def _both_sweeps(
         self, pairs: bool, dt: float, span: float, cutoff: float, tally: TruncationStats,
         rng: np.random.Generator,
-    ) -> tuple[list[Array], list[Array]]:  # fmt: skip
+    ) -> tuple[list[Array], list[Environment]]:  # fmt: skip
         run = self._sweep_pairs if pairs else self._sweep_sites
-        first = _Sweep(self._blocked, 0, dt / 2, cutoff, tally, rng, span)
+        first = Sweep(self._blocked, 0, dt / 2, cutoff, tally, rng, span)
         chain, left_envs = run(first, self.chain, self._right_envs, None)
-        second = _Sweep(self._blocked, 1, dt / 2, cutoff, tally, rng, span)
+        second = Sweep(self._blocked, 1, dt / 2, cutoff, tally, rng, span)
         chain, left_envs = run(second, mirrored(chain), left_envs, first.sketches)
         return mirrored(chain), left_envs
 
-    def _exponential(
-        self, sweep: _Sweep, apply: Callable[[Array], Array], v: Array, dt: float
-    ) -> Array:
-        v, count, error = exponential(apply, v, dt, self.options.krylov_tolerance)
+    def _exponential(self, sweep: Sweep, generator: LinearMap, v: Array, dt: float) -> Array:
+        v, count, error = generator.exponential(v, dt, self.options.krylov_tolerance)
         sweep.tally.applications += count
         sweep.tally.krylov += error**2
         return v
 
     def _split(
-        self, sweep: _Sweep, v: Array, trace: Array, layout: DenseLayout | ParityLayout,
+        self, sweep: Sweep, v: Array, trace: Array, layout: Layout,
         column_trace: Array, cutoff: float,
     ) -> list[Pair]:  # fmt: skip
         """Split the evolved tensor.
@@ -184,122 +170,137 @@ class TDVPEngine:
         return parts
 
     def _sweep_sites(
-        self,
-        sweep: _Sweep,
-        chain: list[Array],
-        right_envs: list[Any],
-        sketches: list[tuple[Array, Array]] | None,
-    ) -> tuple[list[Array], list[Any]]:
-        """Evolve site by site from left to right.
+        self, sweep: Sweep, chain: list[Array], right_envs: list[Environment],
+        sketches: list[Sketch] | None,
+    ) -> tuple[list[Array], list[Environment]]:  # fmt: skip
+        """Evolve site by site from left to right: forward at sites, back at bonds, Eq. (62).
 
         Going right, bonds are truncated and random sketches of Lρ are made of the sites to
         the left. Going left, those tell in which directions the bonds should grow.
 
         Parameters
         ----------
-        sweep : _Sweep
+        sweep : Sweep
             Direction and length.
         chain : list of array
             State with its centre on site 0.
-        right_envs : list of array
+        right_envs : list of Environment
             Environments of the last 0, 1, ... sites.
-        sketches : list of (array, array), optional
-            Sketches of Lρ on the last 1, 2, ... sites, in reverse order: random vectors with Lρ,
-            and with the basis there.
+        sketches : list of Sketch, optional
+            Sketches of Lρ on the last 1, 2, ... sites, in reverse order.
 
         Returns
         -------
-        chain, left_envs : list of array
+        chain, left_envs : list of array, list of Environment
             State with its centre on the last site; environments of the first 0, 1, ... sites.
         """
-        cores = sweep.cores
         last, chain = len(chain) - 1, list(chain)
-        left_envs = [self._edge]
-        sketch, overlap = self._sketch, one(chain[0], self._rows, 1)
-        center = chain[0]
-        for n, core in enumerate(cores):
-            right_env = as_right_env(right_envs[last - n])
-            site_env, layout, v, mode_basis = self._evolve_site(
-                sweep, n, core, left_envs[-1], right_env, center, sketches is None
-            )
+        left_envs, center = list[Environment]([self._edge]), chain[0]
+        sketch: Sketch = self._sketch, one(chain[0], self._rows, 1)
+        for n, core in enumerate(sweep.cores):
+            right_env = right_envs[last - n].as_right_env()
+            # 1. the centre (left, n, right) forward in time: P_n of Eq. (62)
+            at = self._evolve_center(sweep, n, core, left_envs[-1], right_env, center)
             if n == last:
-                chain[n] = layout.unpack(v)
+                chain[n] = at.layout.unpack(at.v)
                 break
-            column_trace = trace_string(one(v, 1), center.shape[2])
-            cutoff = sweep.cutoff if sketches is None else 0.0
-            trace = mode_basis.trace if mode_basis else sweep.traces[n]
-            parts = self._split(sweep, v, trace, layout, column_trace, cutoff)
+            # 2. isometry (left, n, bond) times bond matrix (bond, right), truncated: Eq. (61)
+            parts = self._split_center(sweep, n, at, center.shape[2])
+            # 3. the bond grows by directions of Lρ outside its basis
             if sketches is not None:
-                # S grows before it goes back in time: the new directions take part in the change
-                # of the tensor on its left, which the next site must not count twice
-                sketch, overlap = sketches[last - 1 - n]
-                outside = sketch_outside_basis(sketch, overlap, right_env)
-                v_outside = effective_generator(site_env, outside)(v)
-                Y = layout.matrices(v_outside, (self._rows, self._rows))
-                free = self.options.max_bond - sum(U.shape[1] for U, _ in parts)
-                parts = self._expand_bond(sweep, parts, Y, min(self.options.expansion, free))
-            chain[n] = layout.merge_left([U for U, _ in parts])
-            left_envs.append(advance_environment(site_env, chain[n], [U for U, _ in parts]))
-            S = layout.pack_right([C for _, C in parts])
-            S = self._exponential(sweep, bond_generator(left_envs[-1], right_env), S, -sweep.dt)
-            chain[n] = mode_basis.expand(chain[n]) if mode_basis else chain[n]
-            if sketches is None:
-                G = sweep.random(self._rows, chain[n])
-                sketch = advance_sketch(sketch, G, core, chain[n], [U for U, _ in parts])
-                along = (overlap[:, :, None] * G[:, None]).reshape(self._rows, -1)
-                overlap = along @ chain[n].reshape(along.shape[1], -1)
-                sweep.sketches.append((sketch, overlap))
-            S = layout.unpack_right(S, [U.shape[1] for U, _ in parts])
+                parts = self._expand(sweep, at, parts, sketches[last - 1 - n], right_env)
+            # 4. the environment takes the isometry: (bra, ket, D) of one site more
+            blocks = [U for U, _ in parts]
+            chain[n] = at.layout.merge_left(blocks)
+            left_envs.append(at.site_env.advance(blocks))
+            # 5. the bond matrix back in time, -Q_n of Eq. (62), and into the next tensor
+            S = at.layout.pack_right([C for _, C in parts])
+            S = self._exponential(sweep, left_envs[-1].bond_generator(right_env), S, -sweep.dt)
+            S = at.layout.unpack_right(S, [U.shape[1] for U in blocks])
             center = do("tensordot", S, chain[n + 1], ((1,), (0,)))
+            chain[n] = at.mode_basis.expand(chain[n]) if at.mode_basis else chain[n]
+            if sketches is None:
+                sketch = self._advance_sketch(sweep, sketch, core, chain[n], blocks)
         return chain, left_envs
 
-    def _evolve_site(
-        self,
-        sweep: _Sweep,
-        n: int,
-        core: Any,
-        left_env: Any,
-        right_env: Any,
-        center: Array,
-        first: bool,
-    ) -> tuple[Any, DenseLayout | ParityLayout, Array, OptimalModeBasis | None]:
-        """Evolve a tensor; return its environment with the core, layout, tensor and mode basis.
+    def _evolve_center(
+        self, sweep: Sweep, n: int, core: GeneratorCore, left_env: Environment,
+        right_env: RightEnvironment, center: Array,
+    ) -> _Center:  # fmt: skip
+        """Evolve a tensor by its effective generator.
 
-        A mode inside the chain is held in few operators. They are evolved before the tensor in the
-        first sweep and after it in the second one, so that a step remains symmetric.
+        A mode inside the chain is held in few operators, Eq. (73). They are evolved before the
+        tensor in the first sweep and after it in the second one, so that a step remains symmetric.
         """
-        mode_basis, envs = None, (left_env, right_env)
-        if isinstance(core, SparseCore) and self._has_mode_basis(center):
+        mode_basis, envs, first = None, (left_env, right_env), sweep.side == 0
+        if core.mode is not None and self._has_mode_basis(center):
             factors = OptimalModeBasis.of(center, core.mode, sweep.traces[n])
             if factors:
                 mode_basis, center = factors
         if mode_basis and first:
             mode_basis, center = self._evolve_mode_basis(sweep, mode_basis, center, envs, True)
-        site_env = absorb_core(left_env, mode_basis.core if mode_basis else core)
-        layout = layout_of(site_env, right_env, center.shape)
-        apply = effective_generator(site_env, right_env)
-        v = self._exponential(sweep, apply, layout.pack(center), sweep.dt)
+        site_env = (mode_basis.core if mode_basis else core).absorb_into(left_env)
+        layout = site_env.layout(right_env, center.shape)
+        generator = site_env.effective_generator(right_env)
+        v = self._exponential(sweep, generator, layout.pack(center), sweep.dt)
         if mode_basis and not first:  # bonds grow in directions that are not yet in the basis
             mode_basis, v = self._evolve_mode_basis(sweep, mode_basis, v, envs, False)
-            v, mode_basis, site_env = mode_basis.expand(v), None, absorb_core(left_env, core)
-            layout = layout_of(site_env, right_env, v.shape)
-        return site_env, layout, v, mode_basis
+            v, mode_basis, site_env = mode_basis.expand(v), None, core.absorb_into(left_env)
+            layout = site_env.layout(right_env, v.shape)
+        return _Center(site_env, layout, v, mode_basis)
+
+    def _split_center(self, sweep: Sweep, n: int, at: _Center, right: int) -> list[Pair]:
+        """Split an evolved tensor; nothing is dropped in the second sweep."""
+        cutoff = sweep.cutoff if sweep.side == 0 else 0.0
+        trace = at.mode_basis.trace if at.mode_basis else sweep.traces[n]
+        return self._split(sweep, at.v, trace, at.layout, trace_string(one(at.v, 1), right), cutoff)
+
+    def _expand(
+        self, sweep: Sweep, at: _Center, parts: list[Pair], of_right: Sketch,
+        right_env: RightEnvironment,
+    ) -> list[Pair]:  # fmt: skip
+        """Expand a bond before it goes back in time.
+
+        The new directions then take part in the change of the tensor on its left, which the next
+        site must not count twice.
+        """
+        sketch, overlap = of_right
+        outside = sketch.outside_basis(right_env, overlap)
+        Y = at.site_env.effective_generator(outside)(at.v)  # (left n, random vectors)
+        free = self.options.max_bond - sum(U.shape[1] for U, _ in parts)
+        blocks = at.layout.matrices(Y, (self._rows, self._rows))
+        return self._expand_bond(sweep, parts, blocks, min(self.options.expansion, free))
+
+    def _advance_sketch(
+        self, sweep: Sweep, sketch: Sketch, core: GeneratorCore, A: Array, blocks: list[Array]
+    ) -> Sketch:
+        """Take a site into a sketch of Lρ and of the basis, by random signs G (m, n)."""
+        of_generator, overlap = sketch
+        G = sweep.random(self._rows, A)
+        site_env = core.absorb_into(of_generator)
+        if core.mode is not None:  # not in the mode basis
+            blocks = site_env.blocks_of(A)
+        moved = site_env.advance_sketch(G, blocks)
+        along = (overlap[:, :, None] * G[:, None]).reshape(self._rows, -1)  # (m, left n)
+        sweep.sketches.append((moved, along @ A.reshape(along.shape[1], -1)))
+        return sweep.sketches[-1]
 
     def _has_mode_basis(self, center: Array) -> bool:
         """Return whether a tensor of a mode has sites on both sides, in NumPy arrays."""
         inside = center.shape[0] > 1 < center.shape[2]
-        return inside and self.options.keep_trace and isinstance(center, np.ndarray)
+        return inside and self.options.keep_trace and infer_backend(center) == "numpy"
 
     def _evolve_mode_basis(
         self,
-        sweep: _Sweep,
+        sweep: Sweep,
         mode_basis: OptimalModeBasis,
         core: Array,
-        envs: tuple[Any, Any],
+        envs: tuple[Environment, RightEnvironment],
         first: bool,
     ) -> tuple[OptimalModeBasis, Array]:
         """Evolve a mode basis and, back in time, its bond; truncate and expand it if first."""
         mode, losses = mode_basis.mode, TruncationStats()
+        bond: Array
         basis_env, bond = ModeBasisEnvironment.of(core, mode, *envs)
         trace, n = mode_basis.vectors[0], mode_basis.vectors.shape[1]
         if not first:
@@ -325,36 +326,42 @@ class TDVPEngine:
         return mode_basis, basis_env.merge(bond)
 
     def _sweep_pairs(
-        self, sweep: _Sweep, chain: list[Array], right_envs: list[Any], _: Any
-    ) -> tuple[list[Array], list[Any]]:
+        self, sweep: Sweep, chain: list[Array], right_envs: list[Environment],
+        _: list[Sketch] | None,
+    ) -> tuple[list[Array], list[Environment]]:  # fmt: skip
         """Evolve pair by pair from left to right; as `_sweep_sites`, without expansion."""
         ungrouped = self._blocked.ungrouped_cores[1 - sweep.side]
         last, chain = len(chain) - 1, list(chain)
-        left_envs = [self._edge]
-        center = chain[0]
+        left_envs, center = list[Environment]([self._edge]), chain[0]
         for n in range(last):
-            site_env = absorb_core(left_envs[-1], sweep.cores[n])
             k = last - 1 - n
-            right_env = _pair_right_env(sweep.cores[n + 1], ungrouped[k], right_envs[k])
+            # 1. two sites (left, n, m right) forward in time
+            site_env = sweep.cores[n].absorb_into(left_envs[-1])
+            pair_env = sweep.cores[n + 1].pair_right_env(right_envs[k], ungrouped[k])
             pair = do("tensordot", center, chain[n + 1], ((2,), (0,)))
             theta = pair.reshape(*pair.shape[:2], -1)
-            layout = layout_of(site_env, right_env, theta.shape)
-            apply = effective_generator(site_env, right_env)
-            v = self._exponential(sweep, apply, layout.pack(theta), sweep.dt)
+            layout = site_env.layout(pair_env, theta.shape)
+            generator = site_env.effective_generator(pair_env)
+            v = self._exponential(sweep, generator, layout.pack(theta), sweep.dt)
+            # 2. isometry (left, n, bond) times the next centre (bond, m, right), truncated
             right_trace = trace_string(one(v, 1), pair.shape[3])
             column_trace = (sweep.traces[n + 1][:, None] * right_trace).reshape(-1)
             parts = self._split(sweep, v, sweep.traces[n], layout, column_trace, sweep.cutoff)
-            chain[n] = layout.merge_left([U for U, _ in parts])
-            left_envs.append(advance_environment(site_env, chain[n], [U for U, _ in parts]))
-            S = layout.pack_right([C for _, C in parts])
-            S = layout.unpack_right(S, [U.shape[1] for U, _ in parts])
+            blocks = [U for U, _ in parts]
+            chain[n] = layout.merge_left(blocks)
+            # 3. the environment takes the isometry
+            left_envs.append(site_env.advance(blocks))
+            S = layout.unpack_right(
+                layout.pack_right([C for _, C in parts]), [U.shape[1] for U in blocks]
+            )
             center = S.reshape(-1, *pair.shape[2:])
+            # 4. the next centre back in time
             if n < last - 1:
-                site_env = absorb_core(left_envs[-1], sweep.cores[n + 1])
-                right_env = as_right_env(right_envs[k])
-                layout = layout_of(site_env, right_env, center.shape)
-                apply = effective_generator(site_env, right_env)
-                v = self._exponential(sweep, apply, layout.pack(center), -sweep.dt)
+                site_env = sweep.cores[n + 1].absorb_into(left_envs[-1])
+                right_env = right_envs[k].as_right_env()
+                layout = site_env.layout(right_env, center.shape)
+                generator = site_env.effective_generator(right_env)
+                v = self._exponential(sweep, generator, layout.pack(center), -sweep.dt)
                 center = layout.unpack(v)
         chain[last] = center
         return chain, left_envs
@@ -364,7 +371,7 @@ class TDVPEngine:
         return self.options.expansion + _OVERSAMPLING + _WITNESSES
 
     def _expand_bond(
-        self, sweep: _Sweep, parts: list[Pair], Ys: list[Array], max_new: int
+        self, sweep: Sweep, parts: list[Pair], Ys: list[Array], max_new: int
     ) -> list[Pair]:
         """Add directions of Lρ outside U to U, and zeros to S; block by block.
 
@@ -374,7 +381,7 @@ class TDVPEngine:
 
         Parameters
         ----------
-        sweep : _Sweep
+        sweep : Sweep
             Direction and length.
         parts : list of (array, array)
             U and S.
@@ -409,42 +416,11 @@ class TDVPEngine:
         return expanded
 
 
-def _pair_right_env(core: Any, mirrored_core: Any, env: Any) -> Any:
-    """Return the right environment of a pair's first site; its core is given from both ends."""
-    if isinstance(core, ParityCore):
-        return mirrored_core.absorb_into(env).pair_right_env()
-    if isinstance(core, SparseCore):
-        return core.pair_right_env(as_right_env(env))
-    return pair_right_env(env, mirrored_core)
+@dataclass(frozen=True, eq=False)
+class _Center:
+    """An evolved tensor `v`: its environment with the core, layout, and basis if it is a mode."""
 
-
-def random_signs(rng: np.random.Generator, rows: int, n: int) -> NDArray[np.float64]:
-    """Return ±1, shape (rows, n)."""
-    return np.asarray(2.0 * rng.integers(0, 2, size=(rows, n)) - 1.0)
-
-
-class _Sweep:
-    """One sweep: its direction (0: to the right), time, cutoff, losses and sketches.
-
-    `span` is the length of the step that it belongs to.
-    """
-
-    def __init__(
-        self, generator: SweepGenerator, side: int, dt: float, cutoff: float,
-        tally: TruncationStats, rng: np.random.Generator, span: float,
-    ) -> None:  # fmt: skip
-        self.cores, self.traces = generator.cores[side], generator.traces[side]
-        self.side, self.dt, self.cutoff, self.tally = side, dt, cutoff, tally
-        self.span, self.sketches = span, list[tuple[Array, Array]]()
-        self._rng = rng
-
-    def random(self, rows: int, A: Array) -> Array:
-        """Return random signs for the outgoing coordinates of a site, shape (rows, n).
-
-        Products of them along the chain give unbiased norms.
-        """
-        return placed(self.signs(rows, A.shape[1]), A)
-
-    def signs(self, rows: int, n: int) -> NDArray[np.float64]:
-        """Return random signs, shape (rows, n)."""
-        return random_signs(self._rng, rows, n)
+    site_env: SiteEnvironment
+    layout: Layout
+    v: Array
+    mode_basis: OptimalModeBasis | None

@@ -23,11 +23,7 @@ from tnhop.solvers.chain.network.trotter import Pieces
 from tnhop.solvers.chain.steps.backend import placed
 from tnhop.solvers.chain.steps.environments import (
     DenseCore,
-    absorb_core,
-    advance,
-    advance_sketch,
-    as_right_env,
-    effective_generator,
+    DenseEnvironment,
     mirrored,
     split_core,
 )
@@ -325,23 +321,24 @@ class TrotterStep:
         sketches = [one(old[0], rows, 1, 1)]
         for core, A in zip(back[:-1], mirrored(old)[:-1], strict=True):
             G = placed(self._rng.normal(size=(rows, A.shape[1])) / A.shape[1] ** 0.5, A)
-            sketches.append(advance_sketch(sketches[-1], G, core, A))
-        env, chain = one(old[0], 1, 1, 1), list(old)
+            site_env = core.absorb_into(DenseEnvironment(sketches[-1]))
+            sketches.append(site_env.advance_sketch(G, [A]).array)
+        env, chain = DenseEnvironment(one(old[0], 1, 1, 1)), list(old)
+        edge = env.as_right_env()
         for n, core in enumerate(cores):
-            site_env = absorb_core(env, core)
+            site_env = core.absorb_into(env)
             if n == last:
-                chain[n] = effective_generator(site_env, one(old[0], 1, 1, 1))(old[n])
+                chain[n] = site_env.effective_generator(edge)(old[n])
                 break
-            bra = env.shape[0]
-            Y = effective_generator(site_env, as_right_env(sketches[last - n][: offered[n]]))(
-                old[n]
-            )
+            bra = site_env.shape[0]
+            sketch = DenseEnvironment(sketches[last - n][: offered[n]])
+            Y = site_env.effective_generator(sketch.as_right_env())(old[n])
             size = Y.shape[1]
             string = trace_string(self.traces[n], bra)
             Y = do("concatenate", (string[:, None], Y.reshape(bra * size, -1)), axis=1)
             Q, R = do("linalg.qr", Y)
             chain[n] = (Q * do("sign", R[0, 0])).reshape(bra, size, -1)
-            env = advance(site_env, chain[n], old[n])
+            env = site_env.between(chain[n], old[n])
         return chain
 
     def _truncated(self, chain: list[Array], tally: TruncationStats) -> list[Array]:

@@ -1,4 +1,4 @@
-"""Layouts of matrices with an even and an odd block: as vectors, as blocks, as whole arrays.
+"""Layouts of matrices, in one block or in an even and an odd one: as vectors, blocks, arrays.
 
 The dimensions of a bond are two numbers, of even and of odd states; the even ones come first.
 """
