@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 import tnhop as th
-import tnhop.cli  # the whole package: all classes are registered
 from tnhop.support import codec as codec
 
 RELEASED = json.loads(
@@ -22,7 +21,7 @@ RELEASED = json.loads(
 
 def ours() -> dict[str, type]:
     """Return the registered classes of the package, without those of tests."""
-    return {n: c for n, c in codec._REGISTRY.items() if c.__module__.startswith("tnhop.")}
+    return {n: c for n, c in codec.registered().items() if c.__module__.startswith("tnhop.")}
 
 
 def growth_fault(cls: type, released: list[str]) -> str | None:

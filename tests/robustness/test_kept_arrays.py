@@ -69,7 +69,7 @@ def held(value):
 
 def test_objects_have_arrays_of_their_own():
     found = instances()
-    assert set(found) == {n for n, c in codec._REGISTRY.items() if c.__module__[:5] == "tnhop"}
+    assert set(found) == {n for n, c in codec.registered().items() if c.__module__[:5] == "tnhop"}
     for old in found.values():
         check_own(old)
 

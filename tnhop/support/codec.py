@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from tnhop.support.lazy import load_all
 from tnhop.support.plugins import plugins
 
 _Class = TypeVar("_Class", bound=type)
@@ -36,6 +37,8 @@ def register(cls: _Class) -> _Class:
     ValueError
         If another class has that name: objects of one would be read as objects of the other.
     """
+    if not _is_ours(cls):
+        load_all()
     known = _REGISTRY.setdefault(cls.__name__, cls)
     if (known.__module__, known.__qualname__) != (cls.__module__, cls.__qualname__):
         raise ValueError(
@@ -48,6 +51,7 @@ def register(cls: _Class) -> _Class:
 
 def registered() -> dict[str, type]:
     """Return all registered classes by name, those of installed packages included."""
+    load_all()
     plugins()
     return dict(_REGISTRY)
 
@@ -56,8 +60,12 @@ def classes_of_users(text: str) -> tuple[type, ...]:
     """Return the registered classes of other packages and scripts that a text of `dumps` names."""
     return tuple(
         cls for name, cls in _REGISTRY.items()
-        if cls.__module__.partition(".")[0] != "tnhop" and f'"type":"{name}"' in text
+        if not _is_ours(cls) and f'"type":"{name}"' in text
     )  # fmt: skip
+
+
+def _is_ours(cls: type) -> bool:
+    return cls.__module__.partition(".")[0] == "tnhop"
 
 
 def added(default: Any) -> Any:
@@ -101,6 +109,8 @@ def text_form(value: Any) -> str:
 
 def _is_known(name: str) -> bool:
     """Return whether a class is registered, by one of the installed packages at the latest."""
+    if name not in _REGISTRY:
+        load_all()
     return name in _REGISTRY or (name in plugins() and name in _REGISTRY)
 
 

@@ -1,0 +1,52 @@
+"""Public names are imported when they are first used."""
+
+import pickle
+import subprocess
+import sys
+
+import pytest
+
+import tnhop as th
+from tnhop.support import codec
+
+HEAVY = ["numba", "numpy", "pydantic", "scipy", "xarray"]
+
+
+def output_of(code: str) -> str:
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_import_defers_everything():
+    code = f"import sys, tnhop; print([m for m in {HEAVY} if m in sys.modules])"
+    assert output_of(code).strip() == "[]"
+
+
+def test_all_public_names_are_there_before_they_are_used():
+    assert output_of("import tnhop; print(set(tnhop.__all__) - set(dir(tnhop)))").strip() == "set()"
+    assert output_of("from tnhop import *; print(Exact.__name__)").strip() == "Exact"
+
+
+def test_unknown_name_is_refused():
+    with pytest.raises(AttributeError, match="module 'tnhop' has no attribute 'Exakt'"):
+        th.Exakt  # noqa: B018
+    assert not hasattr(th, "_REGISTRY")
+
+
+def test_object_is_read_before_its_class_was_used():
+    text, pickled = codec.dumps(th.TDVP(dt=0.2)), pickle.dumps(th.TDVP(dt=0.2))
+    read = f"from tnhop.support.codec import loads; print(loads({text!r}))"
+    assert output_of(read).strip() == repr(th.TDVP(dt=0.2))
+    assert output_of(f"import pickle; print(pickle.loads({pickled!r}))").strip() == repr(
+        th.TDVP(dt=0.2)
+    )
+
+
+def test_class_of_a_user_cannot_take_the_name_of_one_that_was_not_used():
+    code = (
+        "from tnhop.support.codec import register\n"
+        "try: register(type('TDVP', (), {}))\n"
+        "except ValueError as error: print(error)"
+    )
+    assert "must have a name of its own" in output_of(code)
