@@ -294,7 +294,11 @@ def test_functions_are_short(sources):
 
 def test_import_loads_only_what_every_run_needs():
     heavy = ["xarray", "pandas", "matplotlib", "h5py", "quimb", "scipy.stats", "scipy.interpolate"]
-    code = f"import sys, tnhop.cli; print([m for m in {heavy} if m in sys.modules])"
+    parts = ["config", "descriptions", "job", "swept"]
+    code = (
+        f"import sys; from tnhop import *; from tnhop.cli import {', '.join(parts)};"
+        f"print([m for m in {heavy} if m in sys.modules])"
+    )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"
 

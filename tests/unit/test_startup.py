@@ -1,4 +1,4 @@
-"""Public names are imported when they are first used."""
+"""What is not needed is not imported: the command line answers at once, names come on first use."""
 
 import pickle
 import subprocess
@@ -16,6 +16,16 @@ def output_of(code: str) -> str:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+@pytest.mark.parametrize(
+    "words", [["--help"], ["--version"], ["run", "--help"], ["completion", "bash"]]
+)
+def test_commands_without_physics_import_none(words):
+    code = f"import sys; from tnhop.cli import main; assert main({words}) == 0;"
+    said = output_of(f"{code} print(); print([m for m in {HEAVY} if m in sys.modules])")
+    assert said.splitlines()[-1] == "[]"
+    assert len(said.splitlines()) > 2 or th.__version__ in said
 
 
 def test_import_defers_everything():

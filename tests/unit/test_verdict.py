@@ -426,10 +426,10 @@ def test_sweeps_keep_average_and_draw_verdicts(wrong, tmp_path, capsys):
     averaged = th.quenched_average(data, "rng")
     np.testing.assert_array_equal(averaged["sigma_z_determined"].values[2], EXPECTED)
     assert "sigma_z_determined_count" not in averaged
-    from tnhop.cli.sweep import _table
+    from tnhop.cli.swept import table
     from tnhop.plots.sweep import draw_sweep
 
-    assert _table(data, ["Omega", "rng"]).count("(undetermined)") == 2
+    assert table(data, ["Omega", "rng"]).count("(undetermined)") == 2
     for axes in (["Omega"], ["Omega", "rng"]):
         ax = draw_sweep(data.isel(site=[1]), axes, observable="sigma_z")
         assert "undetermined" in [text.get_text() for text in ax.get_legend().get_texts()]

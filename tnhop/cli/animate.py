@@ -5,9 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from tnhop.answers.result import Result
-from tnhop.cli.context import Flag, check_writable, load_kind, say
-from tnhop.support.checks import fail
+from tnhop.cli.options import Flag
 
 
 def animate(
@@ -33,6 +31,9 @@ def animate(
     overwrite
         Replace an existing file.
     """
+    from tnhop.answers.result import Result
+    from tnhop.cli.context import check_writable, load_kind, say
+
     result = load_kind(file, Result)
     target = Path(f"{output or file.with_suffix('')}.gif")
     check_writable([target], overwrite)
@@ -45,5 +46,7 @@ def _rows_and_columns(text: str | None) -> tuple[int, int] | None:
         return None
     found = re.fullmatch(r"(\d+)\s*[x×,]\s*(\d+)", text.strip())
     if found is None:
+        from tnhop.support.checks import fail
+
         raise fail("--shape", "have the form ROWSxCOLUMNS, such as 6x5", f"it is '{text}'")
     return int(found[1]), int(found[2])

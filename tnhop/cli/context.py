@@ -1,4 +1,4 @@
-"""The context of all commands: their options, the config with its changes, files and output."""
+"""The context of all commands: the config with its changes, files and output."""
 
 from __future__ import annotations
 
@@ -7,9 +7,7 @@ import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
-
-from cyclopts import Parameter
+from typing import Any
 
 from tnhop.answers.answer import printable
 from tnhop.answers.loading import load
@@ -20,12 +18,6 @@ from tnhop.support.checks import fail
 from tnhop.support.units import pretty_bytes
 
 _MOST_BYTES, _MOST_KEYS = 10_000_000, 10_000
-
-# Types of options that several commands have.
-
-Changes = Annotated[list[str] | None, Parameter(name="--set", negative="")]
-Flag = Annotated[bool, Parameter(negative="")]
-Format = Literal["png", "pdf", "svg"]
 
 # Configs.
 

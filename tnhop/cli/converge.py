@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from tnhop.cli.context import Changes, ConfigFile, Flag, check_writable, say
-from tnhop.support.atomic_files import new_file
-from tnhop.support.checks import fail
-from tnhop.sweeps.convergence import converge as converge_problem
+from tnhop.cli.options import Changes, Flag
 
 
 def converge(
@@ -46,6 +43,11 @@ def converge(
     overwrite
         Replace existing files.
     """
+    from tnhop.cli.context import ConfigFile, check_writable, say
+    from tnhop.support.atomic_files import new_file
+    from tnhop.support.checks import fail
+    from tnhop.sweeps.convergence import converge as converge_problem
+
     source = ConfigFile.read(config, overrides)
     plan = source.plan()
     if len(plan.methods) != 1:
@@ -72,6 +74,8 @@ def converge(
 
 
 def _tolerances(texts: Sequence[str]) -> dict[str, float]:
+    from tnhop.support.checks import fail
+
     found = {}
     for text in texts:
         name, equals, number = text.partition("=")

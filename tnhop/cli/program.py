@@ -11,31 +11,34 @@ import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from importlib import metadata, resources
 from typing import Any, Literal
 
 from cyclopts import App, CycloptsError
 
 from tnhop.cli.animate import animate
 from tnhop.cli.compare import compare
-from tnhop.cli.context import say
 from tnhop.cli.converge import converge
+from tnhop.cli.options import INTERRUPTED
 from tnhop.cli.reports import cite_, estimate, info
-from tnhop.cli.run import INTERRUPTED, resume, run
-from tnhop.cli.sections import config_schema
+from tnhop.cli.run import resume, run
 from tnhop.cli.sweep import sweep
-from tnhop.support.checks import one_of
 from tnhop.support.errors import ConvergenceError, TruncationWarning
-from tnhop.verification import verify
 
 __all__ = ["app", "main"]
 
 _USAGE, _FAILURE = 2, 1
 
+
+def _version() -> str:
+    from tnhop.support.version import __version__
+
+    return __version__
+
+
 app = App(
     name="tnhop",
     help="Finite-size physics of open quantum Hopfield networks.",
-    version=metadata.version("tnhop"),
+    version=_version,
     help_epilogue="Start with: tnhop new hopfield > run.toml, then tnhop run run.toml.",
 )
 
@@ -110,6 +113,10 @@ def new(template: str) -> None:
         dense: n-body energy, images as patterns. retrieval: matrix products beside mean field.
         sweep: overlaps over the field, averaged over patterns, for `tnhop sweep`.
     """
+    from importlib import resources
+
+    from tnhop.support.checks import one_of
+
     folder = resources.files("tnhop.cli").joinpath("templates")
     names = sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir())
     one_of(template, "template", names)
@@ -139,6 +146,9 @@ def completion(shell: Literal["bash", "zsh", "fish"]) -> None:
 @app.command(name="verify")
 def verify_() -> int:
     """Compute known answers on this machine, in under a minute; the status is 1 if one is wrong."""
+    from tnhop.cli.context import say
+    from tnhop.verification import verify
+
     found = verify(lambda _: print(".", end="", file=sys.stderr, flush=True))
     print(file=sys.stderr)
     say(found)
@@ -148,4 +158,6 @@ def verify_() -> int:
 @app.command
 def schema() -> None:
     """Print the JSON schema of the config."""
+    from tnhop.cli.sections import config_schema
+
     print(json.dumps(config_schema(), indent=2))

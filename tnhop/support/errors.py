@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import math
 import os
 import sys
 import warnings
 from typing import Any
-
-import numpy as np
 
 __all__ = ["ConvergenceError", "TruncationWarning"]
 
@@ -27,7 +26,7 @@ class ConvergenceError(RuntimeError):
         Its residual.
     """
 
-    def __init__(self, message: str, best: Any = None, residual: float = np.nan) -> None:
+    def __init__(self, message: str, best: Any = None, residual: float = math.nan) -> None:
         super().__init__(message)
         self.best, self.residual = best, residual
 
