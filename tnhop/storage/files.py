@@ -144,10 +144,15 @@ def _opened(source: Path) -> Iterator[h5py.File]:
         yield file
 
 
-def variables(source: Path, chosen: Callable[[list[str]], Iterable[str]]) -> xr.Dataset:
-    """Return the variables of chosen names, statistics and digest; any error means damage."""
+def variables(
+    source: Path, chosen: Callable[[list[str]], Iterable[str]]
+) -> tuple[netcdf.Arrays, dict[str, Any]]:
+    """Return the variables of chosen names, with statistics and digest; any error means damage."""
     with _opened(source) as file:
-        return netcdf.read(file, chosen, ("stats", _DIGEST))
+        group = file["/"]  # its attributes are looked up faster than those of a file
+        found, coords = netcdf.arrays(group, chosen)
+        kept = {name: found[name] for name in found if name not in coords}
+        return kept, netcdf.attributes(group, ("stats", _DIGEST))
 
 
 def is_whole(path: Path, digest: str) -> bool:
@@ -162,8 +167,9 @@ def is_whole(path: Path, digest: str) -> bool:
         return False
     try:
         with _opened(path) as file:
-            whole = _is_ours(file) and "model" in file and "observables" in file
-            stored = {_DIGEST: file.attrs.get(_DIGEST, digest)}
+            group = file["/"]
+            whole = _is_ours(group) and "model" in group and "observables" in group
+            stored = {_DIGEST: group.attrs.get(_DIGEST, digest)}
     except Exception:  # HDF5 says in many ways that a file is damaged
         return False
     if whole:
@@ -179,7 +185,7 @@ def check_digest(path: Path, attributes: Mapping[Any, Any], digest: str) -> None
         raise fail("store", "hold every answer under its own name", found, REMEDY)
 
 
-def _is_ours(file: h5py.File) -> bool:
+def _is_ours(file: h5py.Group) -> bool:
     found = np.ravel(file.attrs.get("tnhop_schema", -1))  # netCDF stores numbers as arrays
     return found.shape == (1,) and found.dtype.kind in "iu" and found[0] == SCHEMA_VERSION
 

@@ -30,6 +30,8 @@ from tnhop.support.locks import Lock
 if TYPE_CHECKING:
     import xarray as xr
 
+    from tnhop.storage.netcdf import Arrays
+
 _DESCRIPTIONS = {"model", "observables", "xi"}
 _TITLE, _SCHEMA, _CHECKSUM = "tnhop sweep", 1, "checksum"
 Label = int | float | str | bool
@@ -227,10 +229,10 @@ def read_store(folder: Path) -> xr.Dataset:
     whole = [
         (p, _numbers(store.answer(a), a)) for p, a in found.items() if store.answer(a).exists()
     ]
-    for _, data in whole:
-        table.measure(data)
-    for point, data in whole:
-        table.fill(point, data)
+    for _, numbers in whole:
+        table.measure(*numbers)
+    for point, numbers in whole:
+        table.fill(point, *numbers)
     table.room("wall_time")
     attrs = {
         "axes": [*axes], "verb": store.manifests[0].verb, "points": len(found),
@@ -240,18 +242,33 @@ def read_store(folder: Path) -> xr.Dataset:
     return xr.Dataset(table.variables, {**axes, **table.inner}, attrs)
 
 
-def _numbers(path: Path, digest: str) -> xr.Dataset:
-    """Return observables, total half-widths and effort of an answer, without their sources."""
+def _numbers(path: Path, digest: str) -> tuple[dict[str, list[Any]], Arrays]:
+    """Return the labels of an answer, and its observables, total half-widths and effort."""
     from tnhop.storage import files
 
     try:
-        data = files.variables(path, _measured)
-        data["wall_time"] = ((), decode(json.loads(data.attrs["stats"]))["wall_time"])
+        data, attributes = files.variables(path, _measured)
+        labels = _labels(data)
+        effort = decode(json.loads(attributes["stats"]))["wall_time"]
     except Exception as error:  # HDF5 says in many ways that a file is damaged
         found = f"'{path}' is damaged ({shown(error)})"
         raise fail("path", "hold whole answers", found, files.REMEDY) from error
-    files.check_digest(path, data.attrs, digest)
-    return data
+    files.check_digest(path, attributes, digest)
+    numbers = {name: array for name, array in data.items() if name not in labels}
+    return labels, {**numbers, "wall_time": ((), effort)}
+
+
+def _labels(data: Arrays) -> dict[str, list[Any]]:
+    """Return the labels of all dimensions; those without any are counted."""
+    sizes: dict[str, int] = {}
+    for dims, array in data.values():
+        for dim, size in zip(dims, array.shape, strict=True):
+            if sizes.setdefault(dim, size) != size:
+                raise ValueError(f"conflicting sizes for dimension '{dim}'")
+    return {
+        dim: data[dim][1].tolist() if dim in data else [*range(size)]
+        for dim, size in sizes.items()
+    }  # fmt: skip
 
 
 def _measured(names: list[str]) -> list[str]:
@@ -297,22 +314,27 @@ class _Table:
             shape = [*map(len, self.axes.values()), *(len(self.inner[dim]) for dim in dims)]
             self.variables[name] = ((*self.axes, *dims), np.full(shape, np.nan))
 
-    def measure(self, data: xr.Dataset) -> None:
+    def measure(self, labels: dict[str, list[Any]], numbers: Arrays) -> None:
         """Make room for the labels of an answer."""
-        for dim in data.sizes:
-            old, new = self.inner.get(str(dim), []), data[dim].values.tolist()
-            self.inner[str(dim)] = old if old == new else _axis(iter([*old, *new]))
-        for name, array in data.items():
-            if self._dims.setdefault(str(name), tuple(map(str, array.dims))) != array.dims:
-                found = f"'{name}' has {array.dims} and {self._dims[str(name)]}"
+        for dim, new in labels.items():
+            old = self.inner.get(dim, [])
+            self.inner[dim] = old if old == new else _axis(iter([*old, *new]))
+        for name, (dims, _) in numbers.items():
+            if self._dims.setdefault(name, dims) != dims:
+                found = f"'{name}' has {dims} and {self._dims[name]}"
                 raise fail("path", "hold observables of equal dimensions", found)
 
-    def fill(self, point: Point, data: xr.Dataset) -> None:
+    def fill(self, point: Point, labels: dict[str, list[Any]], numbers: Arrays) -> None:
         """Put the numbers of an answer at its point."""
-        where = {d: {x: k for k, x in enumerate(labels)} for d, labels in self.inner.items()}
-        rows = {str(d): [where[str(d)][x] for x in data[d].values.tolist()] for d in data.sizes}
-        for name, array in data.items():
-            dims = self._dims[str(name)]
-            self.room(str(name), dims)
+        rows = {dim: self._rows(dim, listed) for dim, listed in labels.items()}
+        for name, (dims, array) in numbers.items():
+            self.room(name, dims)
             place: Any = (*self._index(point), *np.ix_(*(rows[dim] for dim in dims)))
-            self.variables[str(name)][1][place] = array.values
+            self.variables[name][1][place] = array
+
+    def _rows(self, dim: str, labels: list[Any]) -> list[int]:
+        """Return the places of the labels of an answer among those of all."""
+        if labels == self.inner[dim]:
+            return [*range(len(labels))]
+        places = {label: k for k, label in enumerate(self.inner[dim])}
+        return [places[label] for label in labels]
