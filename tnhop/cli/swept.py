@@ -5,7 +5,8 @@ from __future__ import annotations
 import copy
 import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,8 @@ class SweptConfig:
 
     def __init__(self, source: ConfigFile) -> None:
         self._source = source
+        # problem and method of one point are asked for in turn
+        self._at = lru_cache(maxsize=1, typed=True)(self._planned)
         self.plan = source.plan(supported=False)
         if self.plan.sweep is None:
             remedy = 'Such as [sweep.grid] with "model.Omega" = [0.1, 0.2].'
@@ -52,7 +55,7 @@ class SweptConfig:
         if len(self.averaged) == len(self.axes):
             raise fail("sweep.average", "leave an axis", "it names them all")
 
-    def _at(self, point: Mapping[str, Any]) -> Plan:
+    def _planned(self, **point: Any) -> Plan:
         tables = copy.deepcopy(self._source.tables)
         for axis, value in point.items():
             put(tables, self._paths[axis], value, "[sweep.grid]")
@@ -61,14 +64,14 @@ class SweptConfig:
     @property
     def problem(self) -> Callable[..., Any]:
         """Function from the labels of a point to its Problem."""
-        return lambda **point: self._at(point).problem
+        return lambda **point: self._at(**point).problem
 
     @property
     def method(self) -> Callable[..., Any]:
         """Function from the labels of a point to its method."""
 
         def config(**point: Any) -> Any:
-            return self._at(point).methods[0]
+            return self._at(**point).methods[0]
 
         return config
 
