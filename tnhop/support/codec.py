@@ -11,6 +11,7 @@ import base64
 import dataclasses
 import hashlib
 import json
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -26,6 +27,7 @@ _Class = TypeVar("_Class", bound=type)
 
 SCHEMA_VERSION = 1
 _ADDED = "added"  # metadata of fields that came after the release of their class
+_PLAIN = (bool, str, int)  # what JSON writes as it is
 _REGISTRY: dict[str, type] = {}
 
 
@@ -157,11 +159,11 @@ class Aside:
 
 def encode(value: Any, aside: Aside | None = None) -> Any:
     """Return the JSON-compatible tagged form of `value`; numeric arrays go `aside` if there is."""
-    again = partial(encode, aside=aside)
-    if value is None or isinstance(value, bool | str | int):
+    if value is None or isinstance(value, _PLAIN):
         return value
     if isinstance(value, float):
-        return value if np.isfinite(value) else {"type": "float", "value": repr(float(value))}
+        return value if math.isfinite(value) else {"type": "float", "value": repr(float(value))}
+    again = partial(encode, aside=aside)
     if isinstance(value, complex):
         return {"type": "complex", "re": again(value.real), "im": again(value.imag)}
     if isinstance(value, np.generic):
