@@ -48,7 +48,9 @@ class Grid:
         self._make_problem, self.verb = make_problem, verb
         self._make_method = _method_maker(method)
         self.method = getattr(method, "__name__", "") if _is_maker(method) else _name_of(method)
-        used = _accepted(make_problem, self.names) | _accepted(self._make_method, self.names)
+        self._of_problem = _accepted(make_problem, self.names)
+        self._of_method = _accepted(self._make_method, self.names)
+        used = self._of_problem | self._of_method
         unused = [name for name in self.names if name not in used]
         if unused:
             found = f"neither `make_problem` nor `method` takes it: ({', '.join(self.names)})"
@@ -93,7 +95,7 @@ class Grid:
             name: self._values[name].get(label, label)
             for name, label in zip(self.names, point, strict=True)
         }
-        problem = self._make_problem(**_taken(self._make_problem, keywords))
+        problem = self._make_problem(**_taken(self._of_problem, keywords))
         if isinstance(problem, Model) and self.verb == "steady_state":
             problem = Problem(problem, None, [0.0])
         if not isinstance(problem, Problem):
@@ -105,7 +107,7 @@ class Grid:
         if clash:
             found = f"the problem has '{min(clash)}' already"
             raise fail("grid", "name its axes unlike observables and their dimensions", found)
-        method = self._make_method(**_taken(self._make_method, keywords))
+        method = self._make_method(**_taken(self._of_method, keywords))
         method = method if _is_auto(method) else resolve_method(method)
         return Task(problem, method, self.verb)
 
@@ -184,6 +186,5 @@ def _accepted(function: Callable[..., Any], names: Sequence[str]) -> set[str]:
     }
 
 
-def _taken(function: Callable[..., Any], keywords: dict[str, Any]) -> dict[str, Any]:
-    accepted = _accepted(function, [*keywords])
+def _taken(accepted: set[str], keywords: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in keywords.items() if name in accepted}
