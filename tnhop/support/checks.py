@@ -6,6 +6,7 @@ Every message has the form "Argument `x` must <condition>, but <what was found>.
 from __future__ import annotations
 
 import array as buffers
+import cmath
 import itertools
 import math
 import os
@@ -305,7 +306,7 @@ def finite_number(value: Any, name: str) -> complex:
         number = complex(value)  # type: ignore[call-overload]
     except (OverflowError, TypeError):  # beyond the range of numbers, or of another kind
         raise fail(name, "be a finite number", f"it is {shown(value)}") from None
-    if not np.isfinite(number):
+    if not cmath.isfinite(number):
         raise fail(name, "be finite", f"it is {value}")
     return number
 
