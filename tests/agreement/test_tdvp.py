@@ -274,3 +274,17 @@ def test_order_does_not_matter(ordering):
     exact = th.evolve(NETWORK, tilted(NETWORK), [1.0], method=th.Exact(1e-11), **options)
     for error in distances(result, exact).values():
         assert error < 1e-5
+
+
+@pytest.mark.parametrize("method", [th.TDVP, th.TEBD])
+def test_single_precision_is_in_the_budget(method):
+    """At the start, too, where nothing else errs."""
+    model = th.open_hopfield(patterns(2, 6), beta=7 / 5, Omega=3 / 7)
+    options = {"observables": ["sigma_x", "sigma_y", "sigma_z", "m_z"]}
+    times, state = [0.0, 1e-3, 0.5], tilted(model)
+    exact = th.evolve(model, state, times, method=th.Exact(1e-12), **options)
+    found = th.evolve(model, state, times, method=method(precision="float32"), **options)
+    assert np.abs(found.expect["sigma_z"][0] - exact.expect["sigma_z"][0]).max() > 1e-9
+    for name, values in exact.expect.items():
+        assert np.all(np.abs(found.expect[name] - values) <= found.errors[name])
+        assert found.errors[name][0].max() < 1e-5

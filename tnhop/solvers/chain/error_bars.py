@@ -21,6 +21,7 @@ from tnhop.support.arrays import Real
 # random problems of 4 to 7 and 16 of 16 to 60 spins 97 % of the errors were smaller than the bar,
 # half of them 29 times (studies/validation/calibration repeats it with other seeds).
 FELT = 0.3
+_UNITS = 4  # of rounding of numbers of single precision, in an expectation value
 _ROTATED = 3.0  # later steps turn the error of a step into errors of other observables
 _UNEVEN = 1.5  # excess over the second order, of steps that are not yet short enough
 _SLOW = 1.75  # the error may fall slowly with the bond, as its power -1.3
@@ -37,6 +38,8 @@ class ErrorBars:
         Coordinates by position.
     order : ndarray, shape (n_sites,)
         Site at every position.
+    precision : str
+        Type of the entries of the tensors.
 
     Attributes
     ----------
@@ -45,14 +48,16 @@ class ErrorBars:
     """
 
     def __init__(
-        self, problem: Problem, bases: tuple[LocalBasis, ...], order: NDArray[np.intp]
-    ) -> None:
+        self, problem: Problem, bases: tuple[LocalBasis, ...], order: NDArray[np.intp],
+        precision: str = "float64",
+    ) -> None:  # fmt: skip
         model = problem.model
         self.norms = {
             o.name: observable_norms(o, model, bases, order)
             for o in problem.observables
             if o.operators
         }
+        self._rounding = _UNITS * float(np.finfo(precision).eps) if precision != "float64" else 0.0
         self._rate_error = sum(rate_error(jump) for jump in model.jumps)
         self._level_counts = [model.sites[k].dim for k in model.modes]
 
@@ -67,6 +72,8 @@ class ErrorBars:
             "krylov": norm * math.sqrt(progress.tally.krylov),
             "mpo": norms.get("bloch_sensitivity", unknown) * progress.mpo_error,
         }
+        if self._rounding:  # it shows in the trace
+            errors["rounding"] = bound * max(self._rounding, progress.trace_defect)
         if self._rate_error:
             errors["rates"] = bound * self._rate_error * time
         if len(progress.tail):  # as calibrated for `Exact`

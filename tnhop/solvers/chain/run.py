@@ -94,7 +94,8 @@ class ChainRun:
 
     def __init__(self, setup: EngineSetup, problem: Problem, method: Any, carry: Any) -> None:
         self.problem, self.schedule, self._setup = problem, setup.schedule, setup
-        self.bars, self.rests = ErrorBars(problem, setup.bases, setup.order), True
+        self.bars = ErrorBars(problem, setup.bases, setup.order, method.precision)
+        self.rests = True
         self.noise, self._counts = 0.0, photon_steps(problem.model)
         self.continued = carry is None and _is_continued(problem, method)
         if carry is not None:
