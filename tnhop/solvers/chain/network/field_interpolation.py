@@ -20,7 +20,7 @@ from tnhop.support.arrays import Complex, Real
 
 KET_BRA_TYPES = np.array([[1, 1], [-1, -1], [1, -1], [-1, 1]])  # (ket, bra): ↑↑ ↓↓ ↑↓ ↓↑
 _SMALLEST_SHARE = 0.05  # of the tolerance, at the ends of the chain
-_ESTIMATE = 60  # random configurations of an estimate of the rank
+_ESTIMATE = 100  # configurations of an estimate of the rank, the extreme ones included
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,9 +143,10 @@ def rank_estimate(table: FieldTable, cut: int, tolerance: float, rate_tolerance:
     if not len(table.axes):  # no field sees another spin: every rate is one number
         return 1
     axes = np.array([axis[:cut] for axis in table.axes])
-    share = np.linspace(0, 0.5, _ESTIMATE)[:, None]
-    kets = axes[rng.integers(0, len(axes), _ESTIMATE)] * np.where(
-        rng.random((_ESTIMATE, cut)) < share, -1, 1
+    n_random = _ESTIMATE - 2 * len(axes)
+    share = np.linspace(0, 0.5, n_random)[:, None]
+    kets = axes[rng.integers(0, len(axes), n_random)] * np.where(
+        rng.random((n_random, cut)) < share, -1, 1
     )
     kets = np.concatenate([axes, -axes, kets])
     bras = np.concatenate([kets, -kets, kets[rng.permutation(len(kets))]])
