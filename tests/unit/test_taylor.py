@@ -1,4 +1,4 @@
-"""Shifted Taylor series: steps, outputs inside steps, error bounds."""
+"""Series of the shifted generator: steps, outputs inside steps, error bounds."""
 
 import numpy as np
 import pytest
@@ -12,8 +12,9 @@ class Matrix:
 
     def __init__(self, A):
         self.A, self.size, self.dim = A, len(A), len(A)
-        self.norm = 8.0  # of the first step
+        self.norm = max(8.0, 2 * np.linalg.norm(A, 2))  # of the first step
         self.mean_diagonal = float(np.trace(A)) / len(A)
+        self.energy_spread = float(np.ptp(np.linalg.eigvals((A - A.T) / 2).imag) / 2)
 
     def apply(self, x, out, half=False):
         out[:] = self.A @ x
@@ -26,11 +27,13 @@ class Matrix:
         return float(np.abs(x).sum())
 
 
-@pytest.fixture
-def generator(rng):
-    """Return a stable random matrix that is not normal."""
+@pytest.fixture(params=["damped", "rotating"])
+def generator(rng, request):
+    """Return a stable random matrix that is not normal; its spectrum is a disc or a tall ellipse."""
     A = rng.standard_normal((12, 12))
-    return A - (np.abs(np.linalg.eigvals(A)).max() + 0.2) * np.eye(12)
+    if request.param == "rotating":
+        A = 4 * (A - A.T) + A / 4
+    return A - (np.linalg.eigvals(A).real.max() + 0.2) * np.eye(12)
 
 
 def propagator(A, tolerance=1e-11, rows=None, max_states=0):

@@ -26,6 +26,7 @@ class Taylor:
     LOADED = 1.5e7  # bytes of those loops
     # radius and centre of the spectrum that matter to the series, per unit of bounds: spins, modes
     OF_HAMILTONIAN, OF_JUMPS, CENTRE = (1.08, 0.39), (0.39, 0.2), (0.44, 0.22)
+    HEIGHT = (2.0, 0.8)  # spread of the energies
     CACHED_SIZE, CACHED = 1e5, 0.7  # numbers that stay in a fast cache, and the time they save
     PER_APPLICATION, PER_NUMBER = 1e-4, 4.5e-9  # seconds beside the generator
     PER_STATE = 8e-10  # seconds per component of a state at an output time

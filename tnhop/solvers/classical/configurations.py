@@ -72,6 +72,7 @@ class RateMatrix:
     """
 
     is_real = True
+    energy_spread = 0.0
     accumulate = staticmethod(accumulate)
 
     def __init__(self, R: sp.csr_array) -> None:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from tnhop.solvers.exact import kernels
 from tnhop.solvers.exact.kernels import Layout, RowForm, RunForm
+from tnhop.solvers.exact.series import energy_spread
 from tnhop.support.arrays import Real
 
 _LONGEST_GAP = 33  # measured: below this, multiplying by stored zeros beats starting a new run
@@ -61,6 +62,11 @@ class BlockLindbladian:
         self.is_real = not (rotates or any(len(B.value) for _, (B, _) in self._general_jumps))
         # reserved, not touched: the memory is taken when the generator is first applied
         self._xt = np.empty(0 if self.is_real else self.size)
+
+    @cached_property
+    def energy_spread(self) -> float:
+        """Largest difference of energies: half the height of the spectrum."""
+        return energy_spread(sp.csr_array(0.5j * (self._A - self._A.conj().T)))
 
     @property
     def mean_diagonal(self) -> float:

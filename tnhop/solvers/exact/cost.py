@@ -18,7 +18,8 @@ from tnhop.physics.operators import local_matrix
 from tnhop.physics.problem import Problem
 from tnhop.physics.terms import Operator, Term
 from tnhop.solvers.bounds import operator_bound
-from tnhop.solvers.exact.taylor import GOOD_DEGREE, SpectralBounds
+from tnhop.solvers.exact.series import GOOD_DEGREE
+from tnhop.solvers.exact.taylor import SpectralBounds
 from tnhop.solvers.fitted import Taylor
 from tnhop.solvers.machine_speed import speed
 
@@ -48,9 +49,10 @@ def spectral_bounds(model: Model) -> SpectralBounds:
             (Taylor.OF_HAMILTONIAN, h),
             (Taylor.OF_JUMPS, rates),
             (Taylor.CENTRE, rates),
+            (Taylor.HEIGHT, h),
         )
     ]
-    return SpectralBounds(math.hypot(weighted[0], weighted[1]), weighted[2])
+    return SpectralBounds(math.hypot(weighted[0], weighted[1]), weighted[2], weighted[3])
 
 
 def _has_mode(term: Term, model: Model) -> bool:

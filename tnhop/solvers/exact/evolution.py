@@ -89,6 +89,8 @@ class _Progress:
     rounding: float
     tail: Real
     applications: int
+    focus: float = 0.0
+    longest: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -211,14 +213,14 @@ class Evolution:
         propagator = TaylorPropagator(part.L, rows, allowance, keep, part.half)
         if times[0] == 0.0 and at.time == 0.0 and first == 0:
             yield _Output(_complex((rows @ at.x)[:n]), at.x, at, at)
-        for step in propagator.steps(at.x, times, at.time, at.length):
+        for step in propagator.steps(at.x, times, at.time, at.length, at.focus, at.longest):
             probed = np.maximum(step.probes[:, n:], 0.0).max(axis=0, initial=0.0)
             now = replace(at, rounding=at.rounding + step.rounding,
                           tail=np.maximum(at.tail, probed),
                           applications=at.applications + step.n_applications)  # fmt: skip
             left_out = step.drift * (step.end - step.start)
-            end = replace(now, time=step.end, x=step.x, length=step.length,
-                          rounding=now.rounding + left_out)  # fmt: skip
+            end = replace(now, time=step.end, x=step.x, length=step.length, focus=step.focus,
+                          longest=step.longest, rounding=now.rounding + left_out)  # fmt: skip
             inside = np.flatnonzero((times > step.start * (1 + 1e-12))
                                     & (times <= step.end * (1 + 1e-12)))  # fmt: skip
             for j, k in enumerate(inside[-len(step.moments) :] if len(step.moments) else ()):

@@ -63,7 +63,8 @@ class Exact(TaylorMethod):
     r"""The full density matrix, of dimension 4^N times fock_dim² per mode.
 
     The generator acts matrix-free in real arithmetic on the packed Hermitian matrix, Eq. (34) of
-    docs/physics.md; time steps are shifted Taylor series, Eq. (35), of adaptive length and degree.
+    docs/physics.md; time steps are shifted Taylor series, Eq. (35), of adaptive length and degree,
+    or Chebyshev series, Eq. (100), where energies differ by more than rates damp.
 
     Parameters
     ----------

@@ -1,9 +1,10 @@
-"""Propagation by shifted Taylor series, Eq. (35) of docs/physics.md.
+"""Propagation by series of the shifted generator, Eqs. (35) and (100) of docs/physics.md.
 
-The generator is shifted by the centre of its spectrum, which turns the series into the
-uniformisation of a master equation: its terms are bounded and nothing cancels. Expectation values
-at every time inside a step come from the moments of the same terms, so that output times cost
-nothing and no state is stored for them.
+The generator is shifted by the centre of its spectrum, which turns a Taylor series into the
+uniformisation of a master equation: its terms are bounded and nothing cancels. Where the spectrum
+is mostly imaginary, a Chebyshev series takes its place. Expectation values at every time inside a
+step come from the moments of the same terms, so that output times cost nothing and no state is
+stored for them.
 """
 
 from __future__ import annotations
@@ -16,18 +17,20 @@ from typing import Any, Protocol
 import numba
 import numpy as np
 
+from tnhop.solvers.exact.series import FALL, GOOD_DEGREE, Series
 from tnhop.support.arrays import Real
 
-MAX_DEGREE = 90
-GOOD_DEGREE = 55
+_HIGH = 3.0  # energy spread over the radius that a Taylor step sees: Chebyshev series up to here
+_LONGER = 1.3  # a step of a long series that saves the next one
+_LOST = 1e3  # largest term over the state, from where on a step is taken in two
 EPS = float(np.finfo(float).eps)
-_FALL = 0.7  # of one term to the next, from where on a series counts as falling
 _LONGEST = 1e6  # time, in units of the rates, at which all of the tolerance may be used up
 _STEADY = 1e-3  # of the tolerance: rounding of a step needs not be smaller
 _FEW = 1 / 100  # share of the remaining time from where on few steps follow
 _UNSEEN = 1e-2  # share of an error that does not keep ‖Lx‖ from being small: less than 1/‖L‖τ
 _WORTH = 3.0  # steps from where on it is worth an application to see whether they are needed
 _TINY = 1e-300
+_DIMENSION = 100  # behind predicted roundings
 _SIMULATED = 8  # predicted steps after which the length counts as settled
 _PROBES = np.arange(1, 9) / 8
 
@@ -38,6 +41,10 @@ class LinearGenerator(Protocol):
     size: int
     dim: int
     norm: float
+
+    @property
+    def energy_spread(self) -> float:
+        """Largest difference of energies: half the height of the spectrum."""
 
     @property
     def mean_diagonal(self) -> float:
@@ -55,13 +62,22 @@ class LinearGenerator(Protocol):
 
 
 @numba.njit(cache=True, fastmath={"contract", "reassoc"})
-def _next_term(v: Real, w: Real, total: Real, centre: float, factor: float) -> float:
-    """Turn w into factor · (v - centre w), add it to the total, return its norm: one pass."""
+def _next_term(
+    v: Real, w: Real, before: Real, total: Real, centre: float,
+    scale: float, keep: float, coefficient: float,
+) -> float:  # fmt: skip
+    """Turn `before` into scale · (v - centre w) + keep · before, add it to the total: one pass.
+
+    Return its norm. `before` is not read if `keep` is zero.
+    """
     square = 0.0
     for k in range(len(w)):
-        w[k] = factor * (v[k] - centre * w[k])
-        total[k] += w[k]
-        square += w[k] * w[k]
+        term = scale * (v[k] - centre * w[k])
+        if keep != 0.0:
+            term += keep * before[k]
+        before[k] = term
+        total[k] += coefficient * term
+        square += term * term
     return float(np.sqrt(square))
 
 
@@ -118,8 +134,10 @@ class TaylorStep:
         Largest change per time (trace norm) that was left out, because it is negligible.
     degree, n_applications : int
         Degree of the series; generator applications, failed attempts included.
-    length : float
-        Suggested length of the next step.
+    length, focus : float
+        Suggested length of the next step, and the focus of its series.
+    longest : float or None
+        Length of later Chebyshev steps at most, since the terms of a longer one got too large.
     """
 
     start: float
@@ -133,21 +151,34 @@ class TaylorStep:
     degree: int
     n_applications: int
     length: float
-
-
-def _next_length(degree: int, growth: float, tolerance: float) -> float:
-    """Return the length of the next step in units of the last one.
-
-    Its series shall have a good degree, and terms so small that their rounding stays far below the
-    tolerance; `growth` is the logarithm of the largest term.
-    """
-    largest = np.log(max(0.1 * tolerance / EPS, 2.0))
-    return float(min(2.0, GOOD_DEGREE / degree, largest / max(growth, 1e-3)))
+    focus: float
+    longest: float | None
 
 
 def _rounding(size: float, degree: float, dim: int) -> float:
     """Estimate the rounding error of a series whose largest term has this 2-norm (trace norm)."""
     return 4 * EPS * size * math.sqrt(degree * dim)
+
+
+def _largest(tolerance: float, degree: float, dim: int) -> float:
+    """Return the logarithm of a term whose rounding stays far below the tolerance."""
+    return math.log(max(0.1 * tolerance / _rounding(1.0, degree, dim), 2.0))
+
+
+def chebyshev_focus(height: float, centre: float, radius: float) -> float:
+    """Return the focus of the Chebyshev series, Eq. (100); 0 if Taylor series are better.
+
+    Parameters
+    ----------
+    height : float
+        Spread of the energies, the half-height of the spectrum.
+    centre : float
+        Mean of the spectrum, its half-width.
+    radius : float
+        Distance from the centre up to which a state sees the spectrum.
+    """
+    square = height**2 - centre**2
+    return math.sqrt(square) if square >= centre**2 and height <= _HIGH * radius else 0.0
 
 
 @dataclass(frozen=True)
@@ -175,53 +206,59 @@ class TaylorPropagator:
     half: bool = False
 
     def steps(
-        self, x: Real, times: Real, start: float = 0.0, length: float | None = None
-    ) -> Iterator[TaylorStep]:
+        self, x: Real, times: Real, start: float = 0.0, length: float | None = None,
+        focus: float = 0.0, longest: float | None = None,
+    ) -> Iterator[TaylorStep]:  # fmt: skip
         """Yield the steps from `start` to the last of `times`."""
         now, end = start, float(times[-1])
         pending = times[times > now * (1 + 1e-12)]  # as between two steps
         length = length or 8 / self.generator.norm
         while len(pending):
+            length = min(length, longest or length)
             drift = self._drift(x, now, end, length)
-            tau = end - now if drift is not None else min(length, end - now)
+            whole = drift is not None or end - now <= length * (_LONGER if focus else 1.0)
+            tau = end - now if whole else length
             if self.max_states and pending[0] <= now + tau * (1 + 1e-12):
                 tau = min(tau, pending[: self.max_states][-1] - now)
             inside = pending[pending <= now + tau * (1 + 1e-12)]
             tau = end - now if abs(now + tau - end) <= 1e-12 * end else tau
             if drift is None:
-                step = self._step(x, now, tau, inside, end)
+                step = self._step(x, now, tau, inside, end, focus, longest)
             else:
-                step = self._rest(x, now, tau, len(inside), drift, length)
+                step = self._rest(x, now, tau, len(inside), drift, length, focus, longest)
             pending = pending[pending > step.end * (1 + 1e-12)]
-            now, x, length = step.end, step.x, step.length
+            now, x = step.end, step.x
+            length, focus, longest = step.length, step.focus, step.longest
             yield step
 
     def _drift(self, x: Real, now: float, end: float, length: float) -> float | None:
         """Return ‖Lx‖₁ if x may stand for all times to come, Eq. (86); None if it may not.
 
         Since e^{tL} does not increase the trace norm, x changes by at most t ‖Lx‖₁. This is
-        negligible below what may still be erred, or below the rounding of all steps to come.
+        negligible below what may still be erred, or below the rounding of Taylor steps to come.
         """
         steps = (end - now) / length
         if steps < _WORTH:
             return None
         change = self.generator.apply(x, np.empty_like(x))
         rounding = _rounding(float(np.linalg.norm(x)), GOOD_DEGREE, self.generator.dim)
-        accepted = (self.allowance.between(now, end) + steps * rounding) / (end - now)
+        rounding /= min(length, GOOD_DEGREE / self.generator.norm)
+        accepted = self.allowance.between(now, end) / (end - now) + rounding
         if np.linalg.norm(change) > accepted:
             return None
         drift = self.generator.trace_norm(change)
         return drift if drift <= accepted else None
 
     def _rest(
-        self, x: Real, now: float, tau: float, n_outputs: int, drift: float, length: float
-    ) -> TaylorStep:
+        self, x: Real, now: float, tau: float, n_outputs: int, drift: float, length: float,
+        focus: float, longest: float | None,
+    ) -> TaylorStep:  # fmt: skip
         """Return the step of a state at which nothing changes any more."""
         moments = np.tile(self.rows @ x, (n_outputs, 1))
         states = np.tile(x, (n_outputs, 1)) if self.max_states and n_outputs else None
         return TaylorStep(
             now, now + tau, x, moments, np.tile(self.rows @ x, (len(_PROBES), 1)), states, 0.0,
-            drift, 0, 1, length,
+            drift, 0, 1, length, focus, longest,
         )  # fmt: skip
 
     def _accepted(self, now: float, tau: float, end: float) -> float:
@@ -231,73 +268,92 @@ class TaylorPropagator:
             return accepted
         return min(accepted, _UNSEEN * share * self.allowance.between(now, end))
 
-    def _step(self, x: Real, now: float, tau: float, outputs: Real, end: float) -> TaylorStep:
+    def _step(
+        self, x: Real, now: float, tau: float, outputs: Real, end: float, focus: float,
+        longest: float | None,
+    ) -> TaylorStep:  # fmt: skip
         applied = 0
         while True:
             inside = outputs[outputs <= now + tau * (1 + 1e-12)]
             accepted = self._accepted(now, tau, end)
-            attempt = self._series(x, tau, (inside - now) / tau, accepted)
+            attempt = self._sum(x, Series(focus, tau), (inside - now) / tau, accepted)
             applied += attempt.n_applications
-            if attempt.degree <= MAX_DEGREE:
+            if attempt.parts is not None:
                 break
             tau /= 2
-        total, moments, states, rounding, degree, length = attempt.parts
+            longest = tau if focus else longest
+        total, moments, states, rounding, length, focus = attempt.parts
         n = len(inside)
         return TaylorStep(
-            now, now + tau, total, moments[:n], moments[n:], states, rounding, 0.0, degree, applied,
-            length,
+            now, now + tau, total, moments[:n], moments[n:], states, rounding, 0.0,
+            attempt.n_applications, applied, length, focus, longest,
         )  # fmt: skip
 
-    def _series(self, x: Real, tau: float, fractions: Real, accepted: float) -> _Series:
-        """Sum the series over one step of length tau, outputs at the given fractions of it."""
-        centre = self.generator.mean_diagonal
-        damping = np.exp(centre * tau)
-        n = len(fractions)
-        keep = self.max_states > 0 and n > 0
-        fractions = np.concatenate([fractions, _PROBES])
-        at = np.exp(centre * tau * fractions)
-        states = np.multiply.outer(at[:n], x) if keep else None
-        total, w, v = x.copy(), x.copy(), np.empty_like(x)
-        moments = np.multiply.outer(at, self.rows @ x)
-        first = size = peak = float(np.linalg.norm(x))
-        degree, falls = 0, (math.inf, math.inf)
+    def _sum(self, x: Real, series: Series, fractions: Real, accepted: float) -> _Attempt:
+        """Sum a series over one step, outputs at the given fractions of it."""
+        centre, tau = self.generator.mean_diagonal, series.length
+        damping, reach = math.exp(centre * tau), math.hypot(series.focus, centre) * tau
+        own = series.coefficients(np.ones(1), series.max_degree)[0]
+        states, weights = None, np.zeros((0, 1))
+        if self.max_states and len(fractions):
+            weights = series.coefficients(fractions, series.max_degree)
+            weights *= np.exp(centre * tau * fractions)[:, None]
+            states = np.multiply.outer(weights[:, 0], x)
+        total, w, before, v = own[0] * x, x.copy(), np.empty_like(x), np.empty_like(x)
+        moments = [self.rows @ x]
+        first = float(np.linalg.norm(x))
+        norms, size = [first], abs(own[0]) * first
+        tolerance = max(accepted, _STEADY * self.allowance.tolerance)
+        unit = _rounding(1.0, series.max_degree, self.generator.dim)
+        most = max(tolerance / unit, _LOST * first) / damping
+        degree, peak, radius, falls = 0, size, 0.0, (math.inf, math.inf)
         while True:
             degree += 1
-            if degree > MAX_DEGREE:
-                return _Series(degree, degree - 1, None)
+            if degree > series.max_degree or peak > most:
+                return _Attempt(degree - 1, None)
             self.generator.apply(w, v, self.half)
-            previous, size = size, _next_term(v, w, total, centre, tau / degree)
-            weights = at * fractions**degree
-            moments += np.multiply.outer(weights, self.rows @ w)
+            scale, keep = series.step(degree)
+            norms.append(_next_term(v, w, before, total, centre, scale, keep, own[degree]))
+            w, before = before, w
+            moments.append(self.rows @ w)
             if states is not None:
-                self.generator.accumulate(weights[:n], w, states)
+                self.generator.accumulate(weights[:, degree], w, states)
+            previous, size = size, abs(own[degree]) * norms[-1]
             peak, falls = max(peak, size), (falls[1], size / max(previous, _TINY))
-            if size == 0 or self._is_small(
-                w, size, damping, max(falls), max(accepted, EPS * first)
+            radius = max(radius, norms[-1] / (scale * max(norms[-2], _TINY)))
+            if size == 0 or (
+                degree >= reach
+                and self._is_small(w, own[degree], size, damping, falls, max(accepted, EPS * first))
             ):
                 break
         rounding = _rounding(max(damping * peak, first), degree, self.generator.dim)
         total *= damping
-        growth = np.log(max(damping * peak, 1.0) + 1e-12)
-        length = tau * _next_length(
-            degree, growth, max(accepted, _STEADY * self.allowance.tolerance)
-        )
-        return _Series(degree, degree, (total, moments, states, rounding, degree, length))
+        largest = _largest(tolerance, degree, self.generator.dim)
+        length = tau * series.lengthened(degree, series.limit(norms, centre, largest))
+        at = np.concatenate([fractions, _PROBES])
+        values = series.sums(at, np.array(moments)) * np.exp(centre * tau * at)[:, None]
+        focus = series.focus or chebyshev_focus(self.generator.energy_spread, centre, radius)
+        return _Attempt(degree, (total, values, states, rounding, length, focus))
 
-    def _is_small(self, w: Real, size: float, damping: float, fall: float, accepted: float) -> bool:
+    def _is_small(
+        self, w: Real, coefficient: float, size: float, damping: float,
+        falls: tuple[float, float], accepted: float,
+    ) -> bool:  # fmt: skip
         """Return whether the terms after w, which fall at least as those up to it, are negligible.
 
         The trace norm is at least the 2-norm, which is known.
         """
-        if fall >= _FALL:
+        fall = max(falls)
+        if fall >= FALL:
             return False
         rest = damping * fall / (1 - fall)
-        return rest * size <= accepted and rest * self.generator.trace_norm(w) <= accepted
+        if rest * size > accepted:
+            return False
+        return rest * abs(coefficient) * self.generator.trace_norm(w) <= accepted
 
 
 @dataclass(frozen=True, eq=False)
-class _Series:
-    degree: int
+class _Attempt:
     n_applications: int
     parts: Any
 
@@ -312,14 +368,17 @@ class SpectralBounds:
         Largest distance from the centre that matters.
     centre : float
         Distance of the centre from zero, to the left.
+    height : float
+        Largest imaginary part, whether it matters or not.
     """
 
     radius: float
     centre: float
+    height: float
 
     def share(self, part: float) -> SpectralBounds:
         """Return the bounds of a part of the system."""
-        return SpectralBounds(self.radius * part, self.centre * part)
+        return SpectralBounds(self.radius * part, self.centre * part, self.height * part)
 
 
 def predicted_applications(bounds: SpectralBounds, end: float, allowance: Allowance) -> float:
@@ -329,24 +388,17 @@ def predicted_applications(bounds: SpectralBounds, end: float, allowance: Allowa
     if not math.isfinite(bounds.radius * end):
         return math.inf
     radius, centre = bounds.radius, min(bounds.centre, 0.98 * bounds.radius)
-    now, length, total, degree = 0.0, 2 / radius, 0.0, 1
+    now, length, total, focus = 0.0, 2 / radius, 0.0, 0.0
     for _ in range(_SIMULATED):
-        length = min(length, end - now)
-        accepted = allowance.between(now, now + length)
-        degree = _predicted_degree(radius * length, centre * length, max(accepted, EPS))
+        series = Series(focus, min(length, end - now))
+        accepted = allowance.between(now, now + series.length)
+        degree = series.predicted_degree(radius, centre, max(accepted, EPS))
         total += degree
-        now += length
+        now += series.length
         if now >= end * (1 - 1e-12):
             return total
-        limit = max(accepted, _STEADY * allowance.tolerance)
-        longer = _next_length(degree, (radius - centre) * length, limit)
-        length *= longer
-    return total + degree * longer * (end - now) / length
-
-
-def _predicted_degree(z: float, damping: float, tolerance: float) -> int:
-    """Return the degree at which the terms zᵏ/k! of a series, damped by e^-damping, are small."""
-    k, small = 1, math.log(tolerance) + damping
-    while k < MAX_DEGREE and not (k * math.log(z) - math.lgamma(k + 1) < small and z < _FALL * k):
-        k += 1
-    return k
+        largest = _largest(max(accepted, _STEADY * allowance.tolerance), degree, _DIMENSION)
+        limit = math.inf if focus else largest / max((radius - centre) * series.length, 1e-3)
+        length = series.length * series.lengthened(degree, limit)
+        focus = chebyshev_focus(bounds.height, centre, radius)
+    return total + degree * (end - now) / series.length

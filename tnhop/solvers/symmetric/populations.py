@@ -67,6 +67,7 @@ class ClassChain:
     """
 
     is_real = True
+    energy_spread = 0.0
 
     def __init__(self, model: Model, classes: SpinClasses) -> None:
         sizes = np.array(classes.sizes)
