@@ -22,7 +22,7 @@ from tnhop.support.arrays import Real
 Index = NDArray[np.uint64]
 
 _jit = numba.njit(cache=True, fastmath={"contract", "reassoc"}, boundscheck=False)
-_TILE = np.uint64(8)
+_TILE = np.uint64(32)
 _ONE = np.uint64(1)
 _FOUR = np.uint64(4)
 
@@ -98,8 +98,8 @@ def _copy_triangle(layout: Layout, x: Real, out: Real, lower: bool) -> None:
     i0, zero, total = np.uint64(0), np.uint64(0), np.uint64(len(layout.start))
     while i0 < total:
         n, at = layout.width[i0], layout.start[i0]
-        for r0 in range(zero, n, _TILE):
-            for c0 in range(r0 if lower else zero, n, _TILE):
+        for c0 in range(zero, n, _TILE):
+            for r0 in range(zero, c0 + _ONE if lower else n, _TILE):
                 for r in range(r0, min(r0 + _TILE, n)):
                     begin: Any = max(c0, r + _ONE) if lower else c0
                     for c in range(begin, min(c0 + _TILE, n)):
