@@ -92,6 +92,7 @@ if TYPE_CHECKING:  # where the public names are, which are imported when they ar
     from tnhop.solvers.symmetric.state import SymmetricState
     from tnhop.solvers.symmetric.symmetric import Symmetric
     from tnhop.support.errors import ConvergenceError, TruncationWarning
+    from tnhop.support.threads import set_threads
     from tnhop.support.version import __version__ as __version__
     from tnhop.sweeps.convergence import Convergence, converge
     from tnhop.sweeps.sweep import sweep
@@ -214,6 +215,7 @@ __all__ = [
     "quenched_average",
     "random_patterns",
     "retrieve",
+    "set_threads",
     "sigma",
     "spins",
     "steady_state",

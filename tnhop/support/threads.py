@@ -1,9 +1,102 @@
-"""Threads of linear algebra: one, always; what runs at the same time is ours and above it."""
+"""Threads: one for linear algebra, always; as many as wanted for the rows of large arrays.
+
+What threads write does not overlap, and sums are cut where sizes say, so that no bit depends on
+their number.
+"""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from contextvars import ContextVar
+from itertools import pairwise
+from typing import Any
+
+from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
+
+from tnhop.support.checks import integer
+
+__all__ = ["set_threads"]
 
 # as a decorator: products of small matrices gain nothing from threads, and one order of the sums
 # on every machine means equal bits
 one_thread = threadpool_limits.wrap(limits=1, user_api="blas")
+
+_SMALL = 50_000  # numbers below which threads cost more than they save
+_SHARES = 4  # of the work, per thread: not all take equally long
+_LIMITS = ("TNHOP_NUM_THREADS", "OMP_NUM_THREADS")  # environment variables; the first that is set
+
+_wanted: dict[str, int] = {}
+_alone = ContextVar("alone", default=False)
+_pools: dict[int, ThreadPoolExecutor] = {}  # by number of threads
+
+
+def set_threads(n_threads: int | None = None) -> None:
+    """Let `Exact` and `Symmetric` use several threads in large problems.
+
+    No result depends on their number. Tasks of sweeps always use one.
+
+    Parameters
+    ----------
+    n_threads : int, optional
+        Number of threads. By default the environment variable ``TNHOP_NUM_THREADS``; without it as
+        many as this process has cores, but at most ``OMP_NUM_THREADS``.
+    """
+    if n_threads is None:
+        _wanted.pop("threads", None)
+    else:
+        _wanted["threads"] = integer(n_threads, "n_threads", minimum=1)
+
+
+def n_threads() -> int:
+    """Return the number of threads that large arrays are shared out to."""
+    if _alone.get():
+        return 1
+    if "threads" not in _wanted:
+        _wanted["threads"] = _default()
+    return _wanted["threads"]
+
+
+def _default() -> int:
+    own, common = (os.environ.get(name, "") for name in _LIMITS)
+    if own.isdecimal() and int(own) > 0:
+        return int(own)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    most = int(common) if common.isdecimal() and int(common) > 0 else cores
+    return max(1, min(cores or 1, most or 1))
+
+
+@contextmanager
+def one_thread_each() -> Iterator[None]:
+    """Use one thread for everything: what runs beside this has the other cores."""
+    token = _alone.set(True)
+    try:
+        with threadpool_limits(limits=1):
+            yield
+    finally:
+        _alone.reset(token)
+
+
+def n_shares(size: int) -> int:
+    """Return into how many shares to cut the work on an array of this many numbers."""
+    return 1 if size < _SMALL or n_threads() == 1 else _SHARES * n_threads()
+
+
+def share_out(work: Callable[..., None], cuts: NDArray[Any]) -> None:
+    """Call ``work(start, stop)`` for all neighbouring cuts, in threads if there are several."""
+    shares = list(pairwise(cuts))
+    if len(shares) == 1:
+        work(*shares[0])
+        return
+    n = n_threads()
+    if n not in _pools:
+        _pools[n] = ThreadPoolExecutor(n, thread_name_prefix="tnhop")
+    list(_pools[n].map(lambda share: work(*share), shares))
+
+
+# threads do not live on in the child of a fork
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_pools.clear)

@@ -24,7 +24,7 @@ _PAUSE = 1.0  # seconds until a task that another process works at is tried agai
 _LOOK = 1.0  # seconds between two looks at whether the parent is there
 _IN_FLIGHT = 256  # tasks that a foreign executor is given at a time
 _ALWAYS = 2  # processes that may be wanted on one core, too
-_CAPPED = ("OMP", "OPENBLAS", "MKL", "NUMBA", "VECLIB_MAXIMUM", "BLIS")
+_CAPPED = ("OMP", "OPENBLAS", "MKL", "NUMBA", "VECLIB_MAXIMUM", "BLIS", "TNHOP")
 
 Key = str
 Call = Callable[[], tuple[Any, ...]]

@@ -5,14 +5,10 @@ from __future__ import annotations
 import dataclasses
 import time
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
-
-from threadpoolctl import threadpool_limits
 
 from tnhop.driver import drive
 from tnhop.physics.problem import Problem
@@ -23,6 +19,7 @@ from tnhop.support.atomic_files import write_whole
 from tnhop.support.codec import digest, dumps, encode, loads, register, state_form, state_of
 from tnhop.support.errors import TruncationWarning
 from tnhop.support.run_options import RunOptions
+from tnhop.support.threads import one_thread_each
 from tnhop.verbs import steady_state
 
 _INTERVAL = 30.0  # seconds between two checkpoints
@@ -127,7 +124,7 @@ def run_task(
     except ValueError as error:
         return Outcome("failed", str(error))
     try:
-        with store.lock(task.digest), _one_thread():
+        with store.lock(task.digest), one_thread_each():
             if store.has(task.digest):
                 return Outcome("done")
             return _solve(task, store, deadline, keep_states)
@@ -168,10 +165,3 @@ def _solve(task: Task, store: Store, deadline: float | None, keep_states: bool) 
     checkpoints.remove(checkpoint)
     failure.unlink(missing_ok=True)
     return Outcome("done", said[0] if said else "")
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Let linear algebra use one thread: the tasks beside this one have the other cores."""
-    with threadpool_limits(limits=1):
-        yield

@@ -18,6 +18,7 @@ from tnhop.solvers.exact import kernels
 from tnhop.solvers.exact.kernels import Layout, RowForm, RunForm
 from tnhop.solvers.exact.series import energy_spread
 from tnhop.support.arrays import Real
+from tnhop.support.threads import n_shares, share_out
 
 _LONGEST_GAP = 33  # measured: below this, multiplying by stored zeros beats starting a new run
 
@@ -116,16 +117,25 @@ class BlockLindbladian:
         With `half`, which needs `is_real`, x must be symmetric and only lower triangles are
         computed.
         """
-        layout, xt = self._unsigned_layout, self._xt
+        layout, xt, rows = self._unsigned_layout, self._xt, self._shares()
         if len(xt):
-            kernels.transpose(layout, x, xt)
-        kernels.apply_rows(layout, half, self._diagonal, self._real_part, self._imaginary_part,
-                           self._simple_jumps, x, xt, out)  # fmt: skip
-        for A, B in self._general_jumps:
-            kernels.add_jump(layout, half, *A, *B, x, xt, out)
+            share_out(lambda *part: kernels.transpose(layout, x, xt, *part), rows)
+
+        def write(*part: Any) -> None:
+            kernels.apply_rows(layout, half, self._diagonal, self._real_part, self._imaginary_part,
+                               self._simple_jumps, x, xt, out, *part)  # fmt: skip
+            for A, B in self._general_jumps:
+                kernels.add_jump(layout, half, *A, *B, x, xt, out, *part)
+
+        share_out(write, rows)
         if half:
-            kernels.mirror(layout, out)
+            share_out(lambda *part: kernels.mirror(layout, out, *part), rows)
         return out
+
+    def _shares(self) -> NDArray[np.uint64]:
+        """Return where to cut the rows into shares of about as many numbers, for threads."""
+        cuts = np.linspace(0, self.size, n_shares(self.size) + 1)
+        return unsigned(np.searchsorted(self.layout.start, cuts))
 
     def trace_norm(self, x: Real) -> float:
         """Bound the trace norm of the packed x by the sum of the 2-norms of the columns."""

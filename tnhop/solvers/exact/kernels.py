@@ -5,6 +5,9 @@ works row by row, so that the inner one runs over contiguous memory and the row 
 cache. A factor M stands left of X as rows of (source row, value), and right of it, transposed, as
 runs: stretches of columns that take from equally consecutive columns.
 
+Rows may be shared out between threads: each is written by one call, which does not hold the lock of
+the interpreter, so that no bit depends on the number of threads.
+
 All indices are unsigned: a compiler that knows that none is negative leaves no test in the inner
 loops (measured: 3 to 5 times faster on short rows).
 """
@@ -21,7 +24,7 @@ from tnhop.support.arrays import Real
 
 Index = NDArray[np.uint64]
 
-_jit = numba.njit(cache=True, fastmath={"contract", "reassoc"}, boundscheck=False)
+_jit = numba.njit(cache=True, fastmath={"contract", "reassoc"}, boundscheck=False, nogil=True)
 _TILE = np.uint64(32)
 _ONE = np.uint64(1)
 _FOUR = np.uint64(4)
@@ -93,14 +96,16 @@ def _add_runs(
 
 
 @_jit
-def _copy_triangle(layout: Layout, x: Real, out: Real, lower: bool) -> None:
-    """Write the transpose of every block, or of its lower triangle only, tile by tile."""
+def _copy_triangle(layout: Layout, x: Real, out: Real, lower: bool, start: Any, stop: Any) -> None:
+    """Write rows of the transpose of blocks, or of their lower triangles only, tile by tile."""
     i0, zero, total = np.uint64(0), np.uint64(0), np.uint64(len(layout.start))
-    while i0 < total:
+    while i0 < min(total, stop):
         n, at = layout.width[i0], layout.start[i0]
+        first: Any = start - i0 if start > i0 else zero
+        last = min(n, stop - i0)
         for c0 in range(zero, n, _TILE):
-            for r0 in range(zero, c0 + _ONE if lower else n, _TILE):
-                for r in range(r0, min(r0 + _TILE, n)):
+            for r0 in range(first, min(last, c0 + _TILE) if lower else last, _TILE):
+                for r in range(r0, min(r0 + _TILE, last)):
                     begin: Any = max(c0, r + _ONE) if lower else c0
                     for c in range(begin, min(c0 + _TILE, n)):
                         out[at + r * n + c] = x[at + c * n + r]
@@ -108,15 +113,15 @@ def _copy_triangle(layout: Layout, x: Real, out: Real, lower: bool) -> None:
 
 
 @_jit
-def transpose(layout: Layout, x: Real, xt: Real) -> None:
-    """Transpose every block."""
-    _copy_triangle(layout, x, xt, False)
+def transpose(layout: Layout, x: Real, xt: Real, start: Any, stop: Any) -> None:
+    """Write some rows of the transpose of every block."""
+    _copy_triangle(layout, x, xt, False, start, stop)
 
 
 @_jit
-def mirror(layout: Layout, x: Real) -> None:
-    """Copy the lower triangle of every block to the upper one."""
-    _copy_triangle(layout, x, x, True)
+def mirror(layout: Layout, x: Real, start: Any, stop: Any) -> None:
+    """Copy the lower triangle of every block to some rows of the upper one."""
+    _copy_triangle(layout, x, x, True, start, stop)
 
 
 @_jit
@@ -130,15 +135,17 @@ def apply_rows(
     x: Real,
     xt: Real,
     out: Real,
+    start: Any,
+    stop: Any,
 ) -> None:
-    """Write A X + X Aᵀ + B Xᵀ - Xᵀ Bᵀ + Σ L X Lᵀ, for an operator A + iB and simple jumps L.
+    """Write rows of A X + X Aᵀ + B Xᵀ - Xᵀ Bᵀ + Σ L X Lᵀ, for A + iB and simple jumps L.
 
     A and B are split into their diagonals and their rests. The jumps are real with at most one
     entry per row; entry e belongs to the jump and block ``segment[e]``, whose columns are runs.
     With `half` only lower triangles are written. `xt` may be empty if B = 0.
     """
     (p, q), (P, PT), (Q, QT), (L, segment, LT) = diagonal, real, imaginary, jumps
-    for i in range(np.uint64(len(layout.start))):
+    for i in range(start, stop):
         at, first, block = layout.start[i], layout.first[i], layout.block[i]
         n = i - first + _ONE if half else layout.width[i]
         if len(xt):
@@ -166,10 +173,12 @@ def add_jump(
     x: Real,
     xt: Real,
     out: Real,
+    start: Any,
+    stop: Any,
 ) -> None:
-    """Add (A X + B Xᵀ) Aᵀ + (B X - A Xᵀ) Bᵀ: any jump A + iB that takes a block to one block."""
+    """Add (A X + B Xᵀ) Aᵀ + (B X - A Xᵀ) Bᵀ to rows: a jump A + iB that takes a block to one."""
     u, zero = np.empty(layout.width.max()), np.uint64(0)
-    for i in range(np.uint64(len(layout.start))):
+    for i in range(start, stop):
         a, b = A.ptr[i + _ONE] > A.ptr[i], B.ptr[i + _ONE] > B.ptr[i]
         if not a and not b:
             continue

@@ -19,6 +19,7 @@ import numpy as np
 
 from tnhop.solvers.exact.series import FALL, GOOD_DEGREE, Series
 from tnhop.support.arrays import Real
+from tnhop.support.threads import n_shares, share_out
 
 _HIGH = 3.0  # energy spread over the radius that a Taylor step sees: Chebyshev series up to here
 _LONGER = 1.3  # a step of a long series that saves the next one
@@ -30,6 +31,7 @@ _FEW = 1 / 100  # share of the remaining time from where on few steps follow
 _UNSEEN = 1e-2  # share of an error that does not keep ‖Lx‖ from being small: less than 1/‖L‖τ
 _WORTH = 3.0  # steps from where on it is worth an application to see whether they are needed
 _TINY = 1e-300
+_CHUNK = 2**14  # numbers that one thread adds up
 _DIMENSION = 100  # behind predicted roundings
 _SIMULATED = 8  # predicted steps after which the length counts as settled
 _PROBES = np.arange(1, 9) / 8
@@ -61,24 +63,42 @@ class LinearGenerator(Protocol):
         """Bound the trace norm of x."""
 
 
-@numba.njit(cache=True, fastmath={"contract", "reassoc"})
+@numba.njit(cache=True, fastmath={"contract", "reassoc"}, nogil=True)
+def _next_chunks(
+    v: Real, w: Real, before: Real, total: Real, centre: float, scale: float, keep: float,
+    coefficient: float, squares: Real, start: int, stop: int,
+) -> None:  # fmt: skip
+    """Do what `_next_term` does for some chunks, and sum the squares of each."""
+    for chunk in range(start, stop):
+        square = 0.0
+        for k in range(chunk * _CHUNK, min((chunk + 1) * _CHUNK, len(w))):
+            term = scale * (v[k] - centre * w[k])
+            if keep != 0.0:
+                term += keep * before[k]
+            before[k] = term
+            total[k] += coefficient * term
+            square += term * term
+        squares[chunk] = square
+
+
 def _next_term(
     v: Real, w: Real, before: Real, total: Real, centre: float,
     scale: float, keep: float, coefficient: float,
 ) -> float:  # fmt: skip
     """Turn `before` into scale · (v - centre w) + keep · before, add it to the total: one pass.
 
-    Return its norm. `before` is not read if `keep` is zero.
+    Return its norm. `before` is not read if `keep` is zero. Chunks do not depend on the number of
+    threads, so that the norm does not.
     """
-    square = 0.0
-    for k in range(len(w)):
-        term = scale * (v[k] - centre * w[k])
-        if keep != 0.0:
-            term += keep * before[k]
-        before[k] = term
-        total[k] += coefficient * term
-        square += term * term
-    return float(np.sqrt(square))
+    squares = np.empty(-(-len(w) // _CHUNK))
+    cuts = np.linspace(0, len(squares), n_shares(len(w)) + 1).astype(int)
+    share_out(
+        lambda *part: _next_chunks(
+            v, w, before, total, centre, scale, keep, coefficient, squares, *part
+        ),
+        cuts,
+    )
+    return math.sqrt(math.fsum(squares))
 
 
 @dataclass(frozen=True)
