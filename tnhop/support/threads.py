@@ -26,12 +26,11 @@ __all__ = ["set_threads"]
 one_thread = threadpool_limits.wrap(limits=1, user_api="blas")
 
 _SMALL = 50_000  # numbers below which threads cost more than they save
-_SHARES = 4  # of the work, per thread: not all take equally long
 _LIMITS = ("TNHOP_NUM_THREADS", "OMP_NUM_THREADS")  # environment variables; the first that is set
 
 _wanted: dict[str, int] = {}
 _alone = ContextVar("alone", default=False)
-_pools: dict[int, ThreadPoolExecutor] = {}  # by number of threads
+_pools: dict[int, ThreadPoolExecutor] = {}  # by number of threads beside ours
 
 
 def set_threads(n_threads: int | None = None) -> None:
@@ -82,19 +81,19 @@ def one_thread_each() -> Iterator[None]:
 
 def n_shares(size: int) -> int:
     """Return into how many shares to cut the work on an array of this many numbers."""
-    return 1 if size < _SMALL or n_threads() == 1 else _SHARES * n_threads()
+    return 1 if size < _SMALL else n_threads()
 
 
 def share_out(work: Callable[..., None], cuts: NDArray[Any]) -> None:
-    """Call ``work(start, stop)`` for all neighbouring cuts, in threads if there are several."""
-    shares = list(pairwise(cuts))
-    if len(shares) == 1:
-        work(*shares[0])
-        return
-    n = n_threads()
-    if n not in _pools:
+    """Call ``work(start, stop)`` for all neighbouring cuts, each in a thread, the first in ours."""
+    first, *others = pairwise(cuts)
+    n = len(others)
+    if n and n not in _pools:
         _pools[n] = ThreadPoolExecutor(n, thread_name_prefix="tnhop")
-    list(_pools[n].map(lambda share: work(*share), shares))
+    running = [_pools[n].submit(work, *share) for share in others]
+    work(*first)
+    for share in running:
+        share.result()
 
 
 # threads do not live on in the child of a fork
