@@ -26,6 +26,7 @@ __all__ = ["set_threads"]
 one_thread = threadpool_limits.wrap(limits=1, user_api="blas")
 
 _SMALL = 50_000  # numbers below which threads cost more than they save
+_MOST = 1024  # threads
 _LIMITS = ("TNHOP_NUM_THREADS", "OMP_NUM_THREADS")  # environment variables; the first that is set
 
 _wanted: dict[str, int] = {}
@@ -41,13 +42,14 @@ def set_threads(n_threads: int | None = None) -> None:
     Parameters
     ----------
     n_threads : int, optional
-        Number of threads. By default the environment variable ``TNHOP_NUM_THREADS``; without it as
-        many as this process has cores, but at most ``OMP_NUM_THREADS``.
+        Number of threads, at most 1024. By default the environment variable
+        ``TNHOP_NUM_THREADS``; without it as many as this process has cores, but at most
+        ``OMP_NUM_THREADS``.
     """
     if n_threads is None:
         _wanted.pop("threads", None)
     else:
-        _wanted["threads"] = integer(n_threads, "n_threads", minimum=1)
+        _wanted["threads"] = integer(n_threads, "n_threads", minimum=1, maximum=_MOST)
 
 
 def n_threads() -> int:
@@ -62,7 +64,7 @@ def n_threads() -> int:
 def _default() -> int:
     own, common = (os.environ.get(name, "") for name in _LIMITS)
     if own.isdecimal() and int(own) > 0:
-        return int(own)
+        return min(int(own), _MOST)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     most = int(common) if common.isdecimal() and int(common) > 0 else cores
     return max(1, min(cores or 1, most or 1))
