@@ -37,6 +37,12 @@ def problems():
     yield pytest.param(mixed, state, "Exact", id="any jump")
     alike = th.open_hopfield(np.ones((1, 70)), beta=1.3, Omega=0.7)
     yield pytest.param(alike, th.pattern_state(alike, overlap=0.8), "Symmetric", id="Symmetric")
+    small = th.open_hopfield(th.random_patterns(2, 6, rng=4), beta=1.3, Omega=0.7)
+    for method in ("TDVP", "TEBD"):
+        yield pytest.param(small, th.pattern_state(small, overlap=0.8), method, id=method)
+    mode = th.multimode_dicke([[0.5, -0.4]], omega=1.0, Omega=0.5, loss=1.0, fock_dim=5)
+    tilted = th.product_state(mode, bloch=[[0.3, 0.2, 0.7], [0.1, -0.5, 0.6]])
+    yield pytest.param(mode, tilted, th.TDVP(companion=True), id="a mode")
 
 
 @pytest.mark.parametrize(("model", "state", "method"), [*problems()])
@@ -57,6 +63,30 @@ def test_derivatives_have_the_same_bits(rng):
         derivatives.append(L(x))
     np.testing.assert_array_equal(derivatives[0], derivatives[1])
     np.testing.assert_array_equal(derivatives[0], derivatives[2])
+
+
+def test_independent_tasks_keep_their_order_and_share_out_nothing():
+    th.set_threads(3)
+    tasks = [lambda k=k: (k, threads.n_threads()) for k in range(5)]
+    assert threads.together(*tasks) == [(k, 1) for k in range(5)]
+    assert threads.n_threads() == 3
+    th.set_threads(1)
+    assert threads.together(*tasks) == [(k, 1) for k in range(5)]
+
+
+@pytest.mark.parametrize("failing", [0, 1])
+def test_a_failing_task_is_reported_after_all_have_ended(failing):
+    th.set_threads(2)
+    ended = []
+
+    def task(k):
+        if k == failing:
+            raise th.ConvergenceError(f"task {k}")
+        ended.append(k)
+
+    with pytest.raises(th.ConvergenceError, match=f"task {failing}"):
+        threads.together(lambda: task(0), lambda: task(1))
+    assert ended == [1 - failing]
 
 
 def test_small_problems_stay_in_one_thread():

@@ -37,10 +37,6 @@ class Array(Protocol):
     def reshape(self) -> Any:
         """Return the entries in another shape, ``reshape(*shape)``."""
 
-    @property
-    def any(self) -> Any:
-        """Whether any entry is not zero, ``any()``."""
-
     def __getitem__(self, index: Any, /) -> Any: ...
     def __len__(self) -> int: ...
     def __matmul__(self, other: Any, /) -> Any: ...

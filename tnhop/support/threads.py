@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from contextvars import ContextVar
+from contextvars import ContextVar, copy_context
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeVar
 
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
@@ -20,6 +20,8 @@ from threadpoolctl import threadpool_limits
 from tnhop.support.checks import integer
 
 __all__ = ["set_threads"]
+
+Result = TypeVar("Result")
 
 # as a decorator: products of small matrices gain nothing from threads, and one order of the sums
 # on every machine means equal bits
@@ -35,9 +37,11 @@ _pools: dict[int, ThreadPoolExecutor] = {}  # by number of threads beside ours
 
 
 def set_threads(n_threads: int | None = None) -> None:
-    """Let `Exact` and `Symmetric` use several threads in large problems.
+    """Let methods use several threads.
 
-    No result depends on their number. Tasks of sweeps always use one.
+    `Exact` and `Symmetric` share out the rows of large density matrices, `TDVP` and `TEBD` the
+    chains that measure their errors and the two sides of a generator. No result depends on the
+    number of threads. Tasks of sweeps always use one.
 
     Parameters
     ----------
@@ -90,12 +94,32 @@ def share_out(work: Callable[..., None], cuts: NDArray[Any]) -> None:
     """Call ``work(start, stop)`` for all neighbouring cuts, each in a thread, the first in ours."""
     first, *others = pairwise(cuts)
     n = len(others)
-    if n and n not in _pools:
-        _pools[n] = ThreadPoolExecutor(n, thread_name_prefix="tnhop")
-    running = [_pools[n].submit(work, *share) for share in others]
+    running = [_workers(n).submit(work, *share) for share in others]
     work(*first)
     for share in running:
         share.result()
+
+
+def together(*tasks: Callable[[], Result]) -> list[Result]:
+    """Return the results of independent tasks, each in a thread, the first in ours."""
+    if len(tasks) < 2 or n_threads() == 1:
+        return [task() for task in tasks]
+    first, *others = tasks
+    context = copy_context()
+    context.run(_alone.set, True)  # a task that shared out its work might wait for itself
+    workers = _workers(n_threads() - 1)
+    running = [workers.submit(context.copy().run, task) for task in others]
+    try:
+        return [context.copy().run(first), *(task.result() for task in running)]
+    finally:
+        wait(running)
+
+
+def _workers(n: int) -> ThreadPoolExecutor:
+    """Return n threads beside ours."""
+    if n not in _pools:
+        _pools[n] = ThreadPoolExecutor(n, thread_name_prefix="tnhop")
+    return _pools[n]
 
 
 # threads do not live on in the child of a fork

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
@@ -17,6 +18,7 @@ from tnhop.solvers.chain.network.mps import MPSState
 from tnhop.solvers.chain.steps.backend import placed
 from tnhop.solvers.chain.steps.truncation import TruncationStats, right_canonical
 from tnhop.support.arrays import Array, Real
+from tnhop.support.threads import together
 
 _COMPANION_CUTOFF = 4.0  # cutoff of the companion, in units of that of the chain
 
@@ -144,37 +146,53 @@ class Chains:
             State after a whole step, if probed.
         """
         while True:
-            before, whole = self.main.chain, None
-            losses = TruncationStats()
-            if probed:
-                copied = self.main.copy()
-                losses.applications = self._advance(copied, dt, number).applications
-                whole = self.state(_numpy(copied.chain))
-            if probed or self.double_step:
-                losses.add(self._advance(self.main, dt / 2, number))
-                losses.add(self._advance(self.main, dt / 2, number, 1))
-            else:
-                losses.add(self._advance(self.main, dt, number))
+            before, copied = self.main.chain, self.main.copy()
+            halves = probed or self.double_step is not None
+            whole = [partial(self._advance, copied, dt, number)] if probed else []
+            others = [] if self.levels else self._others(dt, number)
+            losses, *beside = together(
+                partial(self._advance_main, dt, number, halves), *whole, *others
+            )
             after, counts = self.main.chain, self.wanted_levels(self.main.chain)
             if all(w <= present for w, present in zip(counts, self.levels, strict=True)):
                 break
             self.resize(tuple(map(max, counts, self.levels)), before)
-        self._advance_others(dt, number, losses)
+        losses.applications += sum(taken.applications for taken in beside[: len(whole)])
+        of_whole = self.state(_numpy(copied.chain)) if probed else None
+        if self.levels:
+            beside += together(*self._others(dt, number))
+        self._add_others(beside[len(whole) :], losses)
         if counts != self.levels:
             self.resize(counts, after)
-        return losses, whole
+        return losses, of_whole
 
     def part_of_step(self, dt: float, number: int) -> None:
         """Take all chains to a time within a step."""
-        self._advance(self.main, dt, number, 3)
-        self._advance_others(dt, number, TruncationStats())
+        together(partial(self._advance, self.main, dt, number, 3), *self._others(dt, number))
 
-    def _advance_others(self, dt: float, number: int, losses: TruncationStats) -> None:
+    def _advance_main(self, dt: float, number: int, halves: bool) -> TruncationStats:
+        """Take a step of the chain, perhaps as two halves."""
+        if not halves:
+            return self._advance(self.main, dt, number)
+        losses = self._advance(self.main, dt / 2, number)
+        losses.add(self._advance(self.main, dt / 2, number, 1))
+        return losses
+
+    def _others(self, dt: float, number: int) -> list[Callable[[], TruncationStats]]:
+        """Return the steps of the chain with double steps and of the companion."""
+        tasks: list[Callable[[], TruncationStats]] = []
         if self.double_step:
-            losses.add(self._advance(self.double_step, dt, number))
+            tasks.append(partial(self._advance, self.double_step, dt, number))
         if self.companion:
-            companion = self._advance(self.companion, dt, number, 2, _COMPANION_CUTOFF)
-            losses.applications += companion.applications
+            tasks.append(partial(self._advance, self.companion, dt, number, 2, _COMPANION_CUTOFF))
+        return tasks
+
+    def _add_others(self, taken: list[TruncationStats], losses: TruncationStats) -> None:
+        """Add the losses of double steps, and the effort of the companion."""
+        if self.double_step:
+            losses.add(taken[0])
+        if self.companion:
+            losses.applications += taken[-1].applications
 
     def _advance(
         self, engine: Engine, dt: float, number: int, part: int = 0, wider: float = 1.0

@@ -56,7 +56,8 @@ class EngineSetup:
     engine : callable
         Chain → engine.
     mpo_error : callable
-        Transverse length of the Bloch vectors → how fast gates or generator make them err.
+        Engine after a step, transverse length of the Bloch vectors → how fast gates or generator
+        make them err.
     facts : callable
         Returns entries of the statistics about generator or gates.
     extrapolate : bool
@@ -81,7 +82,7 @@ class EngineSetup:
     cutoff: float
     max_bond: int
     engine: Callable[[list[Array]], Engine]
-    mpo_error: Callable[[float], float]
+    mpo_error: Callable[[Engine, float], float]
     facts: Callable[[], dict[str, Any]]
     extrapolate: bool = False
     companion_engine: Callable[[list[Array]], Engine] | None = None

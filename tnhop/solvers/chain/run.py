@@ -258,7 +258,8 @@ class ChainRun:
         now.facts = self.facts()
         now.largest_bond = max(now.largest_bond, *(A.shape[2] for A in now.tensors))
         state = self.state()
-        now.mpo_error += length * self.chains.setup.mpo_error(transverse_length(state))
+        speed = self.chains.setup.mpo_error(self.chains.main, transverse_length(state))
+        now.mpo_error += length * speed
         now.trace_defect = max(now.trace_defect, abs(float(state.trace()) - 1))
         highest = [
             state.photon_distribution(k)[n - count : n].sum()

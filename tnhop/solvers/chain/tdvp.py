@@ -330,7 +330,7 @@ class TDVP(ChainMethod):
         return EngineSetup(
             epsilon, mpo.order, mpo.bases, like, self.schedule(model),
             self.drop_rate(model), self.max_bond,
-            engine, mpo.error_speed, lambda: facts,
+            engine, lambda _, transverse: mpo.error_speed(transverse), lambda: facts,
             companion_engine=companion_engine if self.has_companion(model) else None,
             fock_tolerance=self.fock_tolerance,
             functionals=GeneratorFunctionals(mpo),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from threading import Lock
 from typing import Any, ClassVar
 
 import numpy as np
@@ -14,13 +15,14 @@ from tnhop.physics.model import Model
 from tnhop.physics.problem import Cost, Problem
 from tnhop.solvers.bounds import saved_states_memory
 from tnhop.solvers.chain.cost import PredictedBonds, chain_bytes, run_time
-from tnhop.solvers.chain.engine import EngineSetup
+from tnhop.solvers.chain.engine import Engine, EngineSetup
 from tnhop.solvers.chain.method import COMPANION_BOND, ChainMethod
 from tnhop.solvers.chain.network.mps import MPSState
 from tnhop.solvers.chain.network.ordering import site_order
 from tnhop.solvers.chain.network.trotter import beyond_pairs, lindblad_pieces
 from tnhop.solvers.chain.schedule import Step, StepSchedule, fastest, resolved
 from tnhop.solvers.chain.steps.backend import placed
+from tnhop.solvers.chain.steps.protocols import narrowed
 from tnhop.solvers.chain.steps.swap_network import swap_network
 from tnhop.solvers.chain.steps.tebd_step import Gates, TEBDEngine, half_step
 from tnhop.solvers.fitted import CHAIN_RUNS, TEBD_COSTS
@@ -212,12 +214,11 @@ class TEBD(ChainMethod):
         meetings = len(swap_network(pieces.pairs, model.n_sites))
         tolerance = self.mpo_tolerance * model.field_rate
         made: list[Gates] = []  # for all lengths of steps so far
-
-        used: dict[str, Gates] = {}
+        one_at_a_time = Lock()  # two chains may need the same ones
 
         def gates(t: float) -> Gates:
-            used["last"] = of_length(t)
-            return used["last"]
+            with one_at_a_time:
+                return of_length(t)
 
         @lru_cache(maxsize=_KEPT_GATES)
         def of_length(t: float) -> Gates:
@@ -232,6 +233,9 @@ class TEBD(ChainMethod):
                 "meetings": meetings,
             }
 
+        def error_speed(engine: Engine, transverse: float) -> float:
+            return narrowed(TEBDEngine, engine).error_speed(transverse)
+
         def engine(chain: list[Any]) -> TEBDEngine:
             return TEBDEngine(gates, traces, chain, self.max_bond, _GROWTH)
 
@@ -241,7 +245,7 @@ class TEBD(ChainMethod):
         return EngineSetup(
             epsilon, order, pieces.bases, like, self.schedule(model),
             self.drop_rate(model), self.max_bond,
-            engine, lambda transverse: used["last"].error_speed(transverse), facts,
+            engine, error_speed, facts,
             extrapolate=self.order == 4,
             companion_engine=companion_engine if self.has_companion(model) else None,
         )  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,7 @@ from tnhop.physics.operators import SPIN_OPERATORS, LocalBasis, spin_basis
 from tnhop.solvers.chain.network.field_interpolation import KET_BRA_TYPES, Nodes, nested_nodes
 from tnhop.solvers.chain.network.field_table import FINEST_GRID, FieldTable
 from tnhop.support.arrays import Complex, Real
+from tnhop.support.threads import together
 
 _SAFETY = 0.4  # first guess of the tolerance of one cut of a short chain
 _SHORT, _GROWTH = 20, 0.5  # beyond 20 sites errors of the cuts add up: tolerance ∝ n_sites**-0.5
@@ -84,14 +86,13 @@ def field_chain(
     mirror = table.mirror()
     best, lowest = None, np.inf
     for _ in range(_ATTEMPTS):
-        left = nested_nodes(table, cut_tolerance, cut_rate_tolerance)
-        if mirror is None:
-            right = nested_nodes(table.reversed(), cut_tolerance, cut_rate_tolerance)[::-1]
-        else:
-            right = [
-                replace(nodes, ket=nodes.ket[:, mirror], bra=nodes.bra[:, mirror])
-                for nodes in reversed(left)
-            ]
+        sides = [table] if mirror is not None else [table, table.reversed()]
+        tolerances = cut_tolerance, cut_rate_tolerance
+        left, *others = together(*(partial(nested_nodes, side, *tolerances) for side in sides))
+        right = others[0][::-1] if others else [
+            replace(nodes, ket=nodes.ket[:, mirror], bra=nodes.bra[:, mirror])
+            for nodes in reversed(left)
+        ]  # fmt: skip
         chain = _with_errors(table, left, right, probes)
         excess = chain.max_error / tolerance
         excess_rate = chain.rate_error / rate_tolerance

@@ -33,7 +33,7 @@ def _pointer(_: Any, address: Any, like: Any) -> Any:
 
 
 @numba.njit(cache=True)
-def apply_products(table: NDArray[np.int64], like: Real) -> None:
+def _apply_products(table: NDArray[np.int64], like: Real) -> None:
     """Make the products of a table one after another: C = A B, or C += A B.
 
     Rows are addresses of A, B and C, the numbers m, k, n of their rows and columns, and whether C
@@ -45,29 +45,52 @@ def apply_products(table: NDArray[np.int64], like: Real) -> None:
         B = carray(_pointer(table[row, 1], like), (k, n))
         C = carray(_pointer(table[row, 2], like), (m, n))
         if table[row, 6]:
-            C += np.dot(A, B)
+            product = np.empty((m, n), like.dtype)
+            np.dot(A, B, product)
+            for i in range(m):
+                for j in range(n):
+                    C[i, j] += product[i, j]
         else:
             np.dot(A, B, C)
 
 
+@numba.njit(cache=True, fastmath={"contract", "reassoc"})
+def _inner(x: Real, y: Real) -> float:
+    """Return the scalar product of two vectors."""
+    total = 0.0
+    for k in range(len(x)):
+        total += x[k] * y[k]
+    return total
+
+
 @numba.njit(cache=True)
-def _small_exponential(A: Real) -> Real:
-    """Return exp(A) of a small matrix, by scaling and squaring of its Taylor series."""
-    n = len(A)
+def _small_exponential(H: Real, n: int, t: float) -> Real:
+    """Return exp(t A), A the first n rows and columns, by scaling and squaring a Taylor series."""
     size = 0.0
     for j in range(n):
-        size = max(size, np.abs(A[:, j]).sum())
+        column = 0.0
+        for i in range(n):
+            column += abs(t * H[i, j])
+        size = max(size, column)
     squarings = max(0, int(np.ceil(np.log2(size)))) if size > 0 else 0
-    scaled = A / 2.0**squarings
-    E = np.eye(n)
-    for k in range(_DEGREE, 0, -1):
-        E = np.eye(n) + np.dot(scaled, E) / k
-    for _ in range(squarings):
-        E = np.dot(E, E)
+    E, before = np.zeros((n, n)), np.zeros((n, n))
+    for i in range(n):
+        E[i, i] = 1.0
+    for step in range(_DEGREE + squarings):
+        before, E = E, before
+        taylor = step < _DEGREE
+        factor = t / (2.0**squarings * max(_DEGREE - step, 1))
+        for i in range(n):
+            for j in range(n):
+                E[i, j] = 1.0 if taylor and i == j else 0.0
+            for k in range(n):
+                left = factor * H[i, k] if taylor else before[i, k]
+                for j in range(n):
+                    E[i, j] += left * before[k, j]
     return E
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True, error_model="numpy")
 def krylov_exponential(
     table: NDArray[np.int64], source: Real, result: Real, v: Real, t: float, tolerance: float
 ) -> tuple[Real, int, float]:
@@ -83,26 +106,21 @@ def krylov_exponential(
         As in `krylov.exponential`.
     """
     n = len(v)
-    size = np.sqrt(np.sum(v * v))
+    size = np.sqrt(_inner(v, v))
     most = min(MAX_VECTORS, n)
-    rows = np.empty((most, n), v.dtype)
-    rows[0] = v / size
+    V = np.empty((most, n), v.dtype)
+    _scale(v, 1 / size, V[0])
     H = np.zeros((most + 1, most))
     rough = 1.0
     for m in range(1, most + 1):
-        source[:] = rows[m - 1]
-        result[:] = 0
-        apply_products(table, source)
-        w = result.copy()
-        V = rows[:m]
-        residual = np.sqrt(np.sum(w * w))
-        largest = 0.0
+        _scale(V[m - 1], 1.0, source)
+        _scale(source, 0.0, result)
+        _apply_products(table, source)
+        w = result
+        residual, largest = np.sqrt(_inner(w, w)), 0.0
         for _ in range(2):
-            before, along = residual, np.dot(V, w)
-            w -= np.dot(along, V)
-            for k in range(m):
-                H[k, m - 1] += along[k]
-            residual = np.sqrt(np.sum(w * w))
+            before = residual
+            residual = _orthogonalise(V, w, H, m)
             if residual > CANCELLED * before:
                 break
         for k in range(m):
@@ -112,10 +130,38 @@ def krylov_exponential(
             break
         rough *= abs(t) * residual / m
         if rough < ROUGH * tolerance or m == most or residual < SMALL * largest:
-            small = _small_exponential(t * H[:m, :m])[:, 0].copy()
-            error = abs(t) * residual * abs(small[m - 1])
+            E = _small_exponential(H, m, t)
+            error = abs(t) * residual * abs(E[m - 1, 0])
             if error <= tolerance or m == n:
-                return size * np.dot(small.astype(v.dtype), V), m, error * size
+                total = np.empty_like(v)
+                _scale(v, 0.0, total)
+                for k in range(m):
+                    _add(total, size * E[k, 0], V[k])
+                return total, m, error * size
         if m < most:
-            rows[m] = w / residual
+            _scale(w, 1 / residual, V[m])
     return v, most, -1.0
+
+
+@numba.njit(cache=True)
+def _orthogonalise(V: Real, w: Real, H: Real, m: int) -> float:
+    """Take the first m rows of V out of w, add their shares to column m - 1; return the norm."""
+    shares = np.empty(m)
+    for k in range(m):
+        shares[k] = _inner(V[k], w)
+    for k in range(m):
+        _add(w, -shares[k], V[k])
+        H[k, m - 1] += shares[k]
+    return float(np.sqrt(_inner(w, w)))
+
+
+@numba.njit(cache=True)
+def _scale(x: Real, factor: float, result: Real) -> None:
+    for k in range(len(x)):
+        result[k] = factor * x[k]
+
+
+@numba.njit(cache=True)
+def _add(total: Real, factor: float, x: Real) -> None:
+    for k in range(len(x)):
+        total[k] += factor * x[k]

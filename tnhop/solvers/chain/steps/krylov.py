@@ -74,7 +74,7 @@ def halved(
 
     A negative error says that no Krylov space allowed is large enough.
     """
-    if t == 0.0 or not v.any():
+    if t == 0.0 or float(do("linalg.norm", v.reshape(-1))) == 0.0:
         return v, 0, 0.0
     result, count, error = attempt(v, t, tolerance)
     if error >= 0.0:

@@ -174,6 +174,7 @@ class TEBDEngine:
         growth: int,
     ) -> None:
         self._gates, self._traces, self.chain = gates, traces, chain
+        self._used: Gates | None = None
         self._max_bond, self._growth = max_bond, growth
 
     def expand_initial_bonds(self) -> None:
@@ -185,9 +186,14 @@ class TEBDEngine:
         other.chain = list(self.chain)
         return other
 
+    def error_speed(self, transverse: float) -> float:
+        """Return how fast Bloch vectors err by the gates of the last step, see `Drift.speed`."""
+        return self._used.error_speed(transverse) if self._used else 0.0
+
     def step(self, dt: float, cutoff: float, seed: tuple[int, int]) -> TruncationStats:
         """Advance by dt."""
-        gates = self._gates(_rounded(dt / 2))  # steps that differ by rounding alone share them
+        # steps that differ by rounding alone share their gates
+        gates = self._used = self._gates(_rounded(dt / 2))
         rng, tally = np.random.default_rng(seed), TruncationStats()
         truncations = 2 * (len(gates.channels) + bool(gates.forth))
         cutoff = cutoff / max(truncations, 1) ** 0.5
