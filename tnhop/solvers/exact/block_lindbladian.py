@@ -111,6 +111,32 @@ class BlockLindbladian:
         R = sp.csr_array(R - sp.diags_array(R.diagonal()))
         return sp.csr_array(R - sp.diags_array(R.sum(axis=0)))
 
+    @property
+    def transposed(self) -> NDArray[np.intp]:
+        """Place of the transposed element of every packed component."""
+        rows, columns = self.entries()
+        return (self.layout.start[columns] + rows - self.layout.first[columns]).astype(np.intp)
+
+    def matrix_of_moves(self) -> sp.csr_array:
+        """Return the generator on the elements of ρ, if jumps take basis states to basis states.
+
+        Its rows and columns are complex elements in the order of packed ones.
+        """
+        rows, columns = self.entries()
+        diagonal, start, first = self._A.diagonal(), self.layout.start, self.layout.first
+        everywhere = np.arange(self.size)
+        parts = [(diagonal[rows] + diagonal[columns].conj(), everywhere, everywhere)]
+        for L in map(sp.coo_array, self.jumps):
+            moves = L.data != 0
+            to, amplitude = np.full(self.dim, -1), np.zeros(self.dim, dtype=complex)
+            to[L.col[moves]], amplitude[L.col[moves]] = L.row[moves], L.data[moves]
+            at = np.flatnonzero((to[rows] >= 0) & (to[columns] >= 0))
+            a, b = rows[at], columns[at]
+            place = start[to[a]] + to[b] - first[to[a]]
+            parts.append((amplitude[a] * amplitude[b].conj(), place, at))
+        values, to, of = map(np.concatenate, zip(*parts, strict=True))
+        return sp.csr_array((values, (to, of)), (self.size, self.size))
+
     def apply(self, x: Real, out: Real, half: bool = False) -> Real:
         """Write the derivative of the packed x into `out`, both of shape (size,).
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from tnhop.solvers.exact.block_lindbladian import BlockLindbladian
 from tnhop.solvers.exact.conserved import count_conserved
+from tnhop.solvers.exact.decoupled import DecoupledSectors, has_decoupled_sectors
 from tnhop.solvers.exact.eigenpairs import (
     ROUNDING,
     Eigenpairs,
@@ -118,7 +119,8 @@ class Stationary:
 class SlowModes:
     """The slow eigenvectors of a generator, sector by sector of its reflections.
 
-    Populations that evolve among themselves are solved by state reduction, whatever their rates.
+    Populations that evolve among themselves are solved by state reduction, whatever their rates,
+    and coherences beside them in sectors that no jump connects, Eq. (101).
 
     Parameters
     ----------
@@ -144,12 +146,21 @@ class SlowModes:
         if (chain := self._long_chain) is not None:
             weights = balanced_distribution(chain)
             self._weights = weights if weights is not None and weights.min() > 0 else None
+        self._of_populations: dict[int, Eigenpairs] = {}  # that were reduced, by their number
         self._found: dict[int, list[Eigenpairs]] = {}  # other right pairs, by their number
 
     @cached_property
     def _spaces(self) -> list[Any]:
         reduced = self.reduction is not None
         return sectors(self.L.size, self._reflections, self.L.populations if reduced else None)
+
+    @cached_property
+    def _decoupled(self) -> DecoupledSectors | None:
+        """The spaces in smaller pieces, if jumps only move basis states."""
+        if not has_decoupled_sectors(self.L):
+            return None
+        assert isinstance(self.L, BlockLindbladian)
+        return DecoupledSectors(self.L, self._spaces)
 
     @property
     def keeps_digits(self) -> bool:
@@ -164,10 +175,17 @@ class SlowModes:
     def pairs(self, k: int) -> Eigenpairs:
         """Return the k eigenpairs with the largest real parts."""
         parts = list(self._right_others(k))
-        if self.reduction is not None and self._rates is not None:
-            inside = population_pairs(self._rates, self.reduction, k)
+        if (inside := self._inside(k)) is not None:
             parts.append(inside.embedded(_places(self.L.size, self.L.populations)))
         return joined(parts, k)
+
+    def _inside(self, k: int) -> Eigenpairs | None:
+        """Return the slow pairs of populations that were reduced."""
+        if self.reduction is None or self._rates is None:
+            return None
+        if k not in self._of_populations:
+            self._of_populations[k] = population_pairs(self._rates, self.reduction, k)
+        return self._of_populations[k]
 
     def _right_others(self, k: int) -> list[Eigenpairs]:
         if k not in self._found:
@@ -185,6 +203,9 @@ class SlowModes:
 
     def _others(self, L: SpectralGenerator, k: int) -> list[Eigenpairs]:
         """Return the slow pairs of every sector, without populations that were reduced."""
+        if self._decoupled is not None:
+            solve = partial(_matrix_pairs, k=k, norm=L.norm, eigensolver=self._eigensolver)
+            return self._decoupled.pairs(k, self._inside(k), solve, L is not self.L)
         counts = [(of, min(k, of.shape[1])) for of in self._spaces]
         if self._eigensolver == "shift-invert":
             matrix = L.matrix() if counts else None
@@ -371,6 +392,16 @@ def _sector_pairs(
         sector.shape[1], k, L.norm,
     )  # fmt: skip
     return pairs.embedded(of)
+
+
+def _matrix_pairs(matrix: sp.csr_array, k: int, norm: float, eigensolver: str) -> Eigenpairs:
+    """Return the slow pairs of the matrix of a sector."""
+    size, back, centre = matrix.shape[0], sp.csr_array(matrix.T), float(matrix.diagonal().mean())
+    if eigensolver == "shift-invert":
+        return nearest_zero(matrix, min(k + 8, size), norm)
+    tau = min(8 / max(abs(centre), 1e-300), 200 / norm)
+    evolve = propagator(matrix.__matmul__, centre, norm, tau)
+    return slowest(matrix.__matmul__, back.__matmul__, evolve, size, min(k, size), norm)
 
 
 def _nearest_pairs(matrix: Any, sector: Any, k: int, norm: float) -> Eigenpairs:

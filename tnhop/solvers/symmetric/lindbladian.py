@@ -132,7 +132,7 @@ class SymmetricLindbladian(BlockLindbladian):
         everything = list(range(len(space.sizes)))
         candidates = [(everything, [*range(len(space.fock_dims))])]
         candidates += [([g], []) for g in everything if len(everything) > 1]
-        reflections = [self._transposition()] if self.is_real else []
+        reflections = [(self.transposed, np.ones(self.size))] if self.is_real else []
         maps = self._jump_maps()
         for classes, modes in candidates:
             flips = np.ones((len(space.sizes), 1), dtype=np.int64)
@@ -161,11 +161,6 @@ class SymmetricLindbladian(BlockLindbladian):
             last = size
         nothing = sp.csr_array((self.dim, self.dim), dtype=complex)
         return [BlockLindbladian(self.block_dims.tolist(), nothing, group) for group in groups]
-
-    def _transposition(self) -> tuple[NDArray[np.intp], Real]:
-        rows, columns = self.entries()
-        place = self.layout.start[columns] + rows - self.layout.first[columns]
-        return place, np.ones(self.size)
 
     def _conjugation(
         self, place: NDArray[np.intp], turn: NDArray[np.intp]
