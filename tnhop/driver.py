@@ -269,6 +269,10 @@ class CheckpointWriter:
         self._cost = self._last - began
 
 
+class _LimitReached(Exception):
+    """The limit of wall time was met between two outputs."""
+
+
 def _place(options: RunOptions) -> Checkpoint | None:
     return None if options.checkpoint is None else Checkpoint(Path(options.checkpoint))
 
@@ -287,9 +291,16 @@ def drive(
         carry = keeper.resume()
         if record.complete:
             return record.result()
+
+        def listen() -> None:
+            """Keep the limit while a generator is built; with a checkpoint take a step at least."""
+            if place is None and limit is not None and record.seconds > limit:
+                raise _LimitReached
+
         with (
             progress_bar(problem, method, options.progress) as bar,
             sigterm_as_interrupt(place is not None),
+            watched(listen),
         ):
             bar.initial = bar.n = min(record.position.time, bar.total)
             try:
@@ -306,6 +317,9 @@ def drive(
                     keeper.write_if_due()
                 else:
                     keeper.write()
+            except _LimitReached:
+                keeper.write()
+                record.stop(f"max_wall_time = {limit:g} s", keeper.hint)
             except KeyboardInterrupt:
                 keeper.write()
                 if not record.snapshots:

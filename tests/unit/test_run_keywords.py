@@ -4,6 +4,7 @@ import inspect
 import os
 import subprocess
 import sys
+import time
 import warnings
 
 import numpy as np
@@ -251,3 +252,12 @@ def test_method_that_cannot_be_refined_gets_a_sentence():
 def test_estimate_of_auto_is_that_of_the_chosen_method():
     options = {"state": STATE, "times": TIMES, "observables": "m_z"}
     assert th.estimate(MODEL, "auto", **options).note == th.estimate(MODEL, "Exact", **options).note
+
+
+@pytest.mark.parametrize("method", ["TDVP", "TEBD"])
+def test_limit_of_wall_time_is_kept_while_generators_are_built(method):
+    model = th.open_hopfield(th.random_patterns(2, 17, rng=4), beta=6.5, Omega=0.3)
+    began = time.perf_counter()
+    with pytest.raises(TimeoutError, match=r"stopped \(max_wall_time = 0.3 s\) before its first"):
+        th.evolve(model, th.pattern_state(model), [1.0], method=method, max_wall_time=0.3)
+    assert time.perf_counter() - began < 3

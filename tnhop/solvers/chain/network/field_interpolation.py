@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from tnhop.solvers.chain.network.field_table import FieldTable
 from tnhop.solvers.chain.network.minimax import interpolative_decomposition
 from tnhop.support.arrays import Complex, Real
+from tnhop.support.heartbeat import beat
 
 KET_BRA_TYPES = np.array([[1, 1], [-1, -1], [1, -1], [-1, 1]])  # (ket, bra): ↑↑ ↓↓ ↑↓ ↓↑
 _SMALLEST_SHARE = 0.05  # of the tolerance, at the ends of the chain
@@ -124,6 +125,7 @@ def nested_nodes(table: FieldTable, tolerance: float, rate_tolerance: float) -> 
     nodes = [start_nodes(len(table.weights), 2 * len(table.axes))]
     rng = np.random.default_rng(0)
     for cut in range(1, n_sites + 1):
+        beat()
         if not table.spins[cut - 1]:
             nodes.append(nodes[-1].unchanged())
             continue
