@@ -215,8 +215,20 @@ class DenseRightEnvironment(PlainRightEnvironment):
         return lambda v: v[:, None] @ matrices
 
 
+class PlainSiteEnvironment:
+    """An environment with the core of a site whose tensors are one block."""
+
+    def layout(self, right_env: RightEnvironment, shape: tuple[int, ...]) -> DenseLayout:  # noqa: ARG002
+        """Return the layout of the arrays of the site."""
+        return DenseLayout(shape)
+
+    def blocks_of(self, A: Array) -> list[Array]:
+        """Return the one block of a tensor."""
+        return [A.reshape(-1, A.shape[2])]
+
+
 @dataclass(frozen=True, eq=False)
-class DenseSiteEnvironment:
+class DenseSiteEnvironment(PlainSiteEnvironment):
     """An environment with the core of the next site, block by block.
 
     Attributes
@@ -232,14 +244,6 @@ class DenseSiteEnvironment:
     blocks: list[Array]
     core: DenseCore
     shape: tuple[int, int]
-
-    def layout(self, right_env: RightEnvironment, shape: tuple[int, ...]) -> DenseLayout:  # noqa: ARG002
-        """Return the layout of the arrays of the site."""
-        return DenseLayout(shape)
-
-    def blocks_of(self, A: Array) -> list[Array]:
-        """Return the one block of a tensor."""
-        return [A.reshape(-1, A.shape[2])]
 
     def effective_generator(self, right_env: RightEnvironment) -> FunctionMap:
         """Return the effective generator of the site, for arrays of shape (left, n, right)."""

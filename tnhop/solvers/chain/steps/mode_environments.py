@@ -18,10 +18,10 @@ from tnhop.solvers.chain.steps.backend import placed_sparse
 from tnhop.solvers.chain.steps.environments import (
     DenseEnvironment,
     PlainRightEnvironment,
+    PlainSiteEnvironment,
     Product,
 )
 from tnhop.solvers.chain.steps.krylov import FunctionMap
-from tnhop.solvers.chain.steps.layouts import DenseLayout
 from tnhop.solvers.chain.steps.protocols import (
     Environment,
     GeneratorCore,
@@ -97,7 +97,7 @@ class SparseCore:
 
 
 @dataclass(frozen=True, eq=False)
-class SparseSiteEnvironment:
+class SparseSiteEnvironment(PlainSiteEnvironment):
     """An environment and the core of the next site.
 
     Attributes
@@ -110,14 +110,6 @@ class SparseSiteEnvironment:
 
     env: Array
     core: SparseCore
-
-    def layout(self, right_env: RightEnvironment, shape: tuple[int, ...]) -> DenseLayout:  # noqa: ARG002
-        """Return the layout of the arrays of the site."""
-        return DenseLayout(shape)
-
-    def blocks_of(self, A: Array) -> list[Array]:
-        """Return the one block of a tensor."""
-        return [A.reshape(-1, A.shape[2])]
 
     def effective_generator(self, right_env: RightEnvironment) -> FunctionMap:
         """Return the effective generator of the site."""
