@@ -456,3 +456,19 @@ def random_classes(labels: list[int], seed: int, fock_dim: int = 0) -> th.Model:
     sites = th.spins(n) + (th.modes(1, fock_dim=fock_dim) if fock_dim else ())
     model = th.Model(sites, H + H.dag(), jumps, patterns=patterns(2, n))
     return moved(model, list(range(n)), rng.choice([1, -1], n).tolist())
+
+
+def scaled(model, s):
+    """Return the model with all rates times s: Hamiltonian times s, jump operators times √s."""
+    jumps = [
+        th.FieldJump(
+            jump.site,
+            {name: th.ScaledRate(s**0.5, rate) for name, rate in jump.amplitudes},
+            jump.fields,
+            jump.self_field,
+        )
+        if isinstance(jump, th.FieldJump)
+        else th.Jump(s**0.5 * jump.operator)
+        for jump in model.jumps
+    ]
+    return th.Model(model.sites, s * model.hamiltonian, jumps, patterns=model.patterns)

@@ -8,26 +8,10 @@ import numpy as np
 import pytest
 
 import tnhop as th
-from zoo import gaussian_couplings
+from zoo import gaussian_couplings, scaled
 
 pytestmark = pytest.mark.filterwarnings("ignore::tnhop.TruncationWarning")  # few levels
 SCALES = [2.0**40, pytest.param(2.0**-40, marks=pytest.mark.slow)]
-
-
-def scaled(model, s):
-    """Return the model with all rates times s: Hamiltonian times s, jump operators times √s."""
-    jumps = [
-        th.FieldJump(
-            jump.site,
-            {name: th.ScaledRate(s**0.5, rate) for name, rate in jump.amplitudes},
-            jump.fields,
-            jump.self_field,
-        )
-        if isinstance(jump, th.FieldJump)
-        else th.Jump(s**0.5 * jump.operator)
-        for jump in model.jumps
-    ]
-    return th.Model(model.sites, s * model.hamiltonian, jumps, patterns=model.patterns)
 
 
 def hopfield(seed):

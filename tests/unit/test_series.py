@@ -9,22 +9,14 @@ from scipy.special import jv
 import tnhop as th
 from tnhop.solvers.exact.dense_state import DenseState, Lindbladian
 from tnhop.solvers.exact.series import Series, energy_spread
-from tnhop.solvers.exact.taylor import Allowance, TaylorPropagator
+from tnhop.solvers.exact.taylor import Allowance, SeriesPropagator
+from zoo import scaled
 
 
 def network(Omega, s=1.0):
     """Return the generator and the start of tilted spins in a field; all rates times s."""
     model = th.open_hopfield(th.random_patterns(2, 4, rng=3), beta=1.7, Omega=Omega)
-    jumps = [
-        th.FieldJump(
-            jump.site,
-            {name: th.ScaledRate(s**0.5, rate) for name, rate in jump.amplitudes},
-            jump.fields,
-            jump.self_field,
-        )
-        for jump in model.jumps
-    ]
-    model = th.Model(model.sites, s * model.hamiltonian, jumps, patterns=model.patterns)
+    model = scaled(model, s)
     state = th.product_state(model, bloch=np.outer([1, 0.8, -1, 0.9], [0.3, 0.2, 0.7]))
     return Lindbladian(model), DenseState.from_product(state, model.dims).packed.ravel()
 
@@ -32,7 +24,7 @@ def network(Omega, s=1.0):
 def run(Omega, times, tolerance=1e-10, s=1.0, pace=()):
     L, x = network(Omega, s)
     rows = sp.csr_array(np.eye(L.size)[:5])
-    propagator = TaylorPropagator(L, rows, Allowance(tolerance, s))
+    propagator = SeriesPropagator(L, rows, Allowance(tolerance, s))
     return list(propagator.steps(x, np.asarray(times) / s, *pace))
 
 
@@ -86,7 +78,7 @@ def test_steps_from_the_middle_have_the_same_bits():
     L, _ = network(9.0)
     for k in range(len(whole) - 1):
         at = whole[k]
-        again = TaylorPropagator(L, sp.csr_array(np.eye(L.size)[:5]), Allowance(1e-10)).steps(
+        again = SeriesPropagator(L, sp.csr_array(np.eye(L.size)[:5]), Allowance(1e-10)).steps(
             at.x, np.array([4.0]), at.end, at.length, at.focus, at.longest
         )
         np.testing.assert_array_equal(next(again).x, whole[k + 1].x)
@@ -117,7 +109,7 @@ def test_steps_with_too_large_terms_are_halved_once():
 
     x = np.ones(80) / 80
     steps = list(
-        TaylorPropagator(Matrix(), np.eye(80)[:3], Allowance(1e-9)).steps(x, np.array([9.0]))
+        SeriesPropagator(Matrix(), np.eye(80)[:3], Allowance(1e-9)).steps(x, np.array([9.0]))
     )
     exact = expm(9.0 * A) @ x
     reported = 1e-9 + sum(step.rounding for step in steps)

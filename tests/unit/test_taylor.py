@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.linalg import expm
 
-from tnhop.solvers.exact.taylor import Allowance, TaylorPropagator
+from tnhop.solvers.exact.taylor import Allowance, SeriesPropagator
 
 
 class Matrix:
@@ -38,7 +38,7 @@ def generator(rng, request):
 
 def propagator(A, tolerance=1e-11, rows=None, max_states=0):
     rows = np.eye(len(A))[:3] if rows is None else rows
-    return TaylorPropagator(Matrix(A), rows, Allowance(tolerance), max_states)
+    return SeriesPropagator(Matrix(A), rows, Allowance(tolerance), max_states)
 
 
 @pytest.mark.parametrize("tolerance", [1e-3, 1e-6, 1e-9, 1e-12])

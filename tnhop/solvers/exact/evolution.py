@@ -25,7 +25,7 @@ from tnhop.solvers.bounds import (
     saved_states_memory,
 )
 from tnhop.solvers.exact.block_lindbladian import BlockLindbladian, multiplied
-from tnhop.solvers.exact.taylor import EPS, Allowance, LinearGenerator, TaylorPropagator
+from tnhop.solvers.exact.taylor import EPS, Allowance, LinearGenerator, SeriesPropagator
 from tnhop.solvers.start_errors import start_error
 from tnhop.support.arrays import Real
 from tnhop.support.heartbeat import beat
@@ -210,7 +210,7 @@ class Evolution:
         rows = sp.csr_array(sp.vstack([part.rows, part.tails], format="csr"))
         n = part.rows.shape[0]
         keep = max(1, int(STATES_MEMORY // (8 * part.L.size))) if self.needs_state else 0
-        propagator = TaylorPropagator(part.L, rows, allowance, keep, part.half)
+        propagator = SeriesPropagator(part.L, rows, allowance, keep, part.half)
         if times[0] == 0.0 and at.time == 0.0 and first == 0:
             yield _Output(_complex((rows @ at.x)[:n]), at.x, at, at)
         for step in propagator.steps(at.x, times, at.time, at.length, at.focus, at.longest):
@@ -359,7 +359,7 @@ class RegressionPart:
         for B in self.first:
             halves, error = [], 0.0
             for x in multiplied(B, self.x, self.L.block_dims):
-                propagator = TaylorPropagator(self.L, self.rows, allowance)
+                propagator = SeriesPropagator(self.L, self.rows, allowance)
                 start = [self.rows @ x] if times[0] == 0.0 else []
                 steps = []
                 for step in propagator.steps(x, times) if times[-1] > 0 else ():

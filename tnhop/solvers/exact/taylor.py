@@ -133,7 +133,7 @@ class Allowance:
 
 
 @dataclass(frozen=True, eq=False)
-class TaylorStep:
+class SeriesStep:
     """One step: its end, expectation values on the way, error and effort.
 
     Attributes
@@ -202,7 +202,7 @@ def chebyshev_focus(height: float, centre: float, radius: float) -> float:
 
 
 @dataclass(frozen=True)
-class TaylorPropagator:
+class SeriesPropagator:
     """Steps e^{tL} x through the output times.
 
     Parameters
@@ -228,7 +228,7 @@ class TaylorPropagator:
     def steps(
         self, x: Real, times: Real, start: float = 0.0, length: float | None = None,
         focus: float = 0.0, longest: float | None = None,
-    ) -> Iterator[TaylorStep]:  # fmt: skip
+    ) -> Iterator[SeriesStep]:  # fmt: skip
         """Yield the steps from `start` to the last of `times`."""
         now, end = start, float(times[-1])
         pending = times[times > now * (1 + 1e-12)]  # as between two steps
@@ -272,11 +272,11 @@ class TaylorPropagator:
     def _rest(
         self, x: Real, now: float, tau: float, n_outputs: int, drift: float, length: float,
         focus: float, longest: float | None,
-    ) -> TaylorStep:  # fmt: skip
+    ) -> SeriesStep:  # fmt: skip
         """Return the step of a state at which nothing changes any more."""
         moments = np.tile(self.rows @ x, (n_outputs, 1))
         states = np.tile(x, (n_outputs, 1)) if self.max_states and n_outputs else None
-        return TaylorStep(
+        return SeriesStep(
             now, now + tau, x, moments, np.tile(self.rows @ x, (len(_PROBES), 1)), states, 0.0,
             drift, 0, 1, length, focus, longest,
         )  # fmt: skip
@@ -291,7 +291,7 @@ class TaylorPropagator:
     def _step(
         self, x: Real, now: float, tau: float, outputs: Real, end: float, focus: float,
         longest: float | None,
-    ) -> TaylorStep:  # fmt: skip
+    ) -> SeriesStep:  # fmt: skip
         applied = 0
         while True:
             inside = outputs[outputs <= now + tau * (1 + 1e-12)]
@@ -304,7 +304,7 @@ class TaylorPropagator:
             longest = tau if focus else longest
         total, moments, states, rounding, length, focus = attempt.parts
         n = len(inside)
-        return TaylorStep(
+        return SeriesStep(
             now, now + tau, total, moments[:n], moments[n:], states, rounding, 0.0,
             attempt.n_applications, applied, length, focus, longest,
         )  # fmt: skip
