@@ -96,3 +96,30 @@ def test_bars_hold_for_random_problems():
     assert len(ratios) > 200
     assert np.mean(ratios >= 1) >= 0.9
     assert np.median(ratios) < 30
+
+
+def slowly_grown(rng):
+    """Two spins in the field of a mode with a Kerr term: transverse components grow from 0."""
+    x, z = th.sigma("x"), th.sigma("z")
+    quadrature = th.destroy(2) + th.create(2)
+    terms = [rng.uniform(0.05, 0.3) * x(k) + rng.normal() * z(k) * quadrature for k in range(2)]
+    kerr = rng.normal() * th.create(2) * th.create(2) * th.destroy(2) * th.destroy(2)
+    model = th.Model(
+        [*th.spins(2), *th.modes(1, fock_dim=5)],
+        th.Operator.sum([*terms, kerr, rng.uniform(0.5, 2.0) * th.number(2)]),
+        [th.Jump(rng.uniform(0.3, 1.0) * th.destroy(2))],
+    )
+    return model, th.product_state(model, bloch=np.zeros((2, 3)), alpha=[0.1 * rng.normal()])
+
+
+@pytest.mark.parametrize("engine", [th.TDVP(), th.TEBD()])
+def test_what_both_chains_miss_is_in_the_bar(engine):
+    for seed in range(4):
+        model, start = slowly_grown(np.random.default_rng([seed, 19]))
+        times = np.geomspace(1e-3, 0.3, 8)
+        exact = th.evolve(
+            model, start, times, observables=["sigma_x"], method=th.Exact(tolerance=1e-13)
+        )
+        found = th.evolve(model, start, times, observables=["sigma_x"], method=engine)
+        error = np.abs(found.expect["sigma_x"] - exact.expect["sigma_x"])
+        assert np.all(error <= found.errors["sigma_x"]), seed

@@ -129,7 +129,7 @@ class Outputs:
         if now.coarse:
             errors["time_step"] = now.doubled[o.name]
         if now.companion:
-            errors["truncation"] = now.apart[o.name]
+            errors["truncation"] = run.bars.not_below_loss(o, now.apart[o.name], now.largest_loss)
             del errors["projection"]  # it is in the difference
         if run.continued:
             errors["start"] = np.zeros(o.shape)  # it is in the others

@@ -248,8 +248,10 @@ class ChainRun:
         now.pending += length
         now.pending_cubes += length**3
         now.tally.add(losses)
-        now.lost += math.sqrt(losses.discarded)
-        now.projected += math.sqrt(losses.projected)
+        discarded, projected = math.sqrt(losses.discarded), math.sqrt(losses.projected)
+        now.lost += discarded
+        now.projected += projected
+        now.largest_loss = max(now.largest_loss, discarded + projected)
         now.steps += 1
         now.time += length
         self.noise = self._relative(losses)
