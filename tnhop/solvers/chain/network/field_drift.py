@@ -124,7 +124,7 @@ def drift(chain: FieldChain, at: Configurations) -> Drift:
     bloch = np.zeros((n_samples, n_sites, 3, 4))
     trace_rows = {}  # by position: how the jumps there change the trace, for ↑ and ↓
     for n in table.sites:
-        local = list(chain.local(n))
+        local = chain.flips[n]
         trace_rows[n] = sum(np.multiply.outer(at.jumping[n] @ S[0], w) for w, S in local)
         exact = table.functions(n, lambda row: fields[:, row], lambda row: fields[:, row])
         for (w, S), (f, _, _) in zip(local, exact, strict=True):

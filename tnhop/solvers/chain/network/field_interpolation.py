@@ -8,7 +8,7 @@ docs/physics.md. A nested interpolative decomposition in the maximum norm.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 import scipy.linalg as sl
@@ -21,6 +21,7 @@ from tnhop.support.heartbeat import beat
 
 KET_BRA_TYPES = np.array([[1, 1], [-1, -1], [1, -1], [-1, 1]])  # (ket, bra): ↑↑ ↓↓ ↑↓ ↓↑
 _SMALLEST_SHARE = 0.05  # of the tolerance, at the ends of the chain
+_ESTIMATES = 64  # kept, of cuts and tolerances
 _ESTIMATE = 100  # configurations of an estimate of the rank, the extreme ones included
 
 
@@ -136,6 +137,7 @@ def nested_nodes(table: FieldTable, tolerance: float, rate_tolerance: float) -> 
     return nodes
 
 
+@lru_cache(maxsize=_ESTIMATES)
 def rank_estimate(table: FieldTable, cut: int, tolerance: float, rate_tolerance: float) -> int:
     """Return about how many functionals a cut needs from the left.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,8 +45,15 @@ class FieldChain:
     rate_error: float
     smallest_rate: float
 
-    def local(self, n: int) -> Iterator[tuple[Complex, Complex]]:
-        """Yield weights between left and right nodes, and the superoperators that they multiply."""
+    @cached_property
+    def flips(self) -> list[list[tuple[Complex, Complex]]]:
+        """Weights between left and right nodes, and the superoperators that they multiply.
+
+        By position; empty where no spin flips.
+        """
+        return [list(self._flips_at(n)) for n in range(len(self.table.spins))]
+
+    def _flips_at(self, n: int) -> Iterator[tuple[Complex, Complex]]:
         if n in self.table.sites:
             left, right = self.left[n], self.right[n + 1]
             fields = _PairFields(left, right)
@@ -161,7 +168,7 @@ def _with_errors(
         if n not in table.sites:
             continue
         exact = table.functions(n, lambda row: ket[:, row], lambda row: bra[:, row])
-        for (weights, _), (f, _, is_rate) in zip(chain.local(n), exact, strict=True):
+        for (weights, _), (f, _, is_rate) in zip(chain.flips[n], exact, strict=True):
             values = ((before @ weights) * after).sum(axis=1)
             largest = max(largest, float(np.abs(values - f).max()))
             squares.append(float(np.mean(np.abs(values - f) ** 2)))
@@ -191,13 +198,15 @@ def field_cores(
             yield np.eye(left)[:, None, None], none, np.eye(right)[:, None, None]
             continue
         types = _type_superoperators(basis)
-        forward = np.einsum("ltr,tab->labr", chain.left[n + 1].transfer, types)
-        backward = np.einsum("rtl,tab->labr", chain.right[n].transfer, types)
+        forward = np.tensordot(chain.left[n + 1].transfer, types, (1, 0))  # (l, r, a, b)
+        backward = np.tensordot(chain.right[n].transfer, types, (1, 0))  # (r, l, a, b)
         flips = np.zeros((chain.left[n].size, 4, 4, chain.right[n + 1].size))
         weight = np.einsum("aij,aji->a", basis.duals, spin_basis().matrices).real  # 1, ε, ε, ε
-        for weights, S in chain.local(n):
-            flips += np.einsum("lr,ab->labr", weights, S * weight[:, None] / weight).real
-        yield forward, flips, backward
+        for weights, S in chain.flips[n]:
+            scaled = S * weight[:, None] / weight
+            for a, b in np.argwhere(scaled):
+                flips[:, a, b] += (weights * scaled[a, b]).real
+        yield forward.transpose(0, 2, 3, 1), flips, backward.transpose(1, 2, 3, 0)
 
 
 def _type_superoperators(basis: LocalBasis) -> Real:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,7 @@ from tnhop.support.arrays import Complex, Real
 
 Fields = Callable[[int], Any]  # row of the table → field of all pairs in question
 
+_TABLES = 4  # kept: runs with other Hamiltonians, starts and times ask for the same again
 FINEST_GRID = 40  # fields of the other side, at most
 _GRID = 12  # fields of the other side at which functions are compared first, per bra and ket
 _SAMPLES, _PAIRS = 48, 400  # the same for jumps with several fields, where a grid would be huge
@@ -234,8 +235,14 @@ class FieldTable:
 
 def field_table(model: Model, order: NDArray[np.intp]) -> FieldTable | None:
     """Return the field jumps of a model along a chain, or None if it has none."""
-    jumps = [jump for jump in model.jumps if isinstance(jump, FieldJump)]
-    return FieldTable(jumps, order, model.n_spins) if jumps else None
+    jumps = tuple(jump for jump in model.jumps if isinstance(jump, FieldJump))
+    return known_table(jumps, tuple(order.tolist()), model.n_spins) if jumps else None
+
+
+@lru_cache(maxsize=_TABLES)
+def known_table(jumps: tuple[FieldJump, ...], order: tuple[int, ...], n_spins: int) -> FieldTable:
+    """Return a table of field jumps, the same one for the same jumps and order."""
+    return FieldTable(jumps, np.array(order), n_spins)
 
 
 def _columns(

@@ -20,7 +20,7 @@ from tnhop.physics.operators import LocalBasis
 from tnhop.solvers.chain.network.field_drift import Configurations, Drift, drift
 from tnhop.solvers.chain.network.field_interpolation import rank_estimate
 from tnhop.solvers.chain.network.field_jumps import FieldChain, field_chain, field_cores
-from tnhop.solvers.chain.network.field_table import FieldTable, field_table
+from tnhop.solvers.chain.network.field_table import FieldTable, field_table, known_table
 from tnhop.solvers.chain.network.mode_core import ModeCore
 from tnhop.solvers.chain.network.ordering import site_order
 from tnhop.solvers.chain.network.term_strings import (
@@ -229,7 +229,7 @@ def _interpolated(
     tolerance: float, rate_tolerance: float,
 ) -> tuple[FieldChain, Drift]:  # fmt: skip
     """Return the interpolated field jumps: the same for all Hamiltonians, starts and weights."""
-    table = FieldTable(jumps, np.array(order), n_spins).resolving(tolerance)
+    table = known_table(jumps, order, n_spins).resolving(tolerance)
     chain = field_chain(table, tolerance, rate_tolerance)
     return chain, drift(chain, Configurations(table))
 
@@ -283,7 +283,7 @@ def _largest_bond(
         return largest
     n_sites, tolerances = len(terms), (tolerance / _CUTS, rate_tolerance / _CUTS)
     cuts = [min(max(1, k * n_sites // 8), n_sites - 1) for k in (4, 3, 5, 2, 6)]
-    mirrored = table.reversed()
+    mirrored = _reversed(table)
     for cut in dict.fromkeys(cuts):
         bond = bonds[cut - 1] - 2 + rank_estimate(table, cut, *tolerances)
         if enough is None or bond <= enough:
@@ -292,6 +292,11 @@ def _largest_bond(
         if enough is not None and largest > enough:
             break
     return largest
+
+
+@lru_cache(maxsize=_KEPT)
+def _reversed(table: FieldTable) -> FieldTable:
+    return table.reversed()
 
 
 def _refuse_large(bond: int, max_bond: int) -> None:
