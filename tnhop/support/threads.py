@@ -11,9 +11,11 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from contextvars import ContextVar, copy_context
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any, TypeVar
 
+import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
@@ -88,6 +90,14 @@ def one_thread_each() -> Iterator[None]:
 def n_shares(size: int) -> int:
     """Return into how many shares to cut the work on an array of this many numbers."""
     return 1 if size < _SMALL else n_threads()
+
+
+@lru_cache(maxsize=64)
+def even_cuts(size: int, n: int) -> NDArray[np.intp]:
+    """Return where to cut a range of numbers into n shares."""
+    cuts = np.linspace(0, size, n + 1).astype(np.intp)
+    cuts.flags.writeable = False
+    return cuts
 
 
 def share_out(work: Callable[..., None], cuts: NDArray[Any]) -> None:

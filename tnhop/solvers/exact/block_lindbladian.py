@@ -18,7 +18,7 @@ from tnhop.solvers.exact import kernels
 from tnhop.solvers.exact.kernels import Layout, RowForm, RunForm
 from tnhop.solvers.exact.series import energy_spread
 from tnhop.support.arrays import Real
-from tnhop.support.threads import n_shares, share_out
+from tnhop.support.threads import even_cuts, n_shares, share_out
 
 _LONGEST_GAP = 33  # measured: below this, multiplying by stored zeros beats starting a new run
 
@@ -63,6 +63,7 @@ class BlockLindbladian:
         self.is_real = not (rotates or any(len(B.value) for _, (B, _) in self._general_jumps))
         # reserved, not touched: the memory is taken when the generator is first applied
         self._xt = np.empty(0 if self.is_real else self.size)
+        self._cuts = dict[int, NDArray[np.uint64]]()  # by number of threads
 
     @cached_property
     def energy_spread(self) -> float:
@@ -160,8 +161,11 @@ class BlockLindbladian:
 
     def _shares(self) -> NDArray[np.uint64]:
         """Return where to cut the rows into shares of about as many numbers, for threads."""
-        cuts = np.linspace(0, self.size, n_shares(self.size) + 1)
-        return unsigned(np.searchsorted(self.layout.start, cuts))
+        n = n_shares(self.size)
+        if n not in self._cuts:
+            cuts = np.searchsorted(self.layout.start, even_cuts(self.size, n))
+            self._cuts[n] = unsigned(cuts)
+        return self._cuts[n]
 
     def trace_norm(self, x: Real) -> float:
         """Bound the trace norm of the packed x by the sum of the 2-norms of the columns."""

@@ -22,13 +22,16 @@ from numpy.typing import NDArray
 from scipy.linalg import eig, qr
 from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigs
 
+from tnhop.solvers.exact.series import Series
+from tnhop.solvers.exact.taylor import next_term
 from tnhop.support.arrays import Real
 from tnhop.support.heartbeat import beat
 
 Map = Callable[[Real], Real]
 Values = NDArray[np.complex128]
 
-_DEGREE = 20
+_DEGREE = 20  # of a Taylor series over a step of 8 in units of the norm
+_SMALL = 1e-6  # share of the largest term of a series: the polynomial needs not be precise
 DENSE_SIZE = 1100  # below this the matrix of the generator is small: five spins have 1024
 ROUNDING = 2 * float(np.finfo(float).eps)  # relative, of a matrix and of its products
 _EQUAL = 1e-12  # times the norm: eigenvalues that are as good as one, with a common space
@@ -104,22 +107,90 @@ def falling(values: Values, errors: Real) -> NDArray[np.intp]:
     return order[np.lexsort((-values.imag[order], level[: len(order)]))]
 
 
-def propagator(generator: Map, centre: float, norm: float, tau: float) -> Map:
-    """Return x → exp(τL) x as a fixed polynomial, a Taylor series around the centre."""
-    steps = max(1, math.ceil(tau * norm / 8))
-    h = tau / steps
+@dataclass(frozen=True, eq=False)
+class Propagator:
+    """x → exp(τL) x as a polynomial of fixed degree.
 
-    def apply(x: Real) -> Real:
-        for _ in range(steps):
+    Attributes
+    ----------
+    generator : callable
+        x → L x.
+    centre : float
+        Centre of the spectrum.
+    series : Series
+        Of one step.
+    degree, steps : int
+        Degree of a step, and their number.
+    """
+
+    generator: Map
+    centre: float
+    series: Series
+    degree: int
+    steps: int = 1
+
+    def __call__(self, x: Real) -> Real:
+        """Apply the polynomial."""
+        coefficients = self.series.coefficients(np.ones(1), self.degree)[0]
+        for _ in range(self.steps):
             beat()
-            term = total = np.asarray(x, dtype=float)
-            for k in range(1, _DEGREE + 1):
-                term = (generator(term) - centre * term) * (h / k)
-                total = total + term
-            x = total * math.exp(centre * h)
+            total, w = coefficients[0] * x, np.array(x, dtype=float)
+            before = np.empty_like(w)
+            for k in range(1, self.degree + 1):
+                v, (scale, keep) = self.generator(w), self.series.step(k)
+                next_term(v, w, before, total, self.centre, scale, keep, coefficients[k])
+                w, before = before, w
+            x = total * math.exp(self.centre * self.series.length)
         return x
 
-    return apply
+    @property
+    def n_applications(self) -> int:
+        """Applications of the generator."""
+        return self.steps * self.degree
+
+    def sufficient_degree(self, size: int) -> int | None:
+        """Return the degree at which the terms for a random vector are small, if there is one."""
+        coefficients = np.abs(self.series.coefficients(np.ones(1), self.degree)[0])
+        w = np.random.default_rng(21).standard_normal(size)
+        before, total, largest, small = np.empty_like(w), np.zeros_like(w), 0.0, 0
+        for k in range(1, self.degree + 1):
+            scale, keep = self.series.step(k)
+            v = self.generator(w)
+            term = coefficients[k] * next_term(v, w, before, total, self.centre, scale, keep, 0.0)
+            w, before = before, w
+            largest = max(largest, term)
+            small = small + 1 if term <= _SMALL * largest else 0
+            if small == 2:
+                return k
+        return None
+
+
+def propagator(
+    generator: Map, centre: float, norm: float, tau: float, size: int, spread: float = 0.0
+) -> Propagator:
+    """Return the propagator by the cheaper of two series around the centre of the spectrum.
+
+    Parameters
+    ----------
+    generator : callable
+        x → L x.
+    centre, norm : float
+        Centre of the spectrum, and a bound of its distance from zero.
+    tau : float
+        Time τ.
+    size : int
+        Components of x.
+    spread : float
+        Half the height of the spectrum, along which a Chebyshev series may run; 0 if not known.
+    """
+    steps = max(1, math.ceil(tau * norm / 8))
+    taylor = Propagator(generator, centre, Series(0.0, tau / steps), _DEGREE, steps)
+    if not 0 < spread * tau < taylor.n_applications / 2:
+        return taylor
+    long = Series(spread, tau)
+    chebyshev = Propagator(generator, centre, long, min(taylor.n_applications, long.max_degree))
+    degree = chebyshev.sufficient_degree(size)
+    return taylor if degree is None else replace(chebyshev, degree=degree)
 
 
 def slowest(

@@ -53,6 +53,10 @@ class SpectralGenerator(Protocol):
         """Mean of the diagonal: the centre of the spectrum."""
 
     @property
+    def energy_spread(self) -> float:
+        """Largest difference of energies: half the height of the spectrum."""
+
+    @property
     def adjoint(self) -> SpectralGenerator:
         """The transposed generator."""
 
@@ -212,7 +216,8 @@ class SlowModes:
             # more are found than wanted: the nearest to zero need not decay most slowly
             return [_nearest_pairs(matrix, of, min(n + 8, of.shape[1]), L.norm) for of, n in counts]
         tau = min(8 / max(abs(L.mean_diagonal), 1e-300), 200 / L.norm)
-        evolve = propagator(L, L.mean_diagonal, L.norm, tau)
+        spread = L.energy_spread if counts else 0.0
+        evolve = propagator(L, L.mean_diagonal, L.norm, tau, L.size, spread)
         return [_sector_pairs(L, evolve, of, n) for of, n in counts]
 
     def past_zero(self) -> Eigenpairs:
@@ -400,7 +405,7 @@ def _matrix_pairs(matrix: sp.csr_array, k: int, norm: float, eigensolver: str) -
     if eigensolver == "shift-invert":
         return nearest_zero(matrix, min(k + 8, size), norm)
     tau = min(8 / max(abs(centre), 1e-300), 200 / norm)
-    evolve = propagator(matrix.__matmul__, centre, norm, tau)
+    evolve = propagator(matrix.__matmul__, centre, norm, tau, size)
     return slowest(matrix.__matmul__, back.__matmul__, evolve, size, min(k, size), norm)
 
 

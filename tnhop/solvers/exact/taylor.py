@@ -19,7 +19,7 @@ import numpy as np
 
 from tnhop.solvers.exact.series import FALL, GOOD_DEGREE, Series
 from tnhop.support.arrays import Real
-from tnhop.support.threads import n_shares, share_out
+from tnhop.support.threads import even_cuts, n_shares, share_out
 
 _HIGH = 3.0  # energy spread over the radius that a Taylor step sees: Chebyshev series up to here
 _LONGER = 1.3  # a step of a long series that saves the next one
@@ -68,7 +68,7 @@ def _next_chunks(
     v: Real, w: Real, before: Real, total: Real, centre: float, scale: float, keep: float,
     coefficient: float, squares: Real, start: int, stop: int,
 ) -> None:  # fmt: skip
-    """Do what `_next_term` does for some chunks, and sum the squares of each."""
+    """Do what `next_term` does for some chunks, and sum the squares of each."""
     for chunk in range(start, stop):
         square = 0.0
         for k in range(chunk * _CHUNK, min((chunk + 1) * _CHUNK, len(w))):
@@ -81,7 +81,7 @@ def _next_chunks(
         squares[chunk] = square
 
 
-def _next_term(
+def next_term(
     v: Real, w: Real, before: Real, total: Real, centre: float,
     scale: float, keep: float, coefficient: float,
 ) -> float:  # fmt: skip
@@ -91,7 +91,7 @@ def _next_term(
     threads, so that the norm does not.
     """
     squares = np.empty(-(-len(w) // _CHUNK))
-    cuts = np.linspace(0, len(squares), n_shares(len(w)) + 1).astype(int)
+    cuts = even_cuts(len(squares), n_shares(len(w)))
     share_out(
         lambda *part: _next_chunks(
             v, w, before, total, centre, scale, keep, coefficient, squares, *part
@@ -333,7 +333,7 @@ class SeriesPropagator:
                 return _Attempt(degree - 1, None)
             self.generator.apply(w, v, self.half)
             scale, keep = series.step(degree)
-            norms.append(_next_term(v, w, before, total, centre, scale, keep, own[degree]))
+            norms.append(next_term(v, w, before, total, centre, scale, keep, own[degree]))
             w, before = before, w
             moments.append(self.rows @ w)
             if states is not None:
