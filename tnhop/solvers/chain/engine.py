@@ -107,8 +107,8 @@ class Progress:
         Effort and losses of all steps.
     lost, projected : float
         Discarded and projected norms, summed over steps.
-    largest_loss : float
-        The largest sum of both in one step.
+    unseen : float
+        Sum of both over the steps in which the companion had about the bonds of the chain.
     step_errors : dict
         Errors of the time step up to the last probe, by observable.
     error_rates : dict
@@ -158,7 +158,7 @@ class Progress:
     tally: TruncationStats = field(default_factory=TruncationStats)
     lost: float = 0.0
     projected: float = 0.0
-    largest_loss: float = 0.0
+    unseen: float = 0.0
     step_errors: dict[str, Real] = field(default_factory=dict)
     trace_defect: float = 0.0
     mpo_error: float = 0.0

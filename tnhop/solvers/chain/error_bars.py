@@ -21,7 +21,6 @@ from tnhop.support.arrays import Real
 # random problems of 4 to 7 and 16 of 16 to 60 spins 97 % of the errors were smaller than the bar,
 # half of them 29 times (studies/validation/calibration repeats it with other seeds).
 FELT = 0.3
-_UNSEEN = 0.1  # share of what one step cuts away that two chains may miss alike
 _UNITS = 4  # of rounding of numbers of single precision, in an expectation value
 _ROTATED = 3.0  # later steps turn the error of a step into errors of other observables
 _UNEVEN = 1.5  # excess over the second order, of steps that are not yet short enough
@@ -81,14 +80,13 @@ class ErrorBars:
             errors["fock_tail"] = bound * float(np.array(self._level_counts) @ progress.tail)
         return errors
 
-    def not_below_loss(self, o: Observable, apart: Real, largest_loss: float) -> Real:
-        """Return the error by the companion, no less than a share of what one step cuts away.
+    def with_unseen(self, o: Observable, apart: Real, unseen: float) -> Real:
+        """Return the error by the companion, no less than what is cut where both chains are alike.
 
-        What grows too slowly for the cutoff is missed by both chains alike; late in a run their
-        distance is larger.
+        Growth below the cutoff is missed by both, step by step, and leaves them together.
         """
         norm = self.norms.get(o.name, {}).get("norm", np.zeros(o.shape))
-        return np.asarray(np.maximum(apart, _UNSEEN * norm * largest_loss))
+        return np.asarray(np.maximum(apart, FELT * norm * unseen))
 
 
 def step_error(o: Observable, progress: Progress) -> Real:

@@ -129,7 +129,7 @@ class Outputs:
         if now.coarse:
             errors["time_step"] = now.doubled[o.name]
         if now.companion:
-            errors["truncation"] = run.bars.not_below_loss(o, now.apart[o.name], now.largest_loss)
+            errors["truncation"] = run.bars.with_unseen(o, now.apart[o.name], now.unseen)
             del errors["projection"]  # it is in the difference
         if run.continued:
             errors["start"] = np.zeros(o.shape)  # it is in the others

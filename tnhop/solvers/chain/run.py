@@ -33,6 +33,7 @@ from tnhop.support.errors import ConvergenceError
 _STILL = 1e-2  # motion of a state that may be left out, in units of the tolerance of steps
 _REST = 0.25  # span for which it is left out, in units of the time so far
 _WORTHWHILE = 10  # smallest span, in steps
+_ALIKE = 0.9  # bonds of the companion over those of the chain, from where on both err alike
 _SUDDEN = 2.0  # a state that moves faster by this factor than in the step before is probed
 
 
@@ -251,7 +252,6 @@ class ChainRun:
         discarded, projected = math.sqrt(losses.discarded), math.sqrt(losses.projected)
         now.lost += discarded
         now.projected += projected
-        now.largest_loss = max(now.largest_loss, discarded + projected)
         now.steps += 1
         now.time += length
         self.noise = self._relative(losses)
@@ -259,6 +259,8 @@ class ChainRun:
         self._take_tensors()
         now.facts = self.facts()
         now.largest_bond = max(now.largest_bond, *(A.shape[2] for A in now.tensors))
+        if _bonds(now.companion) > _ALIKE * _bonds(now.tensors):
+            now.unseen += discarded + projected
         state = self.state()
         speed = self.chains.setup.mpo_error(self.chains.main, transverse_length(state))
         now.mpo_error += length * speed
@@ -366,6 +368,11 @@ class ChainRun:
 
 
 _GROWING = ("step_errors", "apart", "doubled")  # dicts of the progress that steps write into
+
+
+def _bonds(chain: list[Real]) -> int:
+    """Return the sum of the bonds of a chain."""
+    return sum(A.shape[2] for A in chain)
 
 
 def _is_continued(problem: Problem, method: Any) -> bool:
