@@ -80,7 +80,7 @@ SIZES = [2.0, *(pytest.param(s, marks=pytest.mark.slow) for s in (3.0, 4.0, 5.0)
 def test_bars_of_unresolved_oscillations(size):
     """Too few nodes to see the curve: the bar is then of the size of its change."""
     rng = np.random.default_rng(int(size))
-    count = 4000
+    count = 1000
     rate = size * np.exp(1j * rng.uniform(np.pi / 2, np.pi, count))
     value, derivative = curves(rate, rng.uniform(0, 2 * np.pi, count))
     for n_nodes in (2, 3):
