@@ -323,17 +323,18 @@ def test_equal_names_in_two_folders_are_told_apart(folder, capsys):
     assert "first/run - second/run" in capsys.readouterr().out.replace("\\", "/")
 
 
-@pytest.mark.parametrize("command", ["run", "compare", "info"])
-def test_a_terminal_without_plus_minus_shows_plus_and_minus(folder, command):
+def test_a_terminal_without_plus_minus_shows_plus_and_minus(folder):
     saved("a.h5")
-    words = {"run": ["run.toml"], "compare": ["a.h5", "a.h5"], "info": ["a.h5"]}[command]
-    code = f"from tnhop.cli import main; raise SystemExit(main({[command, *words]}))"
+    commands = [["run", "run.toml"], ["compare", "a.h5", "a.h5"], ["info", "a.h5"]]
+    code = f"from tnhop.cli import main\nfor c in {commands}: print('status', main(c), end=';')"
     found = subprocess.run(
         [sys.executable, "-c", code], env=os.environ | {"PYTHONIOENCODING": "ascii"},
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert (found.returncode, found.stderr) == (0, "")
-    assert " +- " in found.stdout
+    *shown, rest = found.stdout.split("status 0;")
+    assert (len(shown), rest) == (3, "")
+    assert all(" +- " in text for text in shown)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="limits of file sizes are POSIX")
