@@ -105,7 +105,7 @@ def figure(folder):
 SITUATIONS = {
     "save": save, "overwrite": overwrite, "steady": steady, "checkpoint": checkpoint,
     "sweep": sweep, "sweep on two": sweep_on_two, "converge": converge, "animation": animation,
-    "figure": figure, "tnhop run": command("run"), "tnhop sweep": command("sweep"),
+    "figure": figure, "tnhop run": command("run"), "tnhop sweep": command("sweep", "--workers", "1"),
     "tnhop converge": command("converge", "--tolerance", "m_z=1e-3", "--set", "methods.0.type=TEBD"),
 }  # fmt: skip
 
