@@ -50,9 +50,10 @@ def copy(tmp_path_factory) -> Path:
     """Return a copy of the project after both recipes."""
     place = tmp_path_factory.mktemp("project")
     for folder in ("tnhop", "tests", "docs"):
+        # with what numba compiled before
         shutil.copytree(
             ROOT / folder, place / folder,
-            ignore=shutil.ignore_patterns("__pycache__", "gallery", "*.png"),
+            ignore=shutil.ignore_patterns("*.pyc", "gallery", "*.png"),
         )  # fmt: skip
     for name in ("pyproject.toml", "README.md", "CITATION.cff"):
         shutil.copy(ROOT / name, place)
