@@ -74,6 +74,8 @@ if TYPE_CHECKING:  # where the public names are, which are imported when they ar
     )
     from tnhop.physics.states import ProductState, pattern_state, product_state
     from tnhop.physics.terms import Operator, Term, create, destroy, identity, number, sigma
+    from tnhop.physics.time_base import TimeFunction
+    from tnhop.physics.time_functions import fitted, piecewise, pulse, ramp, sine
     from tnhop.solvers.chain.network.mpo import LindbladMPO, lindblad_mpo, predicted_bond
     from tnhop.solvers.chain.network.mps import MPSState
     from tnhop.solvers.chain.tdvp import TDVP
@@ -161,6 +163,7 @@ __all__ = [
     "Symmetric",
     "SymmetricState",
     "Term",
+    "TimeFunction",
     "TruncationWarning",
     "Verification",
     "basin",
@@ -186,6 +189,7 @@ __all__ = [
     "energy",
     "estimate",
     "evolve",
+    "fitted",
     "fixed_points",
     "hebb",
     "hebbian_ising",
@@ -208,15 +212,19 @@ __all__ = [
     "pattern_couplings",
     "pattern_state",
     "patterns_from_images",
+    "piecewise",
     "power_law",
     "predicted_bond",
     "product_state",
     "pseudo_inverse",
+    "pulse",
     "quenched_average",
+    "ramp",
     "random_patterns",
     "retrieve",
     "set_threads",
     "sigma",
+    "sine",
     "spins",
     "steady_state",
     "sweep",

@@ -56,6 +56,7 @@ def to_qutip(item: Model | State, *, model: Model | None = None) -> Any:
     """
     qutip = _qutip()
     if isinstance(item, Model):
+        item.check_constant()
         _check_size(item.hilbert_dim)
         space = [list(item.dims)] * 2
         H = qutip.Qobj(operator_matrix(item.dims, item.hamiltonian), dims=space)

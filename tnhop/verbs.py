@@ -22,7 +22,7 @@ from tnhop.physics.model import Model
 from tnhop.physics.observables import Observable
 from tnhop.physics.problem import Cost, Problem, Snapshot
 from tnhop.physics.terms import Operator
-from tnhop.solvers.choice import choose_method, is_auto, resolve_method, warn_of_limits
+from tnhop.solvers.choice import choose_method, planned_method, warn_of_limits
 from tnhop.solvers.start_errors import remember_stationary
 from tnhop.support.checks import fail, flag, integer, members, wrong_type
 from tnhop.support.run_options import RunOptions
@@ -375,9 +375,7 @@ def estimate(
     options = RunOptions(rng, progress, checkpoint, checkpoint_interval, max_wall_time)
     keep = flag(save_states, "save_states")
     problem = Problem(model, state, times, observables, options.rng, keep)
-    auto = is_auto(method)
-    chosen = choose_method(problem, method, "evolve") if auto else resolve_method(method)
-    return chosen.estimate(problem, "evolve")
+    return planned_method(problem, method).estimate(problem, "evolve")
 
 
 @_verb

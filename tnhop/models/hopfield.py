@@ -14,7 +14,8 @@ from tnhop.patterns.ensembles import check_patterns
 from tnhop.physics.jumps import FieldJump
 from tnhop.physics.model import Model, spins
 from tnhop.physics.rates import GlauberRate, SqrtRate
-from tnhop.support.checks import wrong_type
+from tnhop.physics.time_base import TimeFunction
+from tnhop.support.checks import fail, wrong_type
 
 __all__ = ["open_hopfield"]
 
@@ -23,9 +24,9 @@ __all__ = ["open_hopfield"]
 def open_hopfield(
     xi: ArrayLike,
     *,
-    beta: float,
-    Omega: ArrayLike = 0.0,
-    longitudinal: ArrayLike = 0.0,
+    beta: float | TimeFunction,
+    Omega: ArrayLike | TimeFunction = 0.0,
+    longitudinal: ArrayLike | TimeFunction = 0.0,
     couplings: Callable[[NDArray[Any]], NDArray[Any]] | ArrayLike = hebb,
 ) -> Model:
     r"""Open quantum Hopfield network: thermal single-spin flips in a transverse field.
@@ -43,12 +44,12 @@ def open_hopfield(
     ----------
     xi : array_like, shape (n_patterns, n_spins)
         Stored patterns, entries +1 and -1.
-    beta : float
+    beta : float or TimeFunction
         Inverse temperature, in units of 1/J; ``np.inf`` gives deterministic flips, with ties
         decided by rates 1/2.
-    Omega : float or array_like, shape (n_spins,)
+    Omega : float, TimeFunction or array_like, shape (n_spins,)
         Transverse field, an angular frequency (hbar = 1; the single-spin rate is 1).
-    longitudinal : float or array_like, shape (n_spins,)
+    longitudinal : float, TimeFunction or array_like, shape (n_spins,)
         Longitudinal field of the Hamiltonian, an angular frequency; the rates do not see it.
     couplings : callable or array_like, shape (n_spins, n_spins)
         A function of the patterns (`hebb`, `pseudo_inverse`) or a matrix J with zero diagonal;
@@ -89,9 +90,13 @@ def open_hopfield(
     n_patterns = len(patterns)
     hebbian = couplings is hebb
     self_terms = np.full(n_spins, n_patterns / n_spins) if hebbian else _self_couplings(J, patterns)
-    amplitudes = {"+": SqrtRate(GlauberRate(beta, +1)), "-": SqrtRate(GlauberRate(beta, -1))}
+    argument, at = (beta, 1.0) if isinstance(beta, TimeFunction) else (None, beta)
+    if argument is not None and argument.range[0] < 0:
+        found = f"`{argument!r}` reaches {argument.range[0]:g}"
+        raise fail("beta", "be at least 0 at all times", found)
+    amplitudes = {"+": SqrtRate(GlauberRate(at, +1)), "-": SqrtRate(GlauberRate(at, -1))}
     jumps = [
-        FieldJump(k, {name: amplitude}, J[k], self_field=self_terms[k])
+        FieldJump(k, {name: amplitude}, J[k], self_field=self_terms[k], argument=argument)
         for k in range(n_spins)
         for name, amplitude in amplitudes.items()
     ]

@@ -50,6 +50,7 @@ class PhaseFlow:
     def __init__(self, model: Any, closure: str) -> None:
         if not isinstance(model, Model):
             raise wrong_type("model", "be a Model", model)
+        model.check_constant()
         self.model, self.unit = model, model.rate_scale
         self._flow = MeanFieldFlow(model, MeanField(closure).closure_for(model))
         self.size = 3 * model.n_spins + 2 * model.n_modes

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -12,10 +13,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from tnhop.physics.operators import kind_of
 from tnhop.physics.rate_base import Rate
-from tnhop.physics.rates import AtFields, as_amplitude
+from tnhop.physics.rates import AtFields, ScaledRate, as_amplitude
 from tnhop.physics.terms import Operator, Term, as_operator, pairs_of
+from tnhop.physics.time_base import TimeFunction, TimeSum
 from tnhop.support.checks import fail, integer, real_array, wrong_type
-from tnhop.support.codec import digest, register
+from tnhop.support.codec import added, digest, register
 
 __all__ = ["FieldJump", "Jump"]
 
@@ -52,6 +54,20 @@ class Jump:
         """Sites on which the jump acts."""
         return self.operator.sites
 
+    @property
+    def time_functions(self) -> tuple[TimeFunction, ...]:
+        """Functions of time in it."""
+        return self.operator.functions
+
+    def at(self, t: float) -> Jump | None:
+        """Return the jump at a time; None if it is zero then."""
+        operator = self.operator.at(t)
+        return Jump(operator) if operator.terms else None
+
+    def largest(self) -> Jump:
+        """Return the jump with the bounds of its functions of time in their place."""
+        return Jump(self.operator.largest()) if self.time_functions else self
+
 
 @register
 @dataclass(frozen=True, eq=False)
@@ -74,6 +90,10 @@ class FieldJump:
     self_field : float or tuple of float
         Weight with which the spin itself enters its field in the thermodynamic limit, per field;
         used by mean field alone.
+    argument : TimeFunction, optional
+        Multiplies all fields: an inverse temperature, or a strength of the couplings, that changes.
+    prefactor : TimeFunction, optional
+        Multiplies the rates, the squares of the amplitudes; at least 0 at all times.
 
     Raises
     ------
@@ -92,6 +112,8 @@ class FieldJump:
     amplitudes: tuple[tuple[str, Rate], ...]
     fields: NDArray[np.float64]
     self_field: tuple[float, ...] = ()
+    argument: TimeFunction | None = added(None)  # noqa: RUF009  # a field
+    prefactor: TimeFunction | None = added(None)  # noqa: RUF009  # a field
 
     def __init__(
         self,
@@ -99,17 +121,24 @@ class FieldJump:
         amplitudes: Mapping[str, Any] | tuple[tuple[str, Any], ...],
         fields: ArrayLike,
         self_field: float | tuple[float, ...] = 0.0,
+        argument: TimeFunction | None = None,
+        prefactor: TimeFunction | None = None,
     ) -> None:
         site = integer(site, "site", minimum=0)
         weights = _field_weights(fields, site)
         self_fields = _self_fields(self_field, len(weights))
         # the largest field that any method can ask for, with the self term of mean field
         bound = float((np.abs(weights).sum(axis=1) + np.abs(self_fields)).max())
+        for name, function in (("argument", argument), ("prefactor", prefactor)):
+            _check_time_function(function, name)
+        bound *= 1.0 if argument is None else argument.largest
         put = partial(object.__setattr__, self)
         put("site", site)
         put("amplitudes", _field_amplitudes(amplitudes, bound, len(weights)))
         put("fields", weights)
         put("self_field", tuple(map(float, self_fields)))
+        put("argument", argument)
+        put("prefactor", prefactor)
 
     @property
     def functions(self) -> tuple[tuple[str, Rate], ...]:
@@ -118,6 +147,34 @@ class FieldJump:
         return tuple(
             (name, rate if rate.smooth else AtFields(rate, reach)) for name, rate in self.amplitudes
         )
+
+    def with_numbers(self, argument: float = 1.0, prefactor: float = 1.0) -> FieldJump:
+        """Return the jump with numbers in the place of its functions of time."""
+        root = math.sqrt(prefactor)
+        amplitudes = tuple(
+            (name, rate if root == 1.0 else ScaledRate(root, rate))
+            for name, rate in self.amplitudes
+        )
+        self_field = tuple(argument * x for x in self.self_field)
+        return FieldJump(self.site, amplitudes, argument * self.fields, self_field)
+
+    def at(self, t: float) -> FieldJump:
+        """Return the jump at a time."""
+        if self.argument is None and self.prefactor is None:
+            return self
+        return self.with_numbers(
+            *(1.0 if f is None else float(f(t)) for f in (self.argument, self.prefactor))
+        )
+
+    def largest(self) -> FieldJump:
+        """Return the jump with the bounds of its functions of time in their place."""
+        bounds = (1.0 if f is None else f.largest for f in (self.argument, self.prefactor))
+        return self.with_numbers(*bounds) if self.time_functions else self
+
+    @property
+    def time_functions(self) -> tuple[TimeFunction, ...]:
+        """Functions of time in it."""
+        return tuple(f for f in (self.argument, self.prefactor) if f is not None)
 
     @property
     def sites(self) -> tuple[int, ...]:
@@ -131,7 +188,20 @@ class FieldJump:
 
     def __hash__(self) -> int:
         """Hash by content."""
-        return hash((self.site, self.amplitudes, self.fields.tobytes(), self.self_field))
+        functions = self.argument, self.prefactor
+        return hash((self.site, self.amplitudes, self.fields.tobytes(), self.self_field, functions))
+
+
+def _check_time_function(function: Any, name: str) -> None:
+    """Accept None, or a real function of time; a prefactor must not be negative."""
+    if not isinstance(function, TimeFunction | None):
+        remedy = "Make one by `th.ramp`, `th.fitted` or their like."
+        raise wrong_type(name, "be a function of time", function, remedy)
+    if isinstance(function, TimeSum) and not function.is_real:
+        raise fail(name, "be real", "it has complex coefficients")
+    if name == "prefactor" and function is not None and function.range[0] < 0:
+        found = f"`{function!r}` reaches {function.range[0]:g}"
+        raise fail(name, "be at least 0 at all times", found)
 
 
 def _field_weights(fields: ArrayLike, site: int) -> NDArray[np.float64]:
@@ -173,3 +243,16 @@ def _field_amplitudes(amplitudes: Any, bound: float, n_fields: int) -> tuple[tup
     if not pairs:
         raise fail("amplitudes", "name at least one operator", "it is empty")
     return tuple(pairs)
+
+
+def kinds_of_jumps(jumps: Iterable[Jump | FieldJump]) -> list[tuple[str, str]]:
+    """Count jumps by their operators, those with field-dependent rates apart."""
+    counts: dict[tuple[str, str], int] = {}
+    for jump in jumps:
+        if isinstance(jump, FieldJump):
+            key = "field jumps", ", ".join(op for op, _ in jump.amplitudes)
+        else:
+            kinds = {" ".join(op for _, op in term.factors) for term in jump.operator.terms}
+            key = "jumps", " + ".join(sorted(kinds))
+        counts[key] = counts.get(key, 0) + 1
+    return [(name, f"{n} of {kind}") for (name, kind), n in counts.items()]

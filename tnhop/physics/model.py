@@ -11,11 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tnhop.patterns.ensembles import check_patterns
-from tnhop.physics.jumps import FieldJump, Jump
+from tnhop.physics.jumps import FieldJump, Jump, kinds_of_jumps
 from tnhop.physics.observables import Observable, select_observables, standard_observables
 from tnhop.physics.operators import kind_of
 from tnhop.physics.rate_scale import rate_scale, site_rates
-from tnhop.physics.terms import Operator, Term, as_operator, pauli_terms
+from tnhop.physics.terms import Operator, Term, as_operator, kinds_of_terms, pauli_terms
+from tnhop.physics.time_base import TimeFunction
 from tnhop.support import html
 from tnhop.support.checks import fail, integer, integers, kept, members, one_of, wrong_type
 from tnhop.support.codec import digest, register
@@ -125,7 +126,7 @@ class Model:
     sites : sequence of Site
         ``th.spins(n)``, followed by ``th.modes(m, fock_dim=...)``. Spins come first.
     hamiltonian : Operator
-        Hermitian sum of terms (hbar = 1).
+        Hermitian sum of terms (hbar = 1). Coefficients may be functions of time.
     jumps : iterable of Jump or FieldJump
         Jump operators, rates inside.
     observables : iterable of Observable, optional
@@ -180,7 +181,7 @@ class Model:
         H = as_operator(self.hamiltonian)
         self._check_operator(H, "hamiltonian")
         adjoint = H.dag()
-        if adjoint != H and _not_hermitian(H):
+        if adjoint != H and any(map(_not_hermitian, H.by_function().values())):
             odd = (H - adjoint).terms
             found = f"the term on {odd[0].factors} has no Hermitian partner"
             raise fail("hamiltonian", "be Hermitian", found)
@@ -258,14 +259,15 @@ class Model:
     @cached_property
     def site_rates(self) -> NDArray[np.float64]:
         """Rate at which every site is changed, Eq. (81) of docs/physics.md."""
-        rates = site_rates(self.n_sites, self.hamiltonian, self.jumps)
+        model = self.largest()
+        rates = site_rates(self.n_sites, model.hamiltonian, model.jumps)
         rates.setflags(write=False)
         return rates
 
     @cached_property
     def field_rate(self) -> float:
         """Largest rate of the field jumps of a spin; 1 if there are none."""
-        jumps = [jump for jump in self.jumps if isinstance(jump, FieldJump)]
+        jumps = [jump for jump in self.largest().jumps if isinstance(jump, FieldJump)]
         return float(site_rates(self.n_sites, Operator(()), jumps).max()) if jumps else 1.0
 
     @cached_property
@@ -279,6 +281,45 @@ class Model:
         9.0
         """
         return rate_scale(self.site_rates)
+
+    @cached_property
+    def time_functions(self) -> tuple[TimeFunction, ...]:
+        """Numbers that depend on time; none in a constant model."""
+        inside = (f for jump in self.jumps for f in jump.time_functions)
+        return tuple(dict.fromkeys((*self.hamiltonian.functions, *inside)))
+
+    def at(self, t: float) -> Model:
+        """Return the model with the numbers of a time.
+
+        Parameters
+        ----------
+        t : float
+            The time.
+
+        Examples
+        --------
+        >>> from tnhop import ramp, sigma
+        >>> Model(spins(1), ramp(0.0, 2.0, duration=4.0) * sigma("x")(0)).at(1.0).hamiltonian
+        Operator(terms=(Term(coefficient=0.5, factors=((0, 'x'),)),))
+        """
+        if not self.time_functions:
+            return self
+        jumps = [now for jump in self.jumps if (now := jump.at(t)) is not None]
+        hamiltonian = self.hamiltonian.at(t)
+        return replace(self, hamiltonian=hamiltonian, jumps=tuple(jumps), recipe=None)
+
+    def largest(self) -> Model:
+        """Return the constant model with the bounds of functions of time in their place."""
+        if not self.time_functions:
+            return self
+        jumps = tuple(jump.largest() for jump in self.jumps)
+        return replace(self, hamiltonian=self.hamiltonian.largest(), jumps=jumps, recipe=None)
+
+    def check_constant(self) -> None:
+        """Refuse a model that depends on time."""
+        if self.time_functions:
+            raise fail("model", "be constant in time", "numbers of it depend on time",
+                       "Use `model.at(t)`, the constant model of one time.")  # fmt: skip
 
     @cached_property
     def _standard(self) -> tuple[Any, tuple[str, ...]]:
@@ -364,8 +405,8 @@ class Model:
         if self.modes:
             levels = ", ".join(str(self.sites[k].dim) for k in self.modes)
             rows.append(("modes", f"{self.n_modes} ({levels} levels)"))
-        rows += [("Hamiltonian", text) for text in _kinds(self.hamiltonian.terms)]
-        rows += _kinds_of_jumps(self.jumps)
+        rows += [("Hamiltonian", text) for text in kinds_of_terms(self.hamiltonian.terms)]
+        rows += kinds_of_jumps(self.jumps)
         numbers = self.recipe.arguments if self.recipe else ()
         rows += [(name, f"{v:g}") for name, v in numbers if isinstance(v, int | float) and v]
         rows.append(("observables", ", ".join(o.name for o in self.observables or ())))
@@ -395,25 +436,3 @@ def _not_hermitian(operator: Operator) -> bool:
     largest = max(map(abs, pauli_terms(operator).values()), default=0.0)
     odd = pauli_terms(operator - operator.dag()).values()
     return any(abs(c) > 1e-12 * largest for c in odd)
-
-
-def _kinds(terms: Iterable[Term]) -> list[str]:
-    """Count terms by their operators: "4 terms x", "6 terms z z"."""
-    counts: dict[str, int] = {}
-    for term in terms:
-        kind = " ".join(op for _, op in term.factors) or "constant"
-        counts[kind] = counts.get(kind, 0) + 1
-    return [f"{n} {'term' if n == 1 else 'terms'} {kind}" for kind, n in counts.items()]
-
-
-def _kinds_of_jumps(jumps: Iterable[Jump | FieldJump]) -> list[tuple[str, str]]:
-    """Count jumps by their operators, those with field-dependent rates apart."""
-    counts: dict[tuple[str, str], int] = {}
-    for jump in jumps:
-        if isinstance(jump, FieldJump):
-            key = "field jumps", ", ".join(op for op, _ in jump.amplitudes)
-        else:
-            kinds = {" ".join(op for _, op in term.factors) for term in jump.operator.terms}
-            key = "jumps", " + ".join(sorted(kinds))
-        counts[key] = counts.get(key, 0) + 1
-    return [(name, f"{n} of {kind}") for (name, kind), n in counts.items()]

@@ -117,7 +117,10 @@ class Observable:
         if set(coords) != set(dims):
             raise fail("coords", f"label the dimensions {dims}", f"it labels {tuple(coords)}")
         labels = tuple((dim, self._along(coords[dim])) for dim in dims)
-        object.__setattr__(self, "operators", tuple(as_operator(item) for item in given))
+        operators = tuple(as_operator(item) for item in given)
+        if any(operator.functions for operator in operators):
+            raise fail("operators", "have constant coefficients", "one depends on time")
+        object.__setattr__(self, "operators", operators)
         object.__setattr__(self, "dims", dims)
         object.__setattr__(self, "coords", labels)
         if given and int(np.prod(self.shape)) != len(given):
@@ -218,10 +221,10 @@ def standard_observables(
     """Return builders of all standard observables of a model, and the names of the default set.
 
     ``m_x, m_y, m_z`` have dims (pattern,), ``sigma_x, sigma_y, sigma_z`` (site,), ``occupation`` =
-    ⟨a†a⟩ and ``alpha`` = ⟨a⟩ (mode,), neither divided by N; ``trace``, ``purity``, ``energy`` are
-    scalars. On request: two-point functions, distributions, moments and the Binder cumulant of the
-    overlaps, the Edwards-Anderson order parameter, entropies, and of modes ``g2`` = g²(0) and
-    ``photon_distribution``. `modes` maps their sites to their Fock levels.
+    ⟨a†a⟩ and ``alpha`` = ⟨a⟩ (mode,), neither divided by N; ``trace``, ``purity``, ``energy`` (of a
+    constant Hamiltonian) are scalars. On request: two-point functions, distributions, moments and
+    the Binder cumulant of the overlaps, the Edwards-Anderson order parameter, entropies, and of
+    modes ``g2`` = g²(0) and ``photon_distribution``. `modes` maps their sites to their Fock levels.
     """
     build: dict[str, Callable[[], Observable]] = {}
     if patterns is not None:
@@ -241,9 +244,10 @@ def standard_observables(
     build["purity"] = lambda: Observable("purity", functional=Functional("purity"))
     for name in ("entropy", "renyi_entropy"):
         build[name] = partial(Observable, name, functional=Functional(name))
-    unitary = bool(hamiltonian.terms)
+    unitary = bool(hamiltonian.terms) and not hamiltonian.functions
     energy = hamiltonian if unitary else Operator((Term(0.0),))  # as in the limit of weak fields
-    build["energy"] = lambda: Observable("energy", energy)
+    if not hamiltonian.functions:
+        build["energy"] = lambda: Observable("energy", energy)
     usual = ("m_x", "m_y", "m_z", "sigma_z", "occupation", "alpha", "trace", "purity", "energy")
     return build, tuple(name for name in usual if name in build and (name != "energy" or unitary))
 

@@ -15,7 +15,7 @@ from tnhop.physics.observables import Functional, Observable
 from tnhop.physics.states import ProductState
 from tnhop.physics.terms import Operator
 from tnhop.support import html
-from tnhop.support.checks import fail, increasing_times, integer, wrong_type
+from tnhop.support.checks import fail, increasing_times, integer, shown, wrong_type
 from tnhop.support.codec import digest
 from tnhop.support.units import pretty_bytes, pretty_time
 
@@ -117,7 +117,9 @@ class Problem:
             raise fail("state", "fit the model", misfit)
         if self.rng is not None:
             object.__setattr__(self, "rng", integer(self.rng, "rng", minimum=0))
-        object.__setattr__(self, "times", increasing_times(self.times))
+        times = increasing_times(self.times)
+        object.__setattr__(self, "times", times)
+        _check_domains(self.model, float(np.max(times, initial=0.0)))
         object.__setattr__(self, "observables", self.model.select(self.observables))
 
     @cached_property
@@ -126,6 +128,18 @@ class Problem:
         arrays = None if self.state is None else self.state.to_arrays()
         form = type(self.state).__name__, arrays, self.times
         return digest((self.model.digest, form, self.observables, self.rng))
+
+
+def _check_domains(model: Model, end: float) -> None:
+    """Refuse times at which a number of the model is not known."""
+    for function in model.time_functions:
+        first, last = function.domain
+        if not first <= 0.0 <= end <= last:
+            raise fail(
+                "times", f"stay between {first:g} and {last:g}, where `{shown(function, repr)}` is"
+                " known",
+                f"they go from 0 to {end:g}",
+            )  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -174,7 +188,8 @@ class Method(Protocol):
         Whether every source of error is measured; only then does ``method="auto"`` prefer it.
 
     A method whose modes have more than the kept levels of the model says so by a class attribute
-    ``keeps_levels = False``: their occupations and amplitudes then have no largest value.
+    ``keeps_levels = False``: their occupations and amplitudes then have no largest value. One that
+    evolves models that depend on time says ``follows_time = True``.
     """
 
     controlled: ClassVar[bool]

@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from numbers import Number
 from typing import Any, ClassVar
 
-import numpy as np
-
 from tnhop.physics.operators import PAULI_COMPONENTS, adjoint_name, kind_of, multiply_names
+from tnhop.physics.time_base import Product, TimeFunction
 from tnhop.support.checks import fail, finite_number, integer, members, one_of, single, wrong_type
 from tnhop.support.codec import register
 
@@ -29,8 +28,8 @@ class Term:
 
     Parameters
     ----------
-    coefficient : complex
-        The number c.
+    coefficient : complex or TimeFunction
+        The number c, which may be a function of time.
     factors : mapping or iterable of (int, str)
         Site and operator name, ``{0: "z", 3: "x"}``. Factors on one site multiply in the order
         given; sites commute and are sorted.
@@ -47,7 +46,7 @@ class Term:
     factors: Factors = ()
 
     def __post_init__(self) -> None:
-        value = finite_number(self.coefficient, "coefficient")
+        value = _number(self.coefficient, "coefficient")
         local: dict[int, str] = {}
         for site, name in pairs_of(
             self.factors, "factors", "be a mapping or pairs of sites and names", 1
@@ -61,7 +60,8 @@ class Term:
             value *= phase
         factors = tuple(sorted((site, name) for site, name in local.items() if name != "I"))
         object.__setattr__(self, "factors", factors)
-        object.__setattr__(self, "coefficient", value.real if value.imag == 0 else value)
+        plain = isinstance(value, complex) and value.imag == 0
+        object.__setattr__(self, "coefficient", value.real if plain else value)
 
     @property
     def sites(self) -> tuple[int, ...]:
@@ -71,8 +71,7 @@ class Term:
     def dag(self) -> Term:
         """Return the Hermitian conjugate."""
         factors = tuple((site, adjoint_name(name)) for site, name in self.factors)
-        return Term(np.conj(self.coefficient).item() if np.iscomplexobj(self.coefficient)
-                    else self.coefficient, factors)  # fmt: skip
+        return Term(self.coefficient.conjugate(), factors)
 
     def __mul__(self, other: Term) -> Term:
         """Return the product, this term standing left."""
@@ -123,6 +122,42 @@ class Operator:
     def sites(self) -> tuple[int, ...]:
         """Sites on which the operator acts, sorted."""
         return tuple(sorted({site for term in self.terms for site in term.sites}))
+
+    @property
+    def functions(self) -> tuple[TimeFunction, ...]:
+        """Coefficients that depend on time."""
+        given: list[Any] = [term.coefficient for term in self.terms]
+        return tuple(c for c in given if isinstance(c, TimeFunction))
+
+    def at(self, t: float) -> Operator:
+        """Return the operator at a time, with plain numbers.
+
+        Examples
+        --------
+        >>> from tnhop import ramp
+        >>> (ramp(0.0, 1.0, duration=4.0) * sigma("x")(0)).at(1.0)
+        Operator(terms=(Term(coefficient=0.25, factors=((0, 'x'),)),))
+        """
+        return Operator(tuple(
+            Term(c(t) if isinstance(c, TimeFunction) else c, term.factors)
+            for term in self.terms for c in [term.coefficient]
+        ))  # fmt: skip
+
+    def largest(self) -> Operator:
+        """Return the operator with the bounds of functions of time in their place."""
+        return Operator(tuple(
+            Term(c.largest if isinstance(c, TimeFunction) else c, term.factors)
+            for term in self.terms for c in [term.coefficient]
+        ))  # fmt: skip
+
+    def by_function(self) -> dict[Product, Operator]:
+        """Return the constant operators that products of functions multiply; ``()`` is 1."""
+        found: dict[Product, list[Term]] = {}
+        for term in self.terms:
+            c = term.coefficient
+            for number, factors in c.sum().parts if isinstance(c, TimeFunction) else ((c, ()),):
+                found.setdefault(factors, []).append(Term(number, term.factors))
+        return {factors: Operator(tuple(terms)) for factors, terms in found.items()}
 
     def dag(self) -> Operator:
         """Return the Hermitian conjugate."""
@@ -176,6 +211,14 @@ class Operator:
     __matmul__ = __mul__
 
 
+def _number(value: Any, name: str) -> Any:
+    """Accept a finite number or a function of time."""
+    if callable(value) and not isinstance(value, TimeFunction):
+        remedy = "Make a function of time by `th.fitted`."
+        raise wrong_type(name, "be a number", value, remedy)
+    return value if isinstance(value, TimeFunction) else finite_number(value, name)
+
+
 def pairs_of(value: Any, name: str, condition: str, text: int) -> list[tuple[Any, Any]]:
     """Accept a mapping, or its pairs, of which one half is a text: 0 or 1."""
     items = value.items() if isinstance(value, Mapping) else value
@@ -189,8 +232,9 @@ def as_operator(value: Operator | Term | complex) -> Operator:
     """Accept an Operator, a Term or a number (a multiple of the identity)."""
     if isinstance(value, Operator):
         return value
-    if not isinstance(single(value, "other"), Term | Number):
-        raise wrong_type("other", "be an Operator, a Term or a number", value)
+    if not isinstance(single(value, "other"), Term | Number | TimeFunction):
+        remedy = "Make a function of time by `th.fitted`." if callable(value) else ""
+        raise wrong_type("other", "be an Operator, a Term or a number", value, remedy)
     return Operator((value if isinstance(value, Term) else Term(value),))
 
 
@@ -212,6 +256,15 @@ def pauli_terms(operator: Operator) -> dict[Factors, complex]:
         for key, value in parts.items():
             total[key] = total.get(key, 0.0) + value
     return total
+
+
+def kinds_of_terms(terms: Iterable[Term]) -> list[str]:
+    """Count terms by their operators: "4 terms x", "6 terms z z"."""
+    counts: dict[str, int] = {}
+    for term in terms:
+        kind = " ".join(op for _, op in term.factors) or "constant"
+        counts[kind] = counts.get(kind, 0) + 1
+    return [f"{n} {'term' if n == 1 else 'terms'} {kind}" for kind, n in counts.items()]
 
 
 class sigma:

@@ -16,7 +16,8 @@ from tnhop.physics.observables import Observable
 from tnhop.physics.operators import local_matrix, normal_order
 from tnhop.physics.problem import Problem
 from tnhop.physics.states import ProductState, coherent_tail
-from tnhop.physics.terms import Operator
+from tnhop.physics.terms import Operator, Term
+from tnhop.physics.time_base import TimeFunction
 from tnhop.support.arrays import Real
 
 # Largest |δ| of a functional per unit of trace-norm error; others are not bounded and count as
@@ -136,3 +137,35 @@ def rate_error(jump: Any) -> float:
     if not isinstance(jump, FieldJump) or not any(a.max_error for _, a in jump.amplitudes):
         return 0.0
     return sum(4 * size * error + 2 * error**2 for size, error in amplitude_bound(jump))
+
+
+def fitted_error(model: Model) -> float:
+    """Bound the error of the generator by rates and functions of time that were fitted."""
+    total = math.fsum(rate_error(jump) for jump in model.largest().jumps)
+    if not any(f.max_error for f in model.time_functions):
+        return total
+    total += 2 * operator_bound(_uncertain(model.hamiltonian), model)
+    for jump in model.jumps:
+        if isinstance(jump, FieldJump):
+            size = sum(largest**2 for largest, _ in amplitude_bound(jump.largest()))
+            reach = float(np.abs(jump.largest().fields).sum(axis=1).max())
+            total += 2 * size * (_relative(jump.prefactor) + 2 * reach * _relative(jump.argument))
+        else:
+            size = operator_bound(jump.operator.largest(), model)
+            total += 4 * size * operator_bound(_uncertain(jump.operator), model)
+    return total
+
+
+def _uncertain(operator: Operator) -> Operator:
+    """Return the operator with the errors of functions of time in the place of coefficients."""
+    given: list[tuple[Any, Any]] = [(term.coefficient, term.factors) for term in operator.terms]
+    return Operator(tuple(
+        Term(c.max_error, factors) for c, factors in given if isinstance(c, TimeFunction)
+    ))  # fmt: skip
+
+
+def _relative(function: TimeFunction | None) -> float:
+    """Return the error of a function in units of its largest value."""
+    return (
+        0.0 if function is None or not function.largest else function.max_error / function.largest
+    )

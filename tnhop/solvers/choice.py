@@ -66,14 +66,48 @@ def choose_method(problem: Problem, method: Any, verb: str, *, announce: bool = 
     return chosen
 
 
+def planned_method(problem: Problem, method: Any) -> Method:
+    """Return the method of an evolution whose cost is asked, whether it supports it or not."""
+    if is_auto(method):
+        return choose_method(problem, method, "evolve")
+    chosen = resolve_method(method)
+    if (reason := time_obstacle(chosen, problem, "evolve")) is not None:
+        raise ValueError(reason)
+    return chosen
+
+
 def obstacle(method: Method, problem: Problem, verb: str) -> str | None:
     """Return None, or one sentence saying why a method cannot do it."""
+    if (reason := time_obstacle(method, problem, verb)) is not None:
+        return reason
     reason = method.supports(problem, verb)
     if reason is None and not isinstance(method, VERBS[verb]):
         others = [f"`{name}`" for name, kind in ALL_METHODS.items() if hasattr(kind, verb)]
         name = type(method).__name__
         return f"Method `{name}` does not offer `{verb}`. Use {' or '.join(others)}."
     return reason
+
+
+def time_obstacle(method: Method, problem: Problem, verb: str) -> str | None:
+    """Return None, or one sentence if a method needs a model that is constant in time."""
+    if not problem.model.time_functions:
+        return None
+    if verb != "evolve":
+        return (
+            f"`{verb}` needs a model that is constant in time, but numbers of this one depend on"
+            " time. Use `model.at(t)`, the constant model of one time."
+        )
+    if getattr(method, "follows_time", False):
+        return None
+    others = [f"`{name}`" for name, kind in ALL_METHODS.items() if _follows_time(kind)]
+    return (
+        f"Method `{type(method).__name__}` needs a model that is constant in time, but numbers of"
+        f" this one depend on it. Use {' or '.join(others)}."
+    )
+
+
+def _follows_time(kind: type) -> bool:
+    return bool(getattr(kind, "follows_time", False))
 
 
 def warn_of_limits(answer: Any, problem: Problem, verb: str) -> None:

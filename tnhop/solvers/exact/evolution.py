@@ -19,13 +19,14 @@ from numpy.typing import NDArray
 from tnhop.physics.observables import Observable
 from tnhop.physics.problem import Problem, Snapshot, evaluate
 from tnhop.solvers.bounds import (
+    fitted_error,
     functional_error,
     operator_bounds,
-    rate_error,
     saved_states_memory,
 )
 from tnhop.solvers.exact.block_lindbladian import BlockLindbladian, multiplied
 from tnhop.solvers.exact.taylor import EPS, Allowance, LinearGenerator, SeriesPropagator
+from tnhop.solvers.exact.timed import TimedGenerator, TimedPropagator
 from tnhop.solvers.start_errors import start_error
 from tnhop.support.arrays import Real
 from tnhop.support.heartbeat import beat
@@ -51,7 +52,7 @@ class LinearPart:
 
     Attributes
     ----------
-    L : LinearGenerator
+    L : LinearGenerator or TimedGenerator
         Its generator.
     rows : sparse array, shape (2 n_moments, size)
         Real and imaginary parts of the expectation values of its operators, as dual vectors.
@@ -69,7 +70,7 @@ class LinearPart:
         Whether x is symmetric and stays so.
     """
 
-    L: LinearGenerator
+    L: LinearGenerator | TimedGenerator
     rows: sp.csr_array
     tails: sp.csr_array
     levels: tuple[int, ...]
@@ -164,8 +165,8 @@ class Evolution:
 
     @cached_property
     def rate_error(self) -> float:
-        """Error of the generator from fitted rates."""
-        return sum(rate_error(jump) for jump in self.problem.model.jumps)
+        """Error of the generator from fitted rates and functions of time."""
+        return fitted_error(self.problem.model)
 
     def snapshots(self, carry: Any = None) -> Iterator[Snapshot]:
         """Yield a snapshot at every output time and a heartbeat after every step."""
@@ -210,7 +211,11 @@ class Evolution:
         rows = sp.csr_array(sp.vstack([part.rows, part.tails], format="csr"))
         n = part.rows.shape[0]
         keep = max(1, int(STATES_MEMORY // (8 * part.L.size))) if self.needs_state else 0
-        propagator = SeriesPropagator(part.L, rows, allowance, keep, part.half)
+        propagator = (
+            TimedPropagator(part.L, rows, allowance, keep)
+            if isinstance(part.L, TimedGenerator)
+            else SeriesPropagator(part.L, rows, allowance, keep, part.half)
+        )
         if times[0] == 0.0 and at.time == 0.0 and first == 0:
             yield _Output(_complex((rows @ at.x)[:n]), at.x, at, at)
         for step in propagator.steps(at.x, times, at.time, at.length, at.focus, at.longest):

@@ -11,6 +11,7 @@ import numpy as np
 
 from tnhop.answers.spectrum import Spectrum
 from tnhop.answers.steady_state import SteadyState
+from tnhop.physics.jumps import FieldJump
 from tnhop.physics.model import Model
 from tnhop.physics.problem import (
     Cost,
@@ -21,6 +22,7 @@ from tnhop.physics.problem import (
 )
 from tnhop.physics.states import ProductState
 from tnhop.physics.terms import Operator
+from tnhop.physics.time_parts import TimePart, time_parts
 from tnhop.solvers.bounds import cut_weights, operator_bound, photon_steps
 from tnhop.solvers.exact.cost import (
     application_time,
@@ -44,7 +46,8 @@ from tnhop.solvers.exact.evolution import (
 )
 from tnhop.solvers.exact.stationary import SlowModes, slow_spectrum, stationary
 from tnhop.solvers.exact.steady_answer import fock_errors, steady_answer
-from tnhop.solvers.exact.taylor import Allowance, predicted_applications
+from tnhop.solvers.exact.taylor import Allowance, LinearGenerator, predicted_applications
+from tnhop.solvers.exact.timed import TimedGenerator, TimedPart
 from tnhop.solvers.fitted import DenseMatrix, Taylor
 from tnhop.solvers.machine_speed import speed
 from tnhop.solvers.refinement import TaylorMethod
@@ -101,6 +104,7 @@ class Exact(TaylorMethod):
     """
 
     papers: ClassVar[tuple[str, ...]] = ()  # first described by this software
+    follows_time: ClassVar[bool] = True
 
     def supports(self, problem: Problem, verb: str = "evolve") -> str | None:
         """Return None, or why the problem is out of reach."""
@@ -118,7 +122,7 @@ class Exact(TaylorMethod):
 
     def estimate(self, problem: Problem, verb: str = "evolve") -> Cost:
         """Predict memory and time without allocating."""
-        model, size = problem.model, _size(problem.model)
+        model, size = problem.model.largest(), _size(problem.model)
         end = float(np.max(problem.times, initial=0.0))
         allowance = Allowance(self.tolerance, model.rate_scale)
         count = predicted_applications(spectral_bounds(model), end, allowance)
@@ -127,7 +131,8 @@ class Exact(TaylorMethod):
             states_per_step(problem, count),
         )  # fmt: skip
         compiling = DenseMatrix.PER_TERM * speed().calls * (model.n_sites + len(model.jumps))
-        time = Taylor.START_UP * speed().calls + compiling + count * each
+        parts = max(1, len(problem.model.time_functions))  # each is applied
+        time = Taylor.START_UP * speed().calls + compiling + parts * count * each
         if verb != "evolve":
             time = Taylor.EIGENPAIRS * each
         return Cost(
@@ -145,7 +150,7 @@ class Exact(TaylorMethod):
         model = problem.model
         operators = [op for o in problem.observables for op in o.operators]
         part = LinearPart(
-            Lindbladian(model),
+            _generator(model),
             expectation_rows(model.dims, operators),
             top_level_rows(model.dims, model.modes, photon_steps(model)),
             tuple(model.sites[k].dim for k in model.modes),
@@ -201,6 +206,23 @@ class Exact(TaylorMethod):
             pairs, L, [(model.dims[m], place[m]) for m in model.modes]
         )
         return Spectrum(pairs.values, pairs.residuals, zeros, model, self, errors)
+
+
+def _generator(model: Model) -> LinearGenerator | TimedGenerator:
+    """Return the generator of a model, in parts if it depends on time."""
+    if not model.time_functions:
+        return Lindbladian(model)
+
+    def part(p: TimePart) -> TimedPart:
+        def generator(argument: float) -> LinearGenerator:
+            jumps = tuple(jump.with_numbers(argument) if isinstance(jump, FieldJump) else jump
+                          for jump in p.jumps)  # fmt: skip
+            return Lindbladian(Model(model.sites, p.hamiltonian, jumps))
+
+        field_jumps = tuple(jump for jump in p.jumps if isinstance(jump, FieldJump))
+        return TimedPart(p.function, generator, p.argument, field_jumps)
+
+    return TimedGenerator([part(p) for p in time_parts(model)])
 
 
 def _packed(state: Any, model: Model) -> Real:

@@ -23,10 +23,10 @@ from tnhop.support.threads import even_cuts, n_shares, share_out
 
 _HIGH = 3.0  # energy spread over the radius that a Taylor step sees: Chebyshev series up to here
 _LONGER = 1.3  # a step of a long series that saves the next one
-_LOST = 1e3  # largest term over the state, from where on a step is taken in two
+LOST = 1e3  # largest term over the state, from where on a step is taken in two
 EPS = float(np.finfo(float).eps)
 _LONGEST = 1e6  # time, in units of the rates, at which all of the tolerance may be used up
-_STEADY = 1e-3  # of the tolerance: rounding of a step needs not be smaller
+STEADY = 1e-3  # of the tolerance: rounding of a step needs not be smaller
 _FEW = 1 / 100  # share of the remaining time from where on few steps follow
 _UNSEEN = 1e-2  # share of an error that does not keep ‖Lx‖ from being small: less than 1/‖L‖τ
 _WORTH = 3.0  # steps from where on it is worth an application to see whether they are needed
@@ -34,7 +34,7 @@ _TINY = 1e-300
 _CHUNK = 2**14  # numbers that one thread adds up
 _DIMENSION = 100  # behind predicted roundings
 _SIMULATED = 8  # predicted steps after which the length counts as settled
-_PROBES = np.arange(1, 9) / 8
+PROBES = np.arange(1, 9) / 8
 
 
 class LinearGenerator(Protocol):
@@ -175,14 +175,14 @@ class SeriesStep:
     longest: float | None
 
 
-def _rounding(size: float, degree: float, dim: int) -> float:
+def rounding_of(size: float, degree: float, dim: int) -> float:
     """Estimate the rounding error of a series whose largest term has this 2-norm (trace norm)."""
     return 4 * EPS * size * math.sqrt(degree * dim)
 
 
-def _largest(tolerance: float, degree: float, dim: int) -> float:
+def largest_term(tolerance: float, degree: float, dim: int) -> float:
     """Return the logarithm of a term whose rounding stays far below the tolerance."""
-    return math.log(max(0.1 * tolerance / _rounding(1.0, degree, dim), 2.0))
+    return math.log(max(0.1 * tolerance / rounding_of(1.0, degree, dim), 2.0))
 
 
 def chebyshev_focus(height: float, centre: float, radius: float) -> float:
@@ -237,7 +237,7 @@ class SeriesPropagator:
             length = min(length, longest or length)
             drift = self._drift(x, now, end, length)
             whole = drift is not None or end - now <= length * (_LONGER if focus else 1.0)
-            tau = end - now if whole else length
+            tau = min(end - now if whole else length, self._longest(now))
             if self.max_states and pending[0] <= now + tau * (1 + 1e-12):
                 tau = min(tau, pending[: self.max_states][-1] - now)
             inside = pending[pending <= now + tau * (1 + 1e-12)]
@@ -261,7 +261,7 @@ class SeriesPropagator:
         if steps < _WORTH:
             return None
         change = self.generator.apply(x, np.empty_like(x))
-        rounding = _rounding(float(np.linalg.norm(x)), GOOD_DEGREE, self.generator.dim)
+        rounding = rounding_of(float(np.linalg.norm(x)), GOOD_DEGREE, self.generator.dim)
         rounding /= min(length, GOOD_DEGREE / self.generator.norm)
         accepted = self.allowance.between(now, end) / (end - now) + rounding
         if np.linalg.norm(change) > accepted:
@@ -277,7 +277,7 @@ class SeriesPropagator:
         moments = np.tile(self.rows @ x, (n_outputs, 1))
         states = np.tile(x, (n_outputs, 1)) if self.max_states and n_outputs else None
         return SeriesStep(
-            now, now + tau, x, moments, np.tile(self.rows @ x, (len(_PROBES), 1)), states, 0.0,
+            now, now + tau, x, moments, np.tile(self.rows @ x, (len(PROBES), 1)), states, 0.0,
             drift, 0, 1, length, focus, longest,
         )  # fmt: skip
 
@@ -296,7 +296,7 @@ class SeriesPropagator:
         while True:
             inside = outputs[outputs <= now + tau * (1 + 1e-12)]
             accepted = self._accepted(now, tau, end)
-            attempt = self._sum(x, Series(focus, tau), (inside - now) / tau, accepted)
+            attempt = self._sum(x, Series(focus, tau), (inside - now) / tau, accepted, now)
             applied += attempt.n_applications
             if attempt.parts is not None:
                 break
@@ -309,7 +309,14 @@ class SeriesPropagator:
             attempt.n_applications, applied, length, focus, longest,
         )  # fmt: skip
 
-    def _sum(self, x: Real, series: Series, fractions: Real, accepted: float) -> _Attempt:
+    def _longest(self, now: float) -> float:  # noqa: ARG002
+        """Return how long a step from a time may be at most."""
+        return math.inf
+
+    def _sum(
+        self, x: Real, series: Series, fractions: Real, accepted: float,
+        now: float,  # noqa: ARG002
+    ) -> Attempt:  # fmt: skip
         """Sum a series over one step, outputs at the given fractions of it."""
         centre, tau = self.generator.mean_diagonal, series.length
         damping, reach = math.exp(centre * tau), math.hypot(series.focus, centre) * tau
@@ -323,14 +330,14 @@ class SeriesPropagator:
         moments = [self.rows @ x]
         first = float(np.linalg.norm(x))
         norms, size = [first], abs(own[0]) * first
-        tolerance = max(accepted, _STEADY * self.allowance.tolerance)
-        unit = _rounding(1.0, series.max_degree, self.generator.dim)
-        most = max(tolerance / unit, _LOST * first) / damping
+        tolerance = max(accepted, STEADY * self.allowance.tolerance)
+        unit = rounding_of(1.0, series.max_degree, self.generator.dim)
+        most = max(tolerance / unit, LOST * first) / damping
         degree, peak, radius, falls = 0, size, 0.0, (math.inf, math.inf)
         while True:
             degree += 1
             if degree > series.max_degree or peak > most:
-                return _Attempt(degree - 1, None)
+                return Attempt(degree - 1, None)
             self.generator.apply(w, v, self.half)
             scale, keep = series.step(degree)
             norms.append(next_term(v, w, before, total, centre, scale, keep, own[degree]))
@@ -346,14 +353,14 @@ class SeriesPropagator:
                 and self._is_small(w, own[degree], size, damping, falls, max(accepted, EPS * first))
             ):
                 break
-        rounding = _rounding(max(damping * peak, first), degree, self.generator.dim)
+        rounding = rounding_of(max(damping * peak, first), degree, self.generator.dim)
         total *= damping
-        largest = _largest(tolerance, degree, self.generator.dim)
+        largest = largest_term(tolerance, degree, self.generator.dim)
         length = tau * series.lengthened(degree, series.limit(norms, centre, largest))
-        at = np.concatenate([fractions, _PROBES])
+        at = np.concatenate([fractions, PROBES])
         values = series.sums(at, np.array(moments)) * np.exp(centre * tau * at)[:, None]
         focus = series.focus or chebyshev_focus(self.generator.energy_spread, centre, radius)
-        return _Attempt(degree, (total, values, states, rounding, length, focus))
+        return Attempt(degree, (total, values, states, rounding, length, focus))
 
     def _is_small(
         self, w: Real, coefficient: float, size: float, damping: float,
@@ -373,7 +380,9 @@ class SeriesPropagator:
 
 
 @dataclass(frozen=True, eq=False)
-class _Attempt:
+class Attempt:
+    """A step: applications of the generator, and what it gave; None if it is to be shorter."""
+
     n_applications: int
     parts: Any
 
@@ -417,7 +426,7 @@ def predicted_applications(bounds: SpectralBounds, end: float, allowance: Allowa
         now += series.length
         if now >= end * (1 - 1e-12):
             return total
-        largest = _largest(max(accepted, _STEADY * allowance.tolerance), degree, _DIMENSION)
+        largest = largest_term(max(accepted, STEADY * allowance.tolerance), degree, _DIMENSION)
         limit = math.inf if focus else largest / max((radius - centre) * series.length, 1e-3)
         length = series.length * series.lengthened(degree, limit)
         focus = chebyshev_focus(bounds.height, centre, radius)

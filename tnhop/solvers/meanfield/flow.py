@@ -28,6 +28,7 @@ from tnhop.physics.operators import (
 )
 from tnhop.physics.states import ProductState
 from tnhop.physics.terms import Operator, Term
+from tnhop.physics.time_parts import TimePart, time_parts
 from tnhop.solvers.meanfield.product_averages import ProductAverage
 from tnhop.support.arrays import Complex
 
@@ -178,6 +179,13 @@ class MeanFieldFlow:
     def __init__(self, model: Model, closure: str) -> None:
         self.model, self.closure = model, closure
         self._layout = _Variables(model)
+        self._timed = list[tuple[TimePart, MeanFieldFlow]]()
+        if model.time_functions:
+            self._timed = [
+                (part, MeanFieldFlow(Model(model.sites, part.hamiltonian, part.jumps), closure))
+                for part in time_parts(model)
+            ]
+            model = Model(model.sites, Operator(()))
         n = self._layout.n_variables
         self._polynomial = Polynomial(n, n)
         for term in model.hamiltonian.terms:
@@ -192,7 +200,11 @@ class MeanFieldFlow:
     @property
     def max_error(self) -> float:
         """Largest error of a rate in the flow."""
-        return 0.0 if self._fields is None else self._fields.max_error
+        own = 0.0 if self._fields is None else self._fields.max_error
+        return own + sum(
+            flow.max_error * (1.0 if part.function is None else part.function.largest)
+            for part, flow in self._timed
+        )
 
     def _add_hamiltonian(self, term: Term) -> None:
         """Every site sees the term as a field: i⟨[h_i, O_i]⟩ with h_i = c Π⟨A_s⟩ A_i."""
@@ -268,16 +280,39 @@ class MeanFieldFlow:
         alpha = y[n : n + m] + 1j * y[n + m :]
         return np.concatenate([y[:n].astype(complex), alpha, alpha.conj()])
 
-    def __call__(self, _time: float, y: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the derivative of the real vector (Bloch components, Re α, Im α)."""
+    def __call__(
+        self, time: float, y: NDArray[np.float64], argument: float = 1.0
+    ) -> NDArray[np.float64]:
+        """Return the derivative of the real vector (Bloch components, Re α, Im α).
+
+        Parameters
+        ----------
+        time : float
+            Time.
+        y : ndarray
+            Real vector.
+        argument : float
+            What multiplies the fields of field jumps.
+        """
+        if self._timed:
+            return self._sum_of_parts(time, y)
         n, m = 3 * self.model.n_spins, self.model.n_modes
         values = self._polynomial(self.variables(y))
         out = np.empty(len(y))
         out[:n] = values[:n].real
         out[n : n + m], out[n + m :] = values[n : n + m].real, values[n : n + m].imag
         if self._fields is not None:
-            out[:n] += self._fields(y[:n].reshape(-1, 3)).ravel()
+            out[:n] += self._fields(y[:n].reshape(-1, 3), argument).ravel()
         return out
+
+    def _sum_of_parts(self, time: float, y: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Add up the flows of constant models, times their functions."""
+        total = np.zeros(len(y))
+        for part, flow in self._timed:
+            argument = 1.0 if part.argument is None else float(part.argument(time))
+            change = flow(time, y, argument)
+            total += change if part.function is None else float(part.function(time)) * change
+        return total
 
     @staticmethod
     def pack(state: ProductState) -> NDArray[np.float64]:
@@ -297,10 +332,10 @@ class _FieldFlow:
         self._groups = [_FieldGroup(group, closure, n_spins) for group in _equal_forms(jumps)]
         self.max_error = max(group.max_error for group in self._groups)
 
-    def __call__(self, bloch: NDArray[np.float64]) -> NDArray[np.float64]:
+    def __call__(self, bloch: NDArray[np.float64], argument: float) -> NDArray[np.float64]:
         out = np.zeros_like(bloch)
         for group in self._groups:
-            group.add(bloch, out)
+            group.add(bloch, out, argument)
         return out
 
 
@@ -343,13 +378,13 @@ class _FieldGroup:
         fitted = max(amplitude.max_error for amplitude in self.amplitudes)
         return fitted + (self.average.max_error if self.average is not None else 0.0)
 
-    def add(self, bloch: NDArray[np.float64], out: NDArray[np.float64]) -> None:
-        """Add the derivative of the Bloch vectors."""
+    def add(self, bloch: NDArray[np.float64], out: NDArray[np.float64], argument: float) -> None:
+        """Add the derivative of the Bloch vectors, fields multiplied by the argument."""
         z = bloch[:, 2]
         full = np.ones((len(self.sites), 4))
         full[:, 1:] = bloch[self.sites]
         if self.average is None:
-            h = self.fields @ z  # field jump
+            h = argument * (self.fields @ z)  # field jump
             phi = np.array([amplitude(*h) for amplitude in self.amplitudes])
             weights = phi.conj()[:, None] * phi
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from tnhop.physics.problem import Cost, Problem, Snapshot, evaluate, missing_fun
 from tnhop.physics.rate_scale import rate_scale, site_rates
 from tnhop.physics.states import ProductState
 from tnhop.physics.terms import Operator
+from tnhop.physics.time_parts import next_break
 from tnhop.solvers.bounds import saved_states_memory
 from tnhop.solvers.fitted import Flow
 from tnhop.solvers.machine_speed import speed
@@ -32,9 +34,9 @@ _INTEGRATORS = {"DOP853": DOP853, "LSODA": LSODA, "Radau": Radau}
 
 def _frequency(model: Model) -> float:
     """Return the fastest rotation of a site by the Hamiltonian, or the rate of the jumps."""
-    jumps = site_rates(model.n_sites, Operator(()), model.jumps)
+    jumps = site_rates(model.n_sites, Operator(()), [jump.largest() for jump in model.jumps])
     fastest = rate_scale(jumps) if jumps.any() else 0.0
-    for term in model.hamiltonian.terms:
+    for term in model.hamiltonian.largest().terms:
         if len(term.factors) == 1:
             fastest = max(fastest, 2 * abs(term.coefficient) if term.sites[0] < model.n_spins
                           else abs(term.coefficient))  # fmt: skip
@@ -83,6 +85,7 @@ class MeanField:
 
     controlled: ClassVar[bool] = False
     keeps_levels: ClassVar[bool] = False
+    follows_time: ClassVar[bool] = True
     papers: ClassVar[tuple[str, ...]] = ("CarolloLesanovsky2021",)
 
     closure: str = "auto"
@@ -119,6 +122,11 @@ class MeanField:
                 "Method `MeanField` needs rates that are continuous in the field, but at zero"
                 " temperature (beta = inf) they jump and the flow is not unique."
                 " Use a large finite `beta`."
+            )
+        if self.closure == "product" and any(jump.argument is not None for jump in jumps):
+            return (
+                "Method `MeanField(closure='product')` averages amplitudes once, but the argument"
+                " of a field jump depends on time. Use `closure='field'` or `'thermodynamic'`."
             )
         if self.closure == "product" and any(len(jump.fields) > 1 for jump in jumps):
             return (
@@ -157,18 +165,23 @@ class MeanField:
         if carry is None and times[0] == 0.0:
             yield run.snapshot(0.0, y, 0)
         steps = carry["steps"] if carry else 0
-        # every output time ends a segment, so that a resumed run repeats the same steps
+        # every output time ends a segment, so that a resumed run repeats the same steps, and every
+        # time at which a number of the model is not smooth
+        functions = problem.model.time_functions
         for time in times[times > start]:
-            y, taken = self._advance(run.flow, y, start, float(time))
-            start, steps = float(time), steps + taken
+            while start < time:
+                end = min(float(time), next_break(functions, start))
+                y, taken = self._advance(run.flow, y, start, end)
+                start, steps = end, steps + taken
             yield run.snapshot(start, y, steps)
 
     def _advance(
         self, flow: MeanFieldFlow, y: NDArray[np.float64], start: float, end: float
     ) -> tuple[NDArray[np.float64], int]:
         unit = flow.model.rate_scale  # integrators choose their first step in absolute numbers
+        last = math.nextafter(end, start)  # functions that jump at the end are not there yet
         solver = _INTEGRATORS[self.integrator](
-            lambda time, y: flow(time / unit, y) / unit,
+            lambda time, y: flow(min(max(time / unit, start), last), y) / unit,
             start * unit,
             y,
             end * unit,

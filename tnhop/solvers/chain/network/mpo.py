@@ -192,6 +192,7 @@ def lindblad_mpo(
     """
     if not isinstance(model, Model):
         raise wrong_type("model", "be a Model", model)
+    model.check_constant()
     order = site_order(model, ordering)
     bases = tuple(site_bases(model, order, real(epsilon, "epsilon", above=0.0, maximum=1.0)))
     tolerance, rate_tolerance = _tolerances(tolerance, rate_tolerance)
@@ -256,6 +257,7 @@ def predicted_bond(
     """
     if not isinstance(model, Model):
         raise wrong_type("model", "be a Model", model)
+    model.check_constant()
     tolerance, rate_tolerance = _tolerances(tolerance, rate_tolerance)
     tolerance *= model.field_rate
     if enough is not None:
