@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import threading
 import time
@@ -35,6 +36,21 @@ def in_this_process(store, **more):
     return th.sweep(problem, GRID, method="Exact", store=store, executor=1, **more)
 
 
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """Return a folder with the sweep, and its data."""
+    folder = tmp_path_factory.mktemp("finished")
+    return folder, in_this_process(folder)
+
+
+@pytest.fixture
+def swept(tmp_path, finished):
+    """Return the data of a finished sweep, whose files lie in `tmp_path`."""
+    folder, data = finished
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    return data.copy(deep=True)
+
+
 def test_every_point_holds_what_evolve_answers(tmp_path):
     data = in_this_process(tmp_path)
     assert data["m_z"].dims == ("Omega", "rng", "time", "pattern")
@@ -63,8 +79,7 @@ def test_a_second_call_computes_nothing(tmp_path):
     assert sorted(p.suffix for p in tmp_path.iterdir()) == [".h5"] * 6 + [".json"]
 
 
-def test_a_grid_can_grow(tmp_path):
-    in_this_process(tmp_path)
+def test_a_grid_can_grow(tmp_path, swept):
     written = {p: p.stat().st_mtime_ns for p in tmp_path.glob("*.h5")}
     more = {"Omega": [0.15, 0.3], "rng": [3, 5, 8]}
     data = th.sweep(problem, more, method="Exact", store=tmp_path, executor=1)
@@ -88,14 +103,13 @@ def test_parts_make_the_whole(tmp_path):
 @pytest.mark.parametrize(
     "kind", ["threads", pytest.param("processes", marks=pytest.mark.slow), "local"]
 )
-def test_executors_agree_to_the_bit(kind, tmp_path):
-    here = in_this_process(tmp_path / "here")
+def test_executors_agree_to_the_bit(kind, tmp_path, finished):
     pools = {"threads": ThreadPoolExecutor(2), "processes": ProcessPoolExecutor(2), "local": 2}
     executor = pools[kind]
     there = th.sweep(problem, GRID, method="Exact", store=tmp_path / "there", executor=executor)
     if kind != "local":
         executor.shutdown()
-    assert there.drop_vars("wall_time").identical(here.drop_vars("wall_time"))
+    assert there.drop_vars("wall_time").identical(finished[1].drop_vars("wall_time"))
 
 
 def test_steady_states_and_their_gaps(tmp_path):
@@ -131,8 +145,7 @@ def test_methods_of_the_point_and_labels():
     np.testing.assert_allclose(values, 0.8, atol=1e-12)
 
 
-def test_several_methods_in_one_folder_are_an_axis(tmp_path):
-    in_this_process(tmp_path)
+def test_several_methods_in_one_folder_are_an_axis(tmp_path, swept):
     data = th.sweep(problem, GRID, method="MeanField", store=tmp_path, executor=1)
     assert data["m_z"].dims[:3] == ("Omega", "rng", "method")
     words = [str(name).partition("(")[0] for name in data["method"].values]
@@ -246,18 +259,16 @@ def test_a_point_that_fails_does_not_end_the_others(tmp_path):
         th.sweep(make, {"N": [4, 60]}, method="Exact", store=tmp_path, executor=1)
 
 
-def test_a_damaged_answer_is_named_and_then_computed_anew(tmp_path):
-    whole = in_this_process(tmp_path)
+def test_a_damaged_answer_is_named_and_then_computed_anew(tmp_path, swept):
     victim = sorted(tmp_path.glob("*.h5"))[2]
     victim.write_bytes(victim.read_bytes()[:1000])
     with pytest.raises(ValueError, match=r"is damaged .* Remove it and sweep again"):
         th.load(tmp_path)
     again = in_this_process(tmp_path)
-    assert again.drop_vars("wall_time").identical(whole.drop_vars("wall_time"))
+    assert again.drop_vars("wall_time").identical(swept.drop_vars("wall_time"))
 
 
-def test_a_damaged_list_is_named(tmp_path):
-    in_this_process(tmp_path)
+def test_a_damaged_list_is_named(tmp_path, swept):
     (victim,) = tmp_path.glob("*.json")
     text = victim.read_text("utf-8")
     for broken in ("", text[:100], "[]", text.replace('"names"', '"axes"')):
@@ -417,9 +428,7 @@ def test_mistakes_are_answered_by_sentences(changed, sentence, tmp_path):
         th.sweep(**arguments, store=tmp_path)
 
 
-def test_a_folder_of_another_sweep_is_refused(tmp_path):
-    in_this_process(tmp_path)
-
+def test_a_folder_of_another_sweep_is_refused(tmp_path, swept):
     def other(Omega, rng):
         return problem(Omega + 0.1, rng)
 
@@ -460,8 +469,7 @@ def exchanged(folder):
     return first, second
 
 
-def test_exchanged_answers_are_refused_by_name(tmp_path):
-    data = in_this_process(tmp_path)
+def test_exchanged_answers_are_refused_by_name(tmp_path, swept):
     victims = exchanged(tmp_path)
     for call in (lambda: th.load(tmp_path), lambda: in_this_process(tmp_path)):
         with pytest.raises(
@@ -473,7 +481,7 @@ def test_exchanged_answers_are_refused_by_name(tmp_path):
     for victim in victims:
         victim.unlink()
     again = in_this_process(tmp_path)
-    assert again.drop_vars("wall_time").identical(data.drop_vars("wall_time"))
+    assert again.drop_vars("wall_time").identical(swept.drop_vars("wall_time"))
 
 
 def test_an_answer_of_another_folder_is_refused(tmp_path):
@@ -487,14 +495,13 @@ def test_an_answer_of_another_folder_is_refused(tmp_path):
             th.converge(p, {"m_z": 0.2}, max_runs=2, **options)
 
 
-def test_an_answer_without_digest_is_one_of_an_earlier_version(tmp_path):
-    data = in_this_process(tmp_path)
+def test_an_answer_without_digest_is_one_of_an_earlier_version(tmp_path, swept):
     for path in tmp_path.glob("*.h5"):
         with h5py.File(unsealed(path), "r+") as file:
             assert file.attrs["digest"] == path.stem
             del file.attrs["digest"]
-    assert th.load(tmp_path).identical(data)
-    assert in_this_process(tmp_path).identical(data)
+    assert th.load(tmp_path).identical(swept)
+    assert in_this_process(tmp_path).identical(swept)
 
 
 def listed(folder):
@@ -503,8 +510,7 @@ def listed(folder):
 
 
 @pytest.mark.parametrize("key", ["points", "digests"])
-def test_exchanged_labels_are_noticed(tmp_path, key):
-    data = in_this_process(tmp_path)
+def test_exchanged_labels_are_noticed(tmp_path, key, swept):
     path, content = listed(tmp_path)
     content[key][0], content[key][1] = content[key][1], content[key][0]
     path.write_text(json.dumps(content, indent=1), "utf-8")
@@ -512,24 +518,22 @@ def test_exchanged_labels_are_noticed(tmp_path, key):
         with pytest.raises(ValueError, match=r"hold whole lists of points.*Remove it and sweep"):
             call()
     path.unlink()
-    assert in_this_process(tmp_path).identical(data)
+    assert in_this_process(tmp_path).identical(swept)
 
 
-def test_a_list_without_checksum_is_one_of_an_earlier_version(tmp_path):
-    data = in_this_process(tmp_path)
+def test_a_list_without_checksum_is_one_of_an_earlier_version(tmp_path, swept):
     path, content = listed(tmp_path)
     del content["checksum"]
     text = json.dumps(content, indent=1)
     assert path.name == f"sweep-{digest(text)[:16]}.json"  # the name that it always had
     path.write_text(text, "utf-8")
-    assert th.load(tmp_path).identical(data)
-    assert in_this_process(tmp_path).identical(data)
+    assert th.load(tmp_path).identical(swept)
+    assert in_this_process(tmp_path).identical(swept)
     assert listed(tmp_path)[0] == path
 
 
 @pytest.mark.parametrize("word", ["../../x", "x" * 64, "0" * 63, "", 3, None, [], "../" + "0" * 64])
-def test_lists_name_digests(tmp_path, word):
-    in_this_process(tmp_path)
+def test_lists_name_digests(tmp_path, word, swept):
     path, content = listed(tmp_path)
     content["digests"][0] = word
     del content["checksum"]
@@ -548,8 +552,7 @@ def test_nested_lists_are_damaged_lists(tmp_path, text):
 # What processes that were killed leave, and how many there are.
 
 
-def test_what_killed_processes_left_is_removed(tmp_path):
-    in_this_process(tmp_path)
+def test_what_killed_processes_left_is_removed(tmp_path, swept):
     kept = {path.name for path in tmp_path.iterdir()}
     first, second, third, *_ = sorted(path.stem for path in tmp_path.glob("*.h5"))
     for name in (f"{first}.ckpt", f"{first}.ckpt.previous", f"{first}.ckpt.lock",
