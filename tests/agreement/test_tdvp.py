@@ -40,7 +40,7 @@ def distances(result, reference):
 def zoo_reference(name):
     model = ZOO[name]
     return th.evolve(
-        model, tilted(model), [0.4, 1.0], observables=offered(model), method=th.Exact(1e-12)
+        model, tilted(model), [0.2, 0.6], observables=offered(model), method=th.Exact(1e-12)
     )
 
 
@@ -53,7 +53,7 @@ def test_every_model(name, sites, epsilon):
     """Without truncation the error is that of the time step: below 5e-6 at dt = 0.2."""
     model = ZOO[name]
     method = th.TDVP(dt=0.2, sites=sites, epsilon=epsilon, **FULL)
-    result = th.evolve(model, tilted(model), [0.4, 1.0], observables=offered(model), method=method)
+    result = th.evolve(model, tilted(model), [0.2, 0.6], observables=offered(model), method=method)
     for observable, error in distances(result, zoo_reference(name)).items():
         assert error < 1e-5, observable
 
@@ -63,7 +63,7 @@ def test_every_model(name, sites, epsilon):
 def test_every_model_at_small_steps(name):
     model = ZOO[name]
     method = th.TDVP(dt=0.05, epsilon=0.6, **FULL)
-    result = th.evolve(model, tilted(model), [0.4, 1.0], observables=offered(model), method=method)
+    result = th.evolve(model, tilted(model), [0.2, 0.6], observables=offered(model), method=method)
     for observable, error in distances(result, zoo_reference(name)).items():
         assert error < 1e-6, observable
 
@@ -132,7 +132,7 @@ def case(name):
         dt = {"dt": 0.05} if name.endswith("short steps") else {}
         return model, tilted(model), [0.5, 1.0, 2.0, 4.0], names, exact, dt
     model = ZOO[name]
-    return model, tilted(model), [0.5, 1.0, 2.0, 4.0], offered(model), exact, {}
+    return model, tilted(model), [0.5, 1.0, 2.0], offered(model), exact, {}
 
 
 SLOW = ["one pattern, mixed", "three patterns, auto", "three patterns, natural",
@@ -279,7 +279,7 @@ def test_order_does_not_matter(ordering):
 @pytest.mark.parametrize("method", [th.TDVP, th.TEBD])
 def test_single_precision_is_in_the_budget(method):
     """At the start, too, where nothing else errs."""
-    model = th.open_hopfield(patterns(2, 6), beta=7 / 5, Omega=3 / 7)
+    model = th.open_hopfield(patterns(2, 5), beta=7 / 5, Omega=3 / 7)
     options = {"observables": ["sigma_x", "sigma_y", "sigma_z", "m_z"]}
     times, state = [0.0, 1e-3, 0.5], tilted(model)
     exact = th.evolve(model, state, times, method=th.Exact(1e-12), **options)
