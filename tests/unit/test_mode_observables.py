@@ -57,12 +57,12 @@ def test_wigner_function_of_superposition_and_mixture(rng):
     ket = qutip.coherent(45, 2.0), qutip.coherent(45, -2.0)
     cat = (ket[0] + ket[1]).unit()
     mixture = (ket[0].proj() + ket[1].proj()) / 2
-    x, p = np.linspace(-7, 7, 141), np.linspace(-6, 6, 121)
+    x, p = np.linspace(-7, 7, 71), np.linspace(-6, 6, 61)
     W = [wigner_function(rho.full(), x, p) for rho in (cat.proj(), mixture)]
     for values in W:
         total = np.trapezoid(np.trapezoid(values, x), p)
         assert total == pytest.approx(1, abs=1e-8)
-        assert values[60, 70 + 28] == pytest.approx(0.5 / np.pi, abs=1e-2)
+        assert values[30, 35 + 14] == pytest.approx(0.5 / np.pi, abs=1e-2)
     assert W[0].min() < -0.2
     assert W[1].min() > -1e-9
     A = rng.standard_normal((9, 9)) + 1j * rng.standard_normal((9, 9))
