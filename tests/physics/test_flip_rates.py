@@ -211,7 +211,7 @@ def test_slow_rates_of_the_full_model_tend_to_the_classical_ones(fock_dim, accur
 def test_relaxation_follows_the_full_model():
     """Populations from an unstable configuration at Ω = 0.01, modes displaced as it wants them."""
     Omega, spins = 0.01, np.array([1, 1])
-    full = th.multimode_dicke(G, Omega=Omega, fock_dim=[5, 6], **FULL)
+    full = th.multimode_dicke(G, Omega=Omega, fock_dim=[4, 5], **FULL)
     omega, loss, gain = (np.array(FULL[name]) for name in ("omega", "loss", "gain"))
     alpha = -1j * (G @ spins) / (1j * omega + (loss - gain) / 2)
     times = np.array([100.0, 400.0])
