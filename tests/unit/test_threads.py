@@ -37,7 +37,7 @@ def problems():
     yield pytest.param(mixed, state, "Exact", id="any jump")
     alike = th.open_hopfield(np.ones((1, 70)), beta=1.3, Omega=0.7)
     yield pytest.param(alike, th.pattern_state(alike, overlap=0.8), "Symmetric", id="Symmetric")
-    small = th.open_hopfield(th.random_patterns(2, 6, rng=4), beta=1.3, Omega=0.7)
+    small = th.open_hopfield(th.random_patterns(2, 5, rng=4), beta=1.3, Omega=0.7)
     for method in ("TDVP", "TEBD"):
         yield pytest.param(small, th.pattern_state(small, overlap=0.8), method, id=method)
     mode = th.multimode_dicke([[0.5, -0.4]], omega=1.0, Omega=0.5, loss=1.0, fock_dim=5)
