@@ -21,7 +21,7 @@ type:
 	$(PYTHON) -m mypy
 
 test:
-	$(PYTHON) -m pytest -n auto
+	$(PYTHON) -m pytest -n auto --dist worksteal
 
 doctest:
 	$(PYTHON) -m pytest --doctest-modules tnhop
@@ -32,7 +32,7 @@ wheel:
 
 # pytest ends with 5 where no test is marked slow.
 test-slow:
-	$(PYTHON) -m pytest -n auto -m slow || test $$? -eq 5
+	$(PYTHON) -m pytest -n auto --dist worksteal -m slow || test $$? -eq 5
 
 format:
 	$(PYTHON) -m ruff format .
