@@ -119,6 +119,30 @@ th.Jump(operator=X)
 th.FieldJump(site=0, amplitudes={{"+": RATE}}, fields=[0, 0.5, 0.2], self_field=0.1)
 th.FieldJump(site=0, amplitudes={{"+": np.cosh}}, fields=[[0, 0.5, 0.2]], self_field=(0.1,))
 th.FieldJump(site=0, amplitudes=(("+", RATE),), fields=[0, 0.5, 0.2])
+th.FieldJump(site=0, amplitudes={{"+": RATE}}, fields=[0, 0.5, 0.2], argument=th.ramp(0, 1, 1), prefactor=th.sine(1, 0.5, 1))
+th.FieldJump(0, {{"+": RATE}}, [0, 0.5], argument=th.ramp(0, 1, 1)).at(t=0.5)
+th.FieldJump(0, {{"+": RATE}}, [0, 0.5], prefactor=th.ramp(0, 1, 1)).largest()
+th.FieldJump(0, {{"+": RATE}}, [0, 0.5]).with_numbers(argument=0.5, prefactor=2.0)
+th.Jump(th.ramp(0, 1, 1) * X).at(t=0.5)
+th.Jump(th.ramp(0, 1, 1) * X).largest()
+th.Model(th.spins(1), th.ramp(0, 1, 1) * X).at(t=0.5)
+th.Model(th.spins(1), th.ramp(0, 1, 1) * X).largest()
+th.Model(th.spins(1), X).check_constant()
+(th.ramp(0, 1, 1) * X).at(t=0.5)
+(th.ramp(0, 1, 1) * X).by_function()
+(th.ramp(0, 1, 1) * X).largest()
+th.ramp(first=0.0, last=1.0, duration=2.0, start=0.5)
+th.pulse(height=1.0, start=0.5, duration=2.0, rise=0.5)
+th.sine(mean=1.0, amplitude=0.5, frequency=2.0, phase=0.1)
+th.piecewise(times=[0.0, 1.0], values=[0.5, 1.0], kind="linear")
+th.fitted(f=np.cos, start=0.0, stop=1.0, tolerance=1e-8)
+th.ramp(0, 1, 1)([0.3])
+th.sine(1, 0.5, 2).conjugate()
+th.sine(1, 0.5, 2).sum()
+operator.mul(th.ramp(0, 1, 1), X)
+operator.mul(th.ramp(0, 1, 1), 2.0)
+operator.add(th.ramp(0, 1, 1), 2.0)
+operator.truediv(th.ramp(0, 1, 1), 2.0)
 th.ConstantRate(value=0.5)
 th.GlauberRate(beta=2.0, sign=1)
 th.DenseGlauberRate(beta=2.0, sign=1, degree=3, column=(1, -1), step=0.2)
@@ -357,6 +381,6 @@ for _state in ("dense_cavity", "symmetric_cavity", "chain_cavity"):
 # Methods that only other parts of the package call, inherited ones, what tables and files
 # are made of, and `verify`, which has no argument to speak of.
 NOT_CALLED = re.compile(
-    r"^(Rate|verify|add_note)$|\.(add_note|with_traceback|from_content|from_populations|rejoined|thermodynamic|get|misfit|rows|to_content)$"
+    r"^(Rate|TimeFunction|verify|add_note)$|^TimeFunction\.|\.(add_note|with_traceback|from_content|from_populations|rejoined|thermodynamic|get|misfit|rows|to_content)$"
     r"|^(SymmetricState|PopulationState)\.from_product$|^(ConfigurationDistribution|ConfigurationSamples|PopulationState)\.g2$"
 )

@@ -153,6 +153,13 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
         th.FieldJump,
         {"site": 0, "amplitudes": {"+": np.cosh}, "fields": [[0, 0.5, 0.2]], "self_field": (0.1,)},
     ),
+    "ramp": (th.ramp, {"first": 0.0, "last": 1.0, "duration": 2.0, "start": 0.5}),
+    "pulse": (th.pulse, {"height": 1.0, "start": 0.5, "duration": 2.0, "rise": 0.5}),
+    "sine": (th.sine, {"mean": 1.0, "amplitude": 0.5, "frequency": 2.0, "phase": 0.1}),
+    "piecewise": (
+        th.piecewise, {"times": [0.0, 1.0], "values": [0.5, 1.0], "kind": "linear"}
+    ),
+    "fitted": (th.fitted, {"f": np.cos, "start": 0.0, "stop": 1.0, "tolerance": 1e-8}),
     "ConstantRate": (th.ConstantRate, {"value": 0.5}),
     "GlauberRate": (th.GlauberRate, {"beta": 2.0, "sign": 1}),
     "DenseGlauberRate": (
@@ -589,7 +596,7 @@ def test_every_public_function_is_called():
     answers = {
         "ALL_METHODS", "ALL_MODELS", "Basin", "ChannelCycle", "Check", "Comparison", "Correlation",
         "CriticalPoint", "ErrorBudget", "FixedPoint", "LimitCycle", "LindbladMPO", "Rate",
-        "Result", "Retrieval", "Snapshot", "Spectrum", "SteadyState", "Verification", "identity",
+        "TimeFunction", "Result", "Retrieval", "Snapshot", "Spectrum", "SteadyState", "Verification", "identity",
         "verify", "ConvergenceError", "TruncationWarning",
     }  # fmt: skip
     functions = {name for name in th.__all__ if callable(getattr(th, name))}

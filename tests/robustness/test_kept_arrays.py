@@ -10,6 +10,7 @@ import pytest
 import hostile_calls
 import tnhop as th
 from hostile_table import CALLS
+from tnhop.physics.time_base import SquareRoot
 from tnhop.support import codec
 
 
@@ -39,6 +40,8 @@ def instances():
     for source in CALLS:
         if source.partition("(")[0] in constructors:
             collect(hostile_calls.evaluate(source))
+    collect((th.ramp(0, 1, 1), th.pulse(1, 0, 1), th.sine(1, 0.5, 1), th.piecewise([0, 1], [0, 1]),
+             th.fitted(np.cos, 0, 1), 2 * th.ramp(0, 1, 1), SquareRoot(th.ramp(0, 1, 1))))  # fmt: skip
     collect(th.Functional("overlap_distribution", (("xi", np.ones((1, 3))), ("a", [np.ones(2)]))))
     return found
 

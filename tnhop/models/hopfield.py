@@ -24,7 +24,7 @@ __all__ = ["open_hopfield"]
 def open_hopfield(
     xi: ArrayLike,
     *,
-    beta: float | TimeFunction,
+    beta: float,
     Omega: ArrayLike | TimeFunction = 0.0,
     longitudinal: ArrayLike | TimeFunction = 0.0,
     couplings: Callable[[NDArray[Any]], NDArray[Any]] | ArrayLike = hebb,

@@ -16,7 +16,7 @@ from tnhop.physics.rate_base import Rate
 from tnhop.physics.rates import AtFields, ScaledRate, as_amplitude
 from tnhop.physics.terms import Operator, Term, as_operator, pairs_of
 from tnhop.physics.time_base import TimeFunction, TimeSum
-from tnhop.support.checks import fail, integer, real_array, wrong_type
+from tnhop.support.checks import fail, integer, real, real_array, wrong_type
 from tnhop.support.codec import added, digest, register
 
 __all__ = ["FieldJump", "Jump"]
@@ -60,7 +60,13 @@ class Jump:
         return self.operator.functions
 
     def at(self, t: float) -> Jump | None:
-        """Return the jump at a time; None if it is zero then."""
+        """Return the jump at a time; None if it is zero then.
+
+        Parameters
+        ----------
+        t : float
+            The time.
+        """
         operator = self.operator.at(t)
         return Jump(operator) if operator.terms else None
 
@@ -149,8 +155,17 @@ class FieldJump:
         )
 
     def with_numbers(self, argument: float = 1.0, prefactor: float = 1.0) -> FieldJump:
-        """Return the jump with numbers in the place of its functions of time."""
-        root = math.sqrt(prefactor)
+        """Return the jump with numbers in the place of its functions of time.
+
+        Parameters
+        ----------
+        argument : float
+            What multiplies the fields.
+        prefactor : float
+            What multiplies the rates, at least 0.
+        """
+        argument = real(argument, "argument")
+        root = math.sqrt(real(prefactor, "prefactor", minimum=0.0))
         amplitudes = tuple(
             (name, rate if root == 1.0 else ScaledRate(root, rate))
             for name, rate in self.amplitudes
@@ -159,11 +174,17 @@ class FieldJump:
         return FieldJump(self.site, amplitudes, argument * self.fields, self_field)
 
     def at(self, t: float) -> FieldJump:
-        """Return the jump at a time."""
+        """Return the jump at a time.
+
+        Parameters
+        ----------
+        t : float
+            The time.
+        """
         if self.argument is None and self.prefactor is None:
             return self
         return self.with_numbers(
-            *(1.0 if f is None else float(f(t)) for f in (self.argument, self.prefactor))
+            *(1.0 if f is None else float(f(real(t, "t"))) for f in (self.argument, self.prefactor))
         )
 
     def largest(self) -> FieldJump:

@@ -18,7 +18,7 @@ from tnhop.physics.rate_scale import rate_scale, site_rates
 from tnhop.physics.terms import Operator, Term, as_operator, kinds_of_terms, pauli_terms
 from tnhop.physics.time_base import TimeFunction
 from tnhop.support import html
-from tnhop.support.checks import fail, integer, integers, kept, members, one_of, wrong_type
+from tnhop.support.checks import fail, integer, integers, kept, members, one_of, real, wrong_type
 from tnhop.support.codec import digest, register
 
 __all__ = ["Model", "Recipe", "Site", "modes", "spins"]
@@ -302,6 +302,7 @@ class Model:
         >>> Model(spins(1), ramp(0.0, 2.0, duration=4.0) * sigma("x")(0)).at(1.0).hamiltonian
         Operator(terms=(Term(coefficient=0.5, factors=((0, 'x'),)),))
         """
+        t = real(t, "t")
         if not self.time_functions:
             return self
         jumps = [now for jump in self.jumps if (now := jump.at(t)) is not None]

@@ -13,7 +13,16 @@ from typing import Any, ClassVar
 
 from tnhop.physics.operators import PAULI_COMPONENTS, adjoint_name, kind_of, multiply_names
 from tnhop.physics.time_base import Product, TimeFunction
-from tnhop.support.checks import fail, finite_number, integer, members, one_of, single, wrong_type
+from tnhop.support.checks import (
+    fail,
+    finite_number,
+    integer,
+    members,
+    one_of,
+    real,
+    single,
+    wrong_type,
+)
 from tnhop.support.codec import register
 
 __all__ = ["Operator", "Term", "create", "destroy", "identity", "number", "sigma"]
@@ -132,12 +141,18 @@ class Operator:
     def at(self, t: float) -> Operator:
         """Return the operator at a time, with plain numbers.
 
+        Parameters
+        ----------
+        t : float
+            The time.
+
         Examples
         --------
         >>> from tnhop import ramp
         >>> (ramp(0.0, 1.0, duration=4.0) * sigma("x")(0)).at(1.0)
         Operator(terms=(Term(coefficient=0.25, factors=((0, 'x'),)),))
         """
+        t = real(t, "t")
         return Operator(tuple(
             Term(c(t) if isinstance(c, TimeFunction) else c, term.factors)
             for term in self.terms for c in [term.coefficient]

@@ -51,7 +51,7 @@ class TimeFunction(ABC):
         """Smallest and largest value, or bounds of them."""
 
     @abstractmethod
-    def values(self, t: Real) -> Real:
+    def _values(self, t: Real) -> Real:
         """Return the values at times inside the domain, from the right where there is a jump."""
 
     def __call__(self, t: ArrayLike) -> Any:
@@ -68,7 +68,7 @@ class TimeFunction(ABC):
             outside = times.min() if times.min() < first else times.max()
             condition = f"lie between {first:g} and {last:g}, where `{shown(self, repr)}` is known"
             raise fail("t", condition, f"it is {outside:g}")
-        found = self.values(times)
+        found = self._values(times)
         return found[()] if found.ndim == 0 else found
 
     @property
@@ -153,9 +153,9 @@ class SquareRoot(TimeFunction):
         low, high = self.square.range
         return math.sqrt(low), math.sqrt(high)
 
-    def values(self, t: Real) -> Real:
+    def _values(self, t: Real) -> Real:
         """Return the values."""
-        return np.sqrt(np.maximum(self.square.values(t), 0.0))
+        return np.sqrt(np.maximum(self.square._values(t), 0.0))
 
 
 Product = tuple[TimeFunction, ...]
@@ -230,9 +230,9 @@ class TimeSum(TimeFunction):
             for c, factors in self.parts
         )  # fmt: skip
 
-    def values(self, t: Real) -> Any:
+    def _values(self, t: Real) -> Any:
         """Return the values, complex where a number is."""
-        known = {f: f.values(t) for f in self.functions}
+        known = {f: f._values(t) for f in self.functions}
         total: Any = np.zeros(np.shape(t))
         for number, factors in self.parts:
             total = total + number * math.prod(

@@ -47,7 +47,7 @@ class Ramp(TimeFunction):
         """Smallest and largest value."""
         return min(self.first, self.last), max(self.first, self.last)
 
-    def values(self, t: Real) -> Real:
+    def _values(self, t: Real) -> Real:
         """Return the values."""
         if self.duration == 0.0:
             return np.where(t < self.start, self.first, self.last)
@@ -85,7 +85,7 @@ class Pulse(TimeFunction):
         """Smallest and largest value."""
         return min(0.0, self.height), max(0.0, self.height)
 
-    def values(self, t: Real) -> Real:
+    def _values(self, t: Real) -> Real:
         """Return the values."""
         end = self.start + self.duration
         if self.rise == 0.0:
@@ -112,7 +112,7 @@ class Sine(TimeFunction):
         """Smallest and largest value."""
         return self.mean - abs(self.amplitude), self.mean + abs(self.amplitude)
 
-    def values(self, t: Real) -> Real:
+    def _values(self, t: Real) -> Real:
         """Return the values."""
         return self.mean + self.amplitude * np.sin(self.frequency * t + self.phase)
 
@@ -153,7 +153,7 @@ class Piecewise(TimeFunction):
         """Smallest and largest value."""
         return min(self.table), max(self.table)
 
-    def values(self, t: Real) -> Real:
+    def _values(self, t: Real) -> Real:
         """Return the values."""
         if self.kind == "linear":
             return np.interp(t, self.times, self.table)
@@ -200,7 +200,7 @@ class FittedFunction(TimeFunction):
             found += np.polynomial.chebyshev.chebval(at, series).tolist()
         return min(found), max(found)
 
-    def values(self, t: Real) -> Real:
+    def _values(self, t: Real) -> Real:
         """Return the values."""
         piece = np.clip(np.searchsorted(self.edges, t, side="right") - 1, 0, len(self.series) - 1)
         result = np.empty(np.shape(t))

@@ -92,6 +92,7 @@ class LindbladMPO:
 
     def error_speed(self, transverse: float) -> float:
         """Return how fast errors of Bloch vectors grow, see `Drift.speed`."""
+        transverse = real(transverse, "transverse", minimum=0.0)
         return self.drift.speed(transverse) if self.drift else 0.0
 
     def trace_defect(self) -> float:
