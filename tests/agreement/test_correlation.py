@@ -131,3 +131,22 @@ def test_correlation_becomes_a_dataset():
     data = found.to_xarray()
     assert set(data) == {"correlation_re", "correlation_im", "correlation_error"}
     assert "\n  C(3)  " in repr(found)
+
+
+@pytest.mark.parametrize("method", ["Exact", "Symmetric"])
+def test_errors_of_fitted_rates_are_in_the_bar(method):
+    def model(tolerance):
+        rate = th.ChebyshevRate.fit(
+            lambda h: np.sqrt(0.3 + np.tanh(2 * h) ** 2), 1.5, tolerance=tolerance
+        )
+        J = 0.4 * (1 - np.eye(3))
+        return th.Model(th.spins(3), th.Operator.sum([0.5 * th.sigma("x")(k) for k in range(3)]),
+                        [th.FieldJump(k, {"-": rate}, J[k]) for k in range(3)])  # fmt: skip
+
+    z = th.Operator.sum([th.sigma("z")(k) for k in range(3)])
+    found = []
+    for m in (model(1e-2), model(1e-12)):
+        start = th.product_state(m, bloch=[0.2, 0.1, 0.6])
+        found.append(th.correlation(m, start, [0.0, 1.0, 2.0], z, z, method=method))
+    error = np.abs(found[0].values - found[1].values).max()
+    assert 1e-6 < error <= np.max(found[0].errors)

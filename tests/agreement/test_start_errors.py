@@ -241,3 +241,13 @@ def test_chains_do_not_forget_what_was_cut_before_a_quench(method):
     for name in names:
         np.testing.assert_allclose(found.errors[name][0], first.errors[name][-1])
         assert np.all(np.abs(found.expect[name] - truth.expect[name]) <= found.errors[name])
+
+
+@pytest.mark.parametrize("method", ["TDVP", "TEBD"])
+def test_a_run_that_measured_the_trace_alone_knows_no_error_of_its_state(method):
+    model = th.open_hopfield(np.ones((1, 3), int), beta=0.9, Omega=0.6)
+    after = th.open_hopfield(np.ones((1, 3), int), beta=0.5, Omega=0.2)
+    start = th.pattern_state(model, overlap=0.6)
+    first = th.evolve(model, start, [0.3], observables="trace", method=method)
+    second = th.evolve(after, first.final_state, [0.1], observables="sigma_z", method=method)
+    assert np.isnan(second.errors["sigma_z"]).all()

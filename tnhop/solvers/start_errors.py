@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tnhop.answers.error_budget import ErrorBudget
 from tnhop.answers.steady_state import SteadyState
@@ -90,6 +91,15 @@ class StartErrorRecorder:
         model, observables = self._problem.model, self._problem.observables
         return {o.name: operator_bounds(o, model) for o in observables if o.functional is None}
 
+    @cached_property
+    def _telling(self) -> dict[str, NDArray[np.bool_]]:
+        """Whether errors show in an observable at all: none does in the trace."""
+        acting = {
+            o: [any(term.factors for term in A.terms) for A in o.operators]
+            for o in self._problem.observables if o.functional is None
+        }  # fmt: skip
+        return {o.name: np.array(flags).reshape(o.shape) for o, flags in acting.items()}
+
     def __call__(self, snapshot: Snapshot) -> Snapshot:
         """Return a snapshot with the error of the start, whose state knows its own."""
         return self._remembered(self._with_start(snapshot))
@@ -138,7 +148,7 @@ class StartErrorRecorder:
             if name in self._bounds and sources:
                 total = np.sum([np.abs(width) for width in sources.values()], axis=0)
                 bound = self._bounds[name]
-                known = (bound > 0) & ~np.isnan(total)
+                known = self._telling[name] & (bound > 0) & ~np.isnan(total)
                 largest = np.fmax(largest, np.max(total[known] / bound[known], initial=-np.inf))
         return float(largest) if largest > -np.inf else np.nan
 

@@ -25,6 +25,7 @@ from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigs
 from tnhop.solvers.exact.series import Series
 from tnhop.solvers.exact.taylor import next_term
 from tnhop.support.arrays import Real
+from tnhop.support.errors import ConvergenceError
 from tnhop.support.heartbeat import beat
 
 Map = Callable[[Real], Real]
@@ -201,6 +202,11 @@ def slowest(
         matrix = np.column_stack([_beating(generator, column) for column in np.eye(size)])
         return dense_pairs(matrix, norm, k)
     basis, converged = _slow_space(evolve, size, k, seed)
+    if not basis.size:
+        raise ConvergenceError(
+            "No slow mode was found: energies are far larger than all rates. Use `evolve` to a late"
+            " time instead."
+        )
     return _ritz_pairs(generator, adjoint, basis, norm, k, converged)
 
 

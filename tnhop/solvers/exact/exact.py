@@ -23,7 +23,7 @@ from tnhop.physics.problem import (
 from tnhop.physics.states import ProductState
 from tnhop.physics.terms import Operator
 from tnhop.physics.time_parts import TimePart, time_parts
-from tnhop.solvers.bounds import cut_weights, operator_bound, photon_steps
+from tnhop.solvers.bounds import cut_weights, fitted_error, operator_bound, photon_steps
 from tnhop.solvers.exact.cost import (
     application_time,
     row_operations,
@@ -189,7 +189,9 @@ class Exact(TaylorMethod):
         one = np.ones(1, dtype=complex), np.zeros((1, 1), dtype=np.intp)
         allowance = Allowance(self.tolerance, model.rate_scale)
         values, error = regression([part], one, one, np.asarray(problem.times), allowance)
-        error += operator_bound(first, model) * size_of_error(problem.state)
+        late = float(np.max(problem.times, initial=0.0))
+        start = size_of_error(problem.state) + fitted_error(model) * late
+        error += operator_bound(first, model) * start
         return values, error * operator_bound(second, model)
 
     def liouvillian_spectrum(self, problem: Problem, k: int) -> Spectrum:

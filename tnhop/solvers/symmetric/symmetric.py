@@ -19,7 +19,7 @@ from tnhop.physics.problem import (
     unsuitable_start,
 )
 from tnhop.physics.terms import Operator
-from tnhop.solvers.bounds import operator_bound, photon_steps
+from tnhop.solvers.bounds import fitted_error, operator_bound, photon_steps
 from tnhop.solvers.exact.eigenpairs import falling
 from tnhop.solvers.exact.evolution import output_states_memory
 from tnhop.solvers.exact.stationary import SlowModes, combined, slow_spectrum
@@ -191,7 +191,9 @@ class Symmetric(TaylorMethod):
             raise fail("first", "be symmetric in the spins of every class", "it is not",
                        "Sum it over a class, or use `Exact`.")  # fmt: skip
         values, error = reduced.correlation(first, second, self.tolerance)
-        error += operator_bound(first, problem.model) * size_of_error(problem.state)
+        late = float(np.max(problem.times, initial=0.0))
+        start = size_of_error(problem.state) + fitted_error(problem.model) * late
+        error += operator_bound(first, problem.model) * start
         return values, error * operator_bound(second, problem.model)
 
     def liouvillian_spectrum(self, problem: Problem, k: int) -> Spectrum:
