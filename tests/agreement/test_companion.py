@@ -13,7 +13,7 @@ MODEL = th.multimode_dicke(
     decay=0.03, fock_dim=16,
 )  # fmt: skip
 START = th.pattern_state(MODEL, overlap=0.7)
-TIMES = [0.0, 1.0, 2.0]
+TIMES = [0.0, 1.0, 2.0, 4.0]
 
 
 @pytest.fixture(scope="module")
