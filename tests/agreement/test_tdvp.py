@@ -152,6 +152,7 @@ ALL_CASES = [(n, s, n in SLOW or (s == 2 and n in LARGER)) for n in ACCURACIES f
 CASES = pytest.mark.parametrize(
     ("name", "sites"),
     [pytest.param(n, s, marks=pytest.mark.slow) if late else (n, s) for n, s, late in ALL_CASES],
+    scope="module",  # tests of one case follow each other: the workers compute it once
 )
 
 
