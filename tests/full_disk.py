@@ -142,4 +142,8 @@ if __name__ == "__main__":
     place = Path(sys.argv[1])
     OLD = evolved().save(place / "old.h5").read_bytes()
     assert len(OLD) > ROOM
+    point = problem(0.1)  # what numba compiles has to be kept while there is room
+    th.evolve(point.model, point.state, point.times, method="Exact")
+    th.steady_state(MODEL, method="Exact")
+    th.evolve(MODEL, STATE, [0.5], method="TEBD")
     print(json.dumps({name: attempt(call, place / name) for name, call in SITUATIONS.items()}))

@@ -98,6 +98,7 @@ def folders(tmp_path, monkeypatch):
     return enter
 
 
+@pytest.mark.filterwarnings("ignore:Animation was deleted")
 @pytest.mark.parametrize("n", [60, pytest.param(10**6, marks=ON_REQUEST)])
 def test_an_argument_may_have_any_form(n, folders):
     rng, answers = np.random.default_rng(6), {}
