@@ -170,7 +170,7 @@ def test_a_state_that_does_not_change_any_more_costs_nothing(method):
 @pytest.mark.parametrize("method", [th.TDVP(max_bond=6), th.TEBD(max_bond=6)], ids=["TDVP", "TEBD"])
 def test_a_restart_reports_the_bar_of_one_run(method, seed):
     rng = np.random.default_rng([seed, 37])
-    model, state = network(rng, 4)
+    model, state = network(rng, 5)
     names, (first, last) = ["sigma_z", "sigma_y"], np.sort(rng.uniform(0.3, 2.0, 2))
     one = th.evolve(model, state, [first, last], observables=names, method=method)
     begun = th.evolve(model, state, [first], observables=names, method=method)
