@@ -194,6 +194,25 @@ def test_parameters_of_models_may_be_functions():
     ).max() < 1e-9  # fmt: skip
 
 
+@pytest.mark.parametrize("scale", [1.0, 2.0**-20])
+def test_small_prefactors_do_not_shorten_steps(scale):
+    """The error of interpolated rates counts as much as the rates: units do not matter."""
+    rate = th.SqrtRate(th.GlauberRate(1.0, +1))
+    jumps = [th.FieldJump(0, {"+": rate}, [0.0, 0.7], argument=th.ramp(0.5, 2.0, 1.5 / scale),
+                          prefactor=scale * th.sine(1.0, 0.5, 2.0 * scale))]  # fmt: skip
+    model = th.Model(th.spins(2), 0.4 * scale * (x(0) + x(1)), jumps)
+    result = th.evolve(model, start_of(model), [2.0 / scale], observables=NAMES, method="Exact")
+    assert result.stats["applications"] < 4000
+
+
+def test_jumps_without_kinks_are_refused_in_time():
+    rate = th.SqrtRate(th.GlauberRate(math.inf, +1))
+    jump = th.FieldJump(0, {"+": rate}, [0.0, 1.0], argument=th.ramp(-1.0, 2.0, 1.0))
+    model = th.Model(th.spins(2), x(0), [jump])
+    with pytest.raises(th.ConvergenceError, match="zero temperature"):
+        th.evolve(model, start_of(model), [1.0], method="Exact")
+
+
 def test_digests_of_constant_models_know_nothing_of_time():
     jump = th.FieldJump(0, {"+": th.SqrtRate(th.GlauberRate(1.0, 1))}, [0.0, 0.5])
     assert "argument" not in dumps(jump)

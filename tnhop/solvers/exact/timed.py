@@ -37,6 +37,7 @@ from tnhop.solvers.exact.taylor import (
     rounding_of,
 )
 from tnhop.support.arrays import Real
+from tnhop.support.errors import ConvergenceError
 
 _MOST_COEFFICIENTS = 13  # of a polynomial in time
 _NODES = 8  # times between which field jumps are interpolated
@@ -121,8 +122,12 @@ class TimedPart:
     @property
     def norm(self) -> float:
         """Largest norm."""
-        size = 1.0 if self.function is None else self.function.largest
-        return size * max(L.norm for L in self.some)
+        return self.size * max(L.norm for L in self.some)
+
+    @property
+    def size(self) -> float:
+        """Largest modulus of the function."""
+        return 1.0 if self.function is None else self.function.largest
 
     @property
     def functions(self) -> list[TimeFunction]:
@@ -246,7 +251,8 @@ class TimedGenerator:
                 continue
             panel = self._panels.get(k)
             if panel is None or not panel.begin <= now < panel.end * (1 - 1e-14):
-                panel = self._panels[k] = part.panel(now, accepted / len(self.parts))
+                share = accepted / len(self.parts) / max(part.size, _TINY)
+                panel = self._panels[k] = part.panel(now, share)
             latest = min(latest, panel.end - now)
             if len(panel.generators) > 1:  # powers of the share passed lose digits in longer ones
                 latest = min(latest, (panel.end - panel.begin) / 2)
@@ -263,7 +269,7 @@ class TimedGenerator:
             one, size = np.ones(1), 1.0
             if part.function is not None:
                 one, missed = polynomial(part.function, begin, end)
-                error += missed * part.norm / max(part.function.largest, _TINY)
+                error += missed * part.norm / max(part.size, _TINY)
                 size = float(np.abs(one).sum())
             if part.argument is None:
                 summands.append((part.some[0], one))
@@ -324,6 +330,12 @@ class TimedPropagator(SeriesPropagator):
         enough = max(_SHARE * accepted, unavoidable)
         summands, missed = L.over(now, now + tau)
         if missed * tau > enough:
+            if tau * L.norm < _SHORTEST**2:
+                raise ConvergenceError(
+                    f"Numbers of the model jump at t = {now:.6g}, where none of them has a kink: a"
+                    " field passes zero at zero temperature, or a root has no derivative."
+                    " Use a large finite `beta`, or rates above zero."
+                )
             return Attempt(0, None)
         terms = _Terms(summands, x, tau)
         damping, centre = math.exp(terms.centre * tau), terms.centre
