@@ -177,10 +177,10 @@ class TimeSum(TimeFunction):
     def __post_init__(self) -> None:
         total: dict[str, tuple[complex, Product]] = {}
         for number, factors in self.parts:
-            scale, functions = _simplified(factors)
+            functions = _ordered(factors)
             key = dumps(functions)
             before = total.get(key, (0.0, functions))[0]
-            total[key] = finite_number(before + number * scale, "coefficient"), functions
+            total[key] = finite_number(before + number, "coefficient"), functions
         merged = (total[key] for key in sorted(total) if total[key][0] != 0)
         plain = tuple((c.real if c.imag == 0 else c, f) for c, f in merged)
         object.__setattr__(self, "parts", plain)
@@ -265,7 +265,7 @@ def _combined(a: TimeFunction, other: Any, combine: Callable[[TimeSum, TimeSum],
     return factors[0] if number == 1 and len(factors) == 1 and not others else total
 
 
-def _simplified(factors: Iterable[TimeFunction]) -> tuple[complex, Product]:
+def _ordered(factors: Iterable[TimeFunction]) -> Product:
     """Return the factors in one order, two equal roots as the square."""
     roots = dict[str, SquareRoot]()
     plain = list[TimeFunction]()
@@ -276,7 +276,7 @@ def _simplified(factors: Iterable[TimeFunction]) -> tuple[complex, Product]:
             plain.append(roots.pop(key).square)
         else:
             roots[key] = f
-    return 1.0, tuple(sorted([*plain, *roots.values()], key=dumps))
+    return tuple(sorted([*plain, *roots.values()], key=dumps))
 
 
 def _product_range(factors: Product) -> tuple[float, float]:

@@ -202,7 +202,6 @@ class TimedGenerator:
     """
 
     parts: Sequence[TimedPart]
-    energy_spread: float = field(default=0.0, init=False)  # no Chebyshev series
     _panels: dict[int, _Panel] = field(default_factory=dict, init=False)
 
     @cached_property
@@ -223,11 +222,6 @@ class TimedGenerator:
     def norm(self) -> float:
         """Bound of the norm at all times."""
         return sum(part.norm for part in self.parts)
-
-    @property
-    def mean_diagonal(self) -> float:
-        """Mean of the diagonal at typical arguments and functions of size 1."""
-        return sum(part.some[0].mean_diagonal for part in self.parts)
 
     @cached_property
     def functions(self) -> list[TimeFunction]:
@@ -285,8 +279,7 @@ def polynomial(f: TimeFunction, begin: float, end: float) -> tuple[Real, float]:
 
     From values at Chebyshev points, up to those that are rounding.
     """
-    n = _MOST_COEFFICIENTS
-    x = np.cos(np.pi * (np.arange(n) + 0.5) / n)
+    n, x = _MOST_COEFFICIENTS, _chebyshev_points(_MOST_COEFFICIENTS)
     inside = np.nextafter([begin, end], [end, begin])  # limits from within where the function jumps
 
     def values(share: Real) -> Real:
