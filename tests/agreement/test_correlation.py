@@ -150,3 +150,24 @@ def test_errors_of_fitted_rates_are_in_the_bar(method):
         found.append(th.correlation(m, start, [0.0, 1.0, 2.0], z, z, method=method))
     error = np.abs(found[0].values - found[1].values).max()
     assert 1e-6 < error <= np.max(found[0].errors)
+
+
+@pytest.mark.parametrize("method", ["Exact", "Symmetric"])
+def test_cut_fock_spaces_are_in_the_bar(method):
+    """Driven, pumped modes and a Dicke model with too few levels, against many."""
+    a, adag = th.destroy, th.create
+    rng = np.random.default_rng(41)
+    ratios = []
+    for _ in range(6):
+        drive, gain, nu = rng.uniform(0.1, 0.6), rng.uniform(0.0, 0.3), rng.uniform(0.3, 1.2)
+        found = []
+        for levels in (4, 6, 9, 26):
+            m = th.Model(th.modes(1, fock_dim=levels), nu * th.number(0) + drive * (a(0) + adag(0)),
+                         [th.Jump(a(0)), th.Jump(gain**0.5 * adag(0))])  # fmt: skip
+            start = th.product_state(m, alpha=[0.1])
+            found.append(th.correlation(m, start, [0.0, 1.0, 5.0], adag(0), a(0), method=method))
+        for few in found[:-1]:
+            error = np.abs(few.values - found[-1].values).max()
+            assert error <= np.max(few.errors)
+            ratios.append(np.max(few.errors) / error)
+    assert np.median(ratios) < 300

@@ -347,6 +347,12 @@ class RegressionPart:
         Bounds of their norms.
     rows : sparse array, shape (2 n_factors, size)
         Factors of the operator measured later, as dual vectors.
+    tails : sparse array, shape (n_modes, size)
+        Populations of the highest kept levels of its modes.
+    levels : tuple of int
+        Numbers of kept levels.
+    cut : ndarray, shape (n_modes,)
+        Weight of the initial coherent states above the kept levels.
     """
 
     L: BlockLindbladian
@@ -354,6 +360,9 @@ class RegressionPart:
     first: list[sp.csr_array]
     sizes: list[float]
     rows: sp.csr_array
+    tails: sp.csr_array
+    levels: tuple[int, ...]
+    cut: Real
 
     def moments(self, times: Real, allowance: Allowance) -> tuple[NDArray[np.complex128], Real]:
         """Return ⟨A(t) B⟩ and its trace-norm error, shapes (n_first, n_times, n_rows), (n_first,).
@@ -361,9 +370,10 @@ class RegressionPart:
         Quantum regression: Bρ is split into Hermitian parts, which the generator propagates.
         """
         values, errors = [], []
-        for B in self.first:
-            halves, error = [], 0.0
-            for x in multiplied(B, self.x, self.L.block_dims):
+        for B, size in zip(self.first, self.sizes, strict=True):
+            parts = multiplied(B, self.x, self.L.block_dims)
+            halves, error = [], self._fock_tail(B, size, parts, times, allowance)
+            for x in parts:
                 propagator = SeriesPropagator(self.L, self.rows, allowance)
                 start = [self.rows @ x] if times[0] == 0.0 else []
                 steps = []
@@ -378,6 +388,27 @@ class RegressionPart:
             values.append(halves[0] + 1j * halves[1])
             errors.append(error)
         return np.array(values), np.array(errors)
+
+    def _fock_tail(
+        self, B: sp.csr_array, size: float, parts: tuple[Real, Real], times: Real,
+        allowance: Allowance,
+    ) -> float:  # fmt: skip
+        """Return the trace-norm error of Bρ from the cut Fock space, Eq. (104) of docs/physics.md.
+
+        B times ρ is a sum of four states (B + i^k) ρ (B + i^k)†, up to phases: together they have
+        the populations of the highest levels that BρB† + ρ has, B in units of its norm.
+        """
+        if not self.levels or size == 0.0:
+            return 0.0
+        dims = self.L.block_dims
+        both = multiplied(B, parts[0], dims)[0] + multiplied(B, parts[1], dims)[1]  # BρB†
+        x = both / size + size * self.x
+        tail = np.maximum(self.tails @ x, 2 * size * self.cut)
+        propagator = SeriesPropagator(self.L, self.tails, allowance)
+        for step in propagator.steps(x, times) if times[-1] > 0 else ():
+            beat()
+            tail = np.maximum(tail, step.probes.max(axis=0, initial=0.0))
+        return float(np.array(self.levels) @ tail)
 
 
 def regression(

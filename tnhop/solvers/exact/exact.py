@@ -185,6 +185,9 @@ class Exact(TaylorMethod):
         part = RegressionPart(
             L, _packed(problem.state, model), [operator_matrix(model.dims, first)],
             [operator_bound(first, model)], expectation_rows(model.dims, [second]),
+            top_level_rows(model.dims, model.modes, photon_steps(model)),
+            tuple(model.sites[k].dim for k in model.modes),
+            cut_weights(problem.state, model, model.modes),
         )  # fmt: skip
         one = np.ones(1, dtype=complex), np.zeros((1, 1), dtype=np.intp)
         allowance = Allowance(self.tolerance, model.rate_scale)

@@ -211,11 +211,14 @@ class SymmetricProblem:
         assert self.start is not None
         keys_1, weights_1, _, table_1 = correlators([first], self.classes, self.parts)
         keys_2, weights_2, _, table_2 = correlators([second], self.classes, self.parts)
+        steps, n_spins = photon_steps(self.model), self.model.n_spins
         parts = [
             RegressionPart(
                 L, L.enter(packed), [L.operator(part.space.operator(key)) for key in earlier],
                 [key_bound(key, part.sizes, part.fock_dims) for key in earlier],
                 L.rows([part.space.operator(key) for key in later]),
+                L.rows(L.top_levels([steps[site - n_spins] for site in part.modes]))[::2],
+                part.fock_dims, cut_weights(self.problem.state, self.model, part.modes),
             ) for part, L, earlier, later, packed in zip(
                 self.parts, self.generators, keys_1, keys_2, self.start.packed_parts, strict=True
             )
