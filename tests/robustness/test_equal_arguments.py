@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import gc
 import os
 
 import matplotlib.pyplot as plt
@@ -107,3 +108,5 @@ def test_an_argument_may_have_any_form(n, folders):
     assert len(cases) > 1000
     for k in drawn:
         check(cases[k], answers, folders, str(k))
+    answers.clear()
+    gc.collect()  # animations complain here, and not in another test
